@@ -1,0 +1,45 @@
+"""The `tunegate` command: verbs for people, one module per noun, thin. `tunegate --help` imports nothing heavy."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tunegate import __version__
+from tunegate.errors import exit_code_of
+
+app = typer.Typer(
+    name="tunegate",
+    help="Fine-tune language models by pull request. git decides what the model is.",
+    epilog="Example: tunegate init my-model && cd my-model && dvc repro",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tunegate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show a traceback with an error.")] = False,
+) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Run the command line and leave the process with a documented exit code (tunegate.errors)."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
+    outcome: list[int] = []
+    command = typer.main.get_command(app)
+    show = len(arguments) < len(sys.argv) - 1
+    code = exit_code_of(
+        lambda: outcome.append(command.main(arguments, prog_name="tunegate", standalone_mode=False) or 0),
+        show_traceback=show or None,
+    )
+    sys.exit(code or (outcome[0] if outcome and isinstance(outcome[0], int) else 0))

@@ -1,0 +1,1 @@
+"""Sources, checks, cleaning, splits, ledger."""

@@ -1,0 +1,128 @@
+"""The errors tunegate raises on purpose, and the one place that prints them.
+
+    TunegateError            exit 1   something is wrong
+    ├── UsageError           exit 2   the command line is wrong
+    ├── InputError           exit 1   a file, row or value that people wrote is wrong
+    ├── MachineError         exit 1   the machine cannot: disk full, library missing, port taken
+    ├── RefusedError         exit 3   everything works, and the answer is no
+    └── InconclusiveError    exit 4   the evidence does not decide
+
+Library code raises; only `exit_code_of`, called by stages and by the command line, turns an error into text and a
+number. Interrupts exit with 128 + signal (130 for Ctrl-C, 143 for SIGTERM), as shells expect.
+"""
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import ClassVar
+
+
+class TunegateError(Exception):
+    """An error with a place, a problem and a remedy.
+
+    `place` names where (file, key, row), `problem` what was found there with its value, `remedy` what to do next.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, problem: str, *, place: str = "", remedy: str = "") -> None:
+        super().__init__(problem)
+        self.place = place
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        head = f"{self.place}: {self.problem}" if self.place else self.problem
+        return f"error: {head}" + (f"\nfix: {self.remedy}" if self.remedy else "")
+
+
+class UsageError(TunegateError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
+class InputError(TunegateError):
+    """A file, row or value that people wrote is wrong."""
+
+
+class MachineError(TunegateError):
+    """The machine cannot do what was asked: disk full, library missing, port taken."""
+
+
+class RefusedError(TunegateError):
+    """Everything works, and the answer is no."""
+
+    exit_code = 3
+
+
+class InconclusiveError(TunegateError):
+    """The evidence does not decide."""
+
+    exit_code = 4
+
+
+class Terminated(BaseException):
+    """SIGTERM, as an exception, so that `finally` blocks and context managers clean up."""
+
+
+def exit_code_of(action: Callable[[], object], *, show_traceback: bool | None = None) -> int:
+    """Run `action`; print what went wrong, if anything, on stderr; return the process's exit code.
+
+    A traceback appears only when `show_traceback` is true, or, when it is None, when TUNEGATE_TRACEBACK is 1.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    wanted = os.environ.get("TUNEGATE_TRACEBACK") == "1" if show_traceback is None else show_traceback
+    try:
+        action()
+    except TunegateError as error:
+        return _say(str(error), error.exit_code, wanted)
+    except KeyboardInterrupt:
+        return _say("interrupted: nothing half-written was kept", 128 + signal.SIGINT, wanted)
+    except Terminated:
+        return _say("terminated: nothing half-written was kept", 128 + signal.SIGTERM, wanted)
+    except OSError as error:
+        return _say(str(_from_os(error)), 1, wanted)
+    except Exception as error:
+        text = f"error: unexpected {type(error).__name__}: {error}\nfix: run again with --traceback and report it"
+        return _say(text, 1, wanted)
+    return 0
+
+
+def run_stage(main: Callable[..., object]) -> None:
+    """Call a stage's `main` with the paths on its command line; leave the process with the documented exit code."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
+    wanted = True if "--traceback" in sys.argv else None
+
+    def call() -> None:
+        try:
+            main(*arguments)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                raise UsageError(str(error), remedy="dvc.yaml shows the arguments of every stage") from error
+            raise
+
+    sys.exit(exit_code_of(call, show_traceback=wanted))
+
+
+def _from_os(error: OSError) -> TunegateError:
+    place = str(error.filename or "")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "free some space (`dvc gc --workspace` drops cached outputs no commit names) and run again"
+        return MachineError("no space left on the disk", place=place, remedy=remedy)
+    return MachineError(error.strerror or str(error), place=place)
+
+
+def _say(text: str, code: int, with_traceback: bool) -> int:
+    if with_traceback:
+        traceback.print_exc()
+    print(text, file=sys.stderr)
+    return code
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated

@@ -1,0 +1,1 @@
+"""Answers, per-example scores, metrics, slices."""

@@ -1,0 +1,226 @@
+"""The only place that reads and writes YAML, JSON, JSON Lines and Parquet.
+
+Every write goes to a temporary name beside its target and is renamed when it is complete, so that a killed process, a
+full disk or a power cut leaves the old file or none, never half of one. YAML is read as 1.2, and values on which 1.1
+and 1.2 disagree are refused. This module does not know what any file means.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from tunegate.errors import InputError
+
+STATE = Path(".tunegate")
+"""tunegate's own untracked folder in a working copy: checkpoints, records not yet uploaded."""
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder beside `path`; on success it replaces `path` as a whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    old = temporary.with_suffix(".old")
+    try:
+        yield temporary
+        for file in files_below(temporary):
+            _flush(file)
+        temporary.chmod(0o777 & ~_umask())
+        if path.exists():
+            path.rename(old)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not path.exists():
+            old.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file. Raises InputError with the offset of the first byte that is not UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise InputError("no such file", place=str(path), remedy="check the path, or run `dvc pull`") from None
+    except UnicodeDecodeError as error:
+        found = f"not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}"
+        raise InputError(found, place=str(path), remedy="convert the file to UTF-8, for instance with iconv") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML 1.2 file. Raises InputError for bad syntax, duplicate keys and ambiguous values."""
+    text = read_text(path)
+    try:
+        new, old = (_yaml(version).load(text) for version in ("1.2", "1.1"))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        remedy = "mend the YAML at this line"
+        raise InputError(str(error.problem).strip(), place=f"{path}{line}", remedy=remedy) from None
+    except (YAMLError, ValueError) as error:
+        raise InputError(str(error).splitlines()[0], place=str(path), remedy="mend the YAML") from None
+    for key, one, other in _differences(new, old, ""):
+        problem = f"ambiguous value: {one!r} in YAML 1.2, {other!r} in YAML 1.1"
+        remedy = "write text in quotes and numbers as plain decimals (0.0001, not 1e-4)"
+        raise InputError(problem, place=f"{path}: {key}", remedy=remedy)
+    return new
+
+
+def write_yaml(path: Path, value: Any) -> None:
+    """Write a YAML 1.2 file atomically, keys in their given order."""
+    buffer = io.StringIO()
+    writer = YAML()
+    writer.width = 120
+    writer.dump(value, buffer)
+    write_text(path, buffer.getvalue())
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises InputError with line and column when it is cut or malformed."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"{path}:{error.lineno}:{error.colno}"
+        raise InputError(f"not valid JSON: {error.msg}", place=place, remedy="mend or restore the file") from None
+
+
+def to_json(value: Any) -> str:
+    """Canonical, readable JSON: sorted keys, two spaces, a newline at the end. NaN and infinities are refused."""
+    try:
+        return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    except ValueError:
+        place = next(iter(_not_finite(value, "")), "")
+        raise InputError("NaN or infinite number", place=place, remedy="find where the number came from") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write canonical JSON atomically."""
+    write_text(path, to_json(value))
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, object) for every non-empty line. Raises InputError at the first bad line."""
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            place = f"{path}:{number}:{error.colno}"
+            raise InputError(f"not valid JSON: {error.msg}", place=place, remedy="mend or drop this line") from None
+        if not isinstance(row, dict):
+            found = f"a line must be a JSON object (got {type(row).__name__})"
+            raise InputError(found, place=f"{path}:{number}", remedy="write one object per line")
+        yield number, row
+
+
+def read_parquet(path: Path) -> Any:
+    """The `pyarrow.Table` in a Parquet file. Raises InputError when the file is missing or cut."""
+    import pyarrow
+    import pyarrow.parquet
+
+    if not path.is_file():
+        raise InputError("no such file", place=str(path), remedy="run `dvc repro`, or `dvc pull`")
+    try:
+        return pyarrow.parquet.read_table(path)
+    except pyarrow.ArrowInvalid as error:
+        problem = f"not a complete Parquet file: {str(error).splitlines()[0]}"
+        raise InputError(problem, place=str(path), remedy="run the stage that writes it again") from None
+
+
+def write_parquet(path: Path, table: Any) -> None:
+    """Write a `pyarrow.Table` atomically, zstd-compressed; equal tables give equal bytes."""
+    import pyarrow.parquet
+
+    with atomic_file(path) as temporary:
+        pyarrow.parquet.write_table(table, temporary, compression="zstd", version="2.6")
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file under `folder`, sorted by its relative POSIX path."""
+    return sorted((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.relative_to(folder).as_posix())
+
+
+def sha256_of_tree(folder: Path) -> str:
+    """One sha256 over the relative paths and contents of all files under `folder`."""
+    lines = (f"{sha256_of(file)}  {file.relative_to(folder).as_posix()}\n" for file in files_below(folder))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _yaml(version: str) -> YAML:
+    loader = YAML(typ="safe", pure=True)
+    loader.version = version
+    return loader
+
+
+def _differences(new: Any, old: Any, key: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(new, dict) and isinstance(old, dict) and list(map(str, new)) == list(map(str, old)):
+        for (name, one), other in zip(new.items(), old.values(), strict=True):
+            yield from _differences(one, other, f"{key}.{name}".lstrip("."))
+    elif isinstance(new, list) and isinstance(old, list):
+        for index, (one, other) in enumerate(zip(new, old, strict=True)):
+            yield from _differences(one, other, f"{key}[{index}]")
+    elif type(new) is not type(old) or new != old:
+        yield key, new, old
+
+
+def _not_finite(value: Any, key: str) -> Iterator[str]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield key
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _not_finite(item, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _not_finite(item, f"{key}[{index}]")
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

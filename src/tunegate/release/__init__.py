@@ -1,0 +1,1 @@
+"""Manifest, packaging, model card and image."""

@@ -1,0 +1,1 @@
+"""Git and DVC: lineage, commits, the run cache."""

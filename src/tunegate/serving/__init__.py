@@ -1,0 +1,1 @@
+"""The service: BentoML, gateway and engines. Runs without torch."""

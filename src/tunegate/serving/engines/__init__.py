@@ -1,0 +1,1 @@
+"""Engines that turn tokens into answers. Each heavy library lives in one of them."""

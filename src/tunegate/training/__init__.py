@@ -1,0 +1,1 @@
+"""Adapters, batching, loss, the loop and its checkpoints."""
