@@ -1,12 +1,70 @@
-# The words of this project. People, hooks and CI run these.
+# The words of this project: people, hooks and CI say the same ones. `make help` lists them.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-PYTHON ?= python3
-UV := .venv/bin/uv
-PIP := $(UV) pip install --quiet --python .venv/bin/python
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
 
-# uv takes the package index and wheel folders that pip was told of, in the environment or in its configuration.
-pip_setting = $(shell $(PYTHON) -m pip config get $(1) 2>/dev/null)
-export UV_DEFAULT_INDEX ?= $(or $(PIP_INDEX_URL),$(call pip_setting,global.index-url))
-export UV_FIND_LINKS ?= $(or $(PIP_FIND_LINKS),$(call pip_setting,global.find-links))
+PYTHON ?= python3
+PORT ?= 3000
+JOBS ?= 2
+VENV := $(or $(TUNEGATE_VENV),.venv)
+ENVIRONMENT := $(PYTHON) requirements/environment.py
+# What only the repository of tunegate itself has.
+OWN := $(wildcard pyproject.toml)
+
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+# No library that we start reports home.
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export BENTOML_DO_NOT_TRACK := True
+export GX_ANALYTICS_ENABLED := false
+export HF_HUB_DISABLE_TELEMETRY := 1
+export DO_NOT_TRACK := 1
+
+.PHONY: help setup demo test check docs lock serve image clean secrets
+.PHONY: env-pipeline env-serve env-dev
+
+help: ## list these words
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | expand -t 10
+
+setup: env-dev ## make .venv from the lock, with everything that developing needs
+
+demo: env-pipeline ## run the whole pipeline, then show the metrics (untuned beside tuned)
+	@dvc repro
+	@tunegate summary
+
+test: env-dev ## run every test; none uses the network
+	@HF_HUB_OFFLINE=1 pytest -n $(JOBS) --dist loadfile
+
+check: env-dev secrets ## style, types, layers, dvc.yaml against params and docs, workflows, secrets
+	@ruff check --quiet
+	@ruff format --check --quiet
+	@$(if $(OWN),mypy)
+	@$(if $(OWN),lint-imports --no-logo)
+	@tunegate params docs --check
+	@pytest $(wildcard tests/test_project.py tests/test_house.py)
+	@check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@zizmor --offline --quiet --no-progress .github/workflows
+
+secrets: env-dev ## look for passwords and keys in the files that git tracks
+	@git ls-files -z | xargs -0 detect-secrets-hook --no-verify --baseline .secrets.baseline
+
+docs: env-dev ## write docs/params.md
+	@tunegate params docs
+
+lock: ## resolve pyproject.toml anew into requirements/*.txt
+	@$(ENVIRONMENT) lock
+
+serve: env-serve ## serve the pipeline's package on this machine only (PORT=3000)
+	@bentoml serve . --host 127.0.0.1 --port $(PORT)
+
+image: env-dev ## build the container image of the pipeline's package
+	@tunegate image build
+
+clean: ## drop caches of tools; keeps .venv, models and DVC's cache
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+env-pipeline env-serve env-dev: env-%:
+	@MAKECMDGOALS="$(MAKECMDGOALS)" $(ENVIRONMENT) $*

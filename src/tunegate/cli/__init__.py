@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tunegate import __version__
+from tunegate.cli import init, params
 from tunegate.errors import exit_code_of
 
 app = typer.Typer(
@@ -16,6 +17,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.command("init")(init.init)
+app.add_typer(params.app, name="params")
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,82 @@
+"""`tunegate init`: a new repository, made from the files of tunegate's own.
+
+Reads the template: tunegate's repository itself, or its copy in an installed wheel. Which files it has is said once, in
+pyproject.toml under force-include. Writes them into a new folder, changed by the three rules in `project_files` and
+nowhere else. It does not run the pipeline, and does not know what the files mean.
+"""
+
+import os
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import tunegate
+from tunegate.errors import InputError, MachineError
+from tunegate.files import atomic_folder, files_below, read_text, write_text
+
+PACKAGE = Path(tunegate.__file__).resolve().parent
+SHIPPED = "tunegate/template/"
+OVERLAY = Path(__file__).resolve().parent / "project"
+PINNED = ("requirements/dev.txt", "requirements/pipeline.txt", "requirements/serve.txt")
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet, or is empty.")],
+    name: Annotated[str, typer.Option("--name", help="The project's name; DIR's name unless given.")] = "",
+) -> None:
+    """Start a repository for a model of your own: it works at once, then put your data in.
+
+    Example: tunegate init my-model && cd my-model && dvc repro
+    """
+    place = folder.resolve()
+    if place == Path.cwd() or (place.exists() and (not place.is_dir() or any(place.iterdir()))):
+        raise InputError("exists and is not an empty folder elsewhere", place=str(folder), remedy="name a new folder")
+    with atomic_folder(place) as new:
+        for path, text in project_files(name or place.name).items():
+            write_text(new / path, text)
+        _git_init(new)
+    print(f"{folder} is ready. Next:\n  cd {folder}\n  git add . && git commit -m 'A new project'\n  dvc repro")
+
+
+def project_files(name: str) -> dict[str, str]:
+    """Path to text of every file in a new project: the template's, except for three rules."""
+    files = {path: read_text(source) for path, source in template().items()}
+    # 1. tunegate's code is not there to depend on; its version, in the lock, is.
+    files["dvc.yaml"] = "".join(
+        line for line in files["dvc.yaml"].splitlines(keepends=True) if not line.strip().startswith("- src/tunegate/")
+    )
+    # 2. The lock names tunegate.
+    for path in PINNED:
+        files[path] += f"tunegate=={tunegate.__version__}\n"
+    # 3. What speaks of the project itself.
+    for source in files_below(OVERLAY):
+        files[source.relative_to(OVERLAY).as_posix()] = read_text(source).replace("{name}", name)
+    return files
+
+
+def template() -> dict[str, Path]:
+    """Path in a new project to the file it comes from. Raises MachineError when tunegate is installed incompletely."""
+    shipped = PACKAGE / "template"
+    if shipped.is_dir():
+        return {source.relative_to(shipped).as_posix(): source for source in files_below(shipped)}
+    root = PACKAGE.parents[1]
+    settings = root / "pyproject.toml"
+    if not settings.is_file():
+        raise MachineError("no template", place=str(PACKAGE), remedy="install tunegate again, from its wheel")
+    targets = tomllib.loads(read_text(settings))["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    return {target.removeprefix(SHIPPED): root / source for source, target in targets.items()}
+
+
+def _git_init(folder: Path) -> None:
+    # A hook's GIT_DIR and GIT_INDEX_FILE would point git at the repository around us.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "init", "--quiet", "--initial-branch", "main", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    except FileNotFoundError:
+        raise MachineError("git is not installed", remedy="install git and run again") from None
+    except subprocess.CalledProcessError as error:
+        raise MachineError(f"git init failed: {error.stderr.strip()}", place=str(folder)) from None
