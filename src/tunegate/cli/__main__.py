@@ -1,0 +1,5 @@
+"""`python -m tunegate.cli`: the same as the `tunegate` command."""
+
+from tunegate.cli import main
+
+main()

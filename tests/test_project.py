@@ -1,0 +1,64 @@
+"""What holds in every project: dvc.yaml, params.yaml and docs say the same. `tunegate init` ships this file."""
+
+import importlib.util
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunegate.files import read_yaml
+from tunegate.params import Params, load_params
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES: dict[str, dict[str, Any]] = read_yaml(ROOT / "dvc.yaml")["stages"]
+OURS = {name: stage for name, stage in STAGES.items() if "tunegate.stages." in stage["cmd"]}
+
+
+def declared(stage: dict[str, Any]) -> set[str]:
+    """Every path that DVC is told of, apart from tunegate's own code."""
+    entries = [entry for kind in ("deps", "outs", "metrics", "plots") for entry in stage.get(kind, [])]
+    paths = {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+    return {path for path in paths if not path.startswith("src/tunegate/")}
+
+
+def test_there_are_stages_to_check() -> None:
+    assert OURS
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_stage_is_given_exactly_the_paths_that_dvc_knows(name: str) -> None:
+    given = set(shlex.split(OURS[name]["cmd"])[3:])
+    params = {"params.yaml"} if OURS[name].get("params") else set()
+    assert given == declared(OURS[name]) | params
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_stage_runs_the_module_and_reads_the_section_of_its_own_name(name: str) -> None:
+    assert shlex.split(OURS[name]["cmd"])[:3] == ["python", "-m", f"tunegate.stages.{name}"]
+    assert importlib.util.find_spec(f"tunegate.stages.{name}"), "dvc.yaml names a stage that tunegate does not have"
+    assert OURS[name]["params"] == [name]
+    assert OURS[name]["desc"]
+
+
+def test_every_section_of_the_params_belongs_to_a_stage() -> None:
+    sections = {field.alias or name for name, field in Params.model_fields.items()}
+    assert sections == set(OURS)
+
+
+def test_the_params_are_valid() -> None:
+    load_params(ROOT / "params.yaml")
+
+
+def test_the_params_leave_nothing_to_defaults() -> None:
+    written = read_yaml(ROOT / "params.yaml")
+    for section, field in Params.model_fields.items():
+        known = {inner.alias or key for key, inner in field.annotation.model_fields.items()}  # type: ignore[union-attr]
+        assert set(written[field.alias or section]) == known
+
+
+def test_the_docs_of_the_params_are_up_to_date() -> None:
+    command = [sys.executable, "-m", "tunegate.cli", "params", "docs", "--check"]
+    subprocess.run(command, cwd=ROOT, check=True)
