@@ -72,7 +72,9 @@ def test_every_test_file_mirrors_a_module_or_says_what_else_it_is_about() -> Non
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         mirrored = CODE / path.relative_to(ROOT / "tests").with_name(path.name.removeprefix("test_"))
         folder = path.relative_to(ROOT / "tests").parts[0]
-        assert mirrored.exists() or folder in ("pipeline", "workflows") or path.name in whole, f"{path}: of which module?"
+        assert mirrored.exists() or folder in ("pipeline", "workflows") or path.name in whole, (
+            f"{path}: of which module?"
+        )
 
 
 def test_people_hooks_and_ci_switch_off_the_same_telemetry() -> None:

@@ -11,19 +11,25 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MantissaNoDotYAML1_1Warning, MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from tunegate.errors import InputError
 
 STATE = Path(".tunegate")
 """tunegate's own untracked folder in a working copy: checkpoints, records not yet uploaded."""
+
+_PLAIN = "write text in quotes and numbers as plain decimals (0.0001, not 1e-4)"
+_HARMLESS = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][A-Za-z0-9 _./-]*", re.IGNORECASE)
 
 
 @contextlib.contextmanager
@@ -84,7 +90,14 @@ def read_yaml(path: Path) -> Any:
     """The content of a YAML 1.2 file. Raises InputError for bad syntax, duplicate keys and ambiguous values."""
     text = read_text(path)
     try:
-        new, old = (_yaml(version).load(text) for version in ("1.2", "1.1"))
+        new = _yaml("1.2").load(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", MantissaNoDotYAML1_1Warning)
+            old = _yaml("1.1").load(text)
+    except MantissaNoDotYAML1_1Warning as warning:
+        mark, value = warning.node.start_mark, warning.node.value
+        problem = f"ambiguous value: the number {value} in YAML 1.2, the text {value!r} in YAML 1.1"
+        raise InputError(problem, place=f"{path}:{mark.line + 1}", remedy=_PLAIN) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
@@ -94,17 +107,16 @@ def read_yaml(path: Path) -> Any:
         raise InputError(str(error).splitlines()[0], place=str(path), remedy="mend the YAML") from None
     for key, one, other in _differences(new, old, ""):
         problem = f"ambiguous value: {one!r} in YAML 1.2, {other!r} in YAML 1.1"
-        remedy = "write text in quotes and numbers as plain decimals (0.0001, not 1e-4)"
-        raise InputError(problem, place=f"{path}: {key}", remedy=remedy)
+        raise InputError(problem, place=f"{path}: {key}", remedy=_PLAIN)
     return new
 
 
 def write_yaml(path: Path, value: Any) -> None:
-    """Write a YAML 1.2 file atomically, keys in their given order."""
+    """Write a YAML 1.2 file atomically, keys in their given order; text that YAML could take for more is quoted."""
     buffer = io.StringIO()
     writer = YAML()
     writer.width = 120
-    writer.dump(value, buffer)
+    writer.dump(_quoted(value), buffer)
     write_text(path, buffer.getvalue())
 
 
@@ -134,7 +146,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number from 1, object) for every non-empty line. Raises InputError at the first bad line."""
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -193,6 +205,16 @@ def _yaml(version: str) -> YAML:
     return loader
 
 
+def _quoted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_quoted(key): _quoted(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_quoted(item) for item in value]
+    if isinstance(value, str) and not _HARMLESS.fullmatch(value):
+        return DoubleQuotedScalarString(value)
+    return value
+
+
 def _differences(new: Any, old: Any, key: str) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(new, dict) and isinstance(old, dict) and list(map(str, new)) == list(map(str, old)):
         for (name, one), other in zip(new.items(), old.values(), strict=True):
@@ -200,7 +222,7 @@ def _differences(new: Any, old: Any, key: str) -> Iterator[tuple[str, Any, Any]]
     elif isinstance(new, list) and isinstance(old, list):
         for index, (one, other) in enumerate(zip(new, old, strict=True)):
             yield from _differences(one, other, f"{key}[{index}]")
-    elif type(new) is not type(old) or new != old:
+    elif repr(new) != repr(old):
         yield key, new, old
 
 

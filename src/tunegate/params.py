@@ -6,6 +6,7 @@ its documentation and becomes docs/params.md. `Closed` and `parse` also serve th
 """
 
 import difflib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -142,6 +143,8 @@ class Evaluate(Closed):
 class Score(Closed):
     """From answers to metrics."""
 
+    name: str = Field(default="permit-helpdesk", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """The model's name in MLflow: its experiment and its registered model. One per repository."""
     min_slice_rows: Count = 5
     """Slices with fewer test rows are counted but get no metrics: the number would be noise."""
 
@@ -180,7 +183,8 @@ def load_params(path: Path) -> Params:
 def parse(model: type[Model], value: Any, *, place: str, remedy: str) -> Model:
     """`value`, as read from YAML or JSON, as a `model`. Raises InputError for its first fault."""
     try:
-        return model.model_validate(value)
+        # Strict, as JSON: "16", true and 7.0 are no whole numbers, while a list may become a tuple.
+        return model.model_validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
         faults = error.errors()
         fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
