@@ -1,0 +1,139 @@
+"""From answered examples to the numbers in reports/: metrics, slices, latency, confusion.
+
+Conventions. Rows with a label are a classification: the classes are the references that occur among them; an answer
+that is no class is "(other)" and counts as wrong for its row; macro averages weigh every class alike and take 0 where a
+class was never answered. Rows without a label (free text) get exact match and NLL only. Numbers are rounded to six
+decimals, and sums do not depend on the order of the rows. Pure functions over plain values: no file is read here.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tunegate.evaluation.examples import MODELS, Example
+
+OTHER = "(other)"
+"""Stands for an answer that is none of the classes."""
+
+Metrics = dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """What should have been answered, and what was: a class or `OTHER`."""
+
+    reference: str
+    answer: str
+
+
+def metrics_of(examples: Sequence[Example], *, lineage: str, min_slice_rows: int, ignore_case: bool) -> dict[str, Any]:
+    """The content of reports/metrics.json: both models, their difference, and every slice."""
+    overall = {model: _overall(examples, model, ignore_case) for model in MODELS}
+    return {
+        "lineage": lineage,
+        "rows": len(examples),
+        "labelled_rows": sum(example.label is not None for example in examples),
+        **overall,
+        "delta": _difference(overall),
+        "outcomes": _outcomes(examples),
+        "slices": _slices(examples, min_slice_rows),
+    }
+
+
+def timings_of(examples: Sequence[Example]) -> dict[str, Any]:
+    """The content of reports/timings.json: seconds per row of both models. Differs from run to run."""
+    return {"rows": len(examples), **{model: _latency(examples, model) for model in MODELS}}
+
+
+def pairs_of(examples: Sequence[Example], model: str, *, ignore_case: bool) -> list[Pair]:
+    """For every row with a label: its reference and the class that `model` answered."""
+    labelled = [example for example in examples if example.label is not None]
+    classes = {_plain(example.reference, ignore_case): example.reference for example in labelled}
+    return [Pair(example.reference, _class_of(example, model, classes, ignore_case)) for example in labelled]
+
+
+def outcome_of(example: Example) -> str:
+    """`fixed`, `broken`, `right` (both are) or `wrong` (both are)."""
+    if example.tuned.correct:
+        return "right" if example.base.correct else "fixed"
+    return "broken" if example.base.correct else "wrong"
+
+
+def _overall(examples: Sequence[Example], model: str, ignore_case: bool) -> Metrics:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    found = _shares(examples, model)
+    pairs = pairs_of(examples, model, ignore_case=ignore_case)
+    if pairs:
+        references = [pair.reference for pair in pairs]
+        answers = [pair.answer for pair in pairs]
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            references, answers, labels=sorted(set(references)), average="macro", zero_division=0
+        )
+        found |= {"macro_precision": _round(precision), "macro_recall": _round(recall), "macro_f1": _round(f1)}
+    return found
+
+
+def _shares(examples: Sequence[Example], model: str) -> Metrics:
+    """The metrics that mean the same on any set of rows; a kind of row that does not occur has none."""
+    found = {"nll": _mean(example.answer_of(model).nll for example in examples)}
+    for name, labelled in (("accuracy", True), ("exact_match", False)):
+        rows = [example for example in examples if (example.label is not None) is labelled]
+        if rows:
+            found[name] = _mean(float(example.answer_of(model).correct) for example in rows)
+    return found
+
+
+def _slices(examples: Sequence[Example], min_rows: int) -> dict[str, Any]:
+    grouped: dict[str, dict[str, list[Example]]] = {}
+    for example in examples:
+        for name, value in example.slices.items():
+            grouped.setdefault(name, {}).setdefault(value, []).append(example)
+    return {name: {value: _slice(rows, min_rows) for value, rows in sorted(grouped[name].items())} for name in grouped}
+
+
+def _slice(rows: Sequence[Example], min_rows: int) -> dict[str, Any]:
+    if len(rows) < min_rows:
+        return {"rows": len(rows)}
+    found = {model: _shares(rows, model) for model in MODELS}
+    return {"rows": len(rows), **found, "delta": _difference(found)}
+
+
+def _difference(found: dict[str, Metrics]) -> Metrics:
+    base, tuned = (found[model] for model in MODELS)
+    return {name: _round(tuned[name] - base[name]) for name in base}
+
+
+def _outcomes(examples: Sequence[Example]) -> dict[str, int]:
+    names = [outcome_of(example) for example in examples]
+    return {name: names.count(name) for name in ("fixed", "broken", "right", "wrong")}
+
+
+def _latency(examples: Sequence[Example], model: str) -> Metrics:
+    import numpy as np
+
+    seconds = [example.answer_of(model).seconds for example in examples]
+    p50, p95 = np.percentile(seconds, [50, 95])
+    return {"mean_seconds": _mean(seconds), "p50_seconds": _round(p50), "p95_seconds": _round(p95)}
+
+
+def _class_of(example: Example, model: str, classes: dict[str, str], ignore_case: bool) -> str:
+    answer = example.answer_of(model)
+    if answer.correct:
+        return example.reference
+    found = classes.get(_plain(answer.text, ignore_case), OTHER)
+    return OTHER if found == example.reference else found
+
+
+def _plain(text: str, ignore_case: bool) -> str:
+    return text.strip().casefold() if ignore_case else text.strip()
+
+
+def _mean(values: Iterable[float]) -> float:
+    numbers = list(values)
+    return _round(math.fsum(numbers) / len(numbers))
+
+
+def _round(value: float) -> float:
+    return round(float(value), 6)
