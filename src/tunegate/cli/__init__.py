@@ -4,10 +4,11 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from tunegate import __version__
 from tunegate.cli import init, params
-from tunegate.errors import exit_code_of
+from tunegate.errors import UsageError, exit_code_of
 
 app = typer.Typer(
     name="tunegate",
@@ -39,11 +40,22 @@ def _root(
 def main() -> None:
     """Run the command line and leave the process with a documented exit code (tunegate.errors)."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
-    outcome: list[int] = []
-    command = typer.main.get_command(app)
     show = len(arguments) < len(sys.argv) - 1
-    code = exit_code_of(
-        lambda: outcome.append(command.main(arguments, prog_name="tunegate", standalone_mode=False) or 0),
-        show_traceback=show or None,
-    )
-    sys.exit(code or (outcome[0] if outcome and isinstance(outcome[0], int) else 0))
+    sys.exit(exit_code_of(lambda: _run(arguments), show_traceback=show or None))
+
+
+def _run(arguments: list[str]) -> None:
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(arguments, prog_name="tunegate", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except TyperException as error:
+        said = getattr(error, "format_message", error.__str__)()
+        if said.startswith("Usage:"):
+            print(said)
+            sys.exit(UsageError.exit_code)
+        context = getattr(error, "ctx", None)
+        raise UsageError(said, remedy=f"{context.command_path if context else 'tunegate'} --help") from None
+    if code:
+        sys.exit(code)

@@ -1,11 +1,12 @@
 """`tunegate init`: a new repository, made from the files of tunegate's own.
 
 Reads the template: tunegate's repository itself, or its copy in an installed wheel. Which files it has is said once, in
-pyproject.toml under force-include. Writes them into a new folder, changed by the three rules in `project_files` and
+pyproject.toml under force-include. Writes them into a new folder, changed by the four rules in `project_files` and
 nowhere else. It does not run the pipeline, and does not know what the files mean.
 """
 
 import os
+import re
 import subprocess
 import tomllib
 from pathlib import Path
@@ -20,6 +21,8 @@ from tunegate.files import atomic_folder, files_below, read_text, write_text
 PACKAGE = Path(tunegate.__file__).resolve().parent
 SHIPPED = "tunegate/template/"
 OVERLAY = Path(__file__).resolve().parent / "project"
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+DEFAULT_NAME = "permit-helpdesk"
 PINNED = ("requirements/dev.txt", "requirements/pipeline.txt", "requirements/serve.txt")
 
 
@@ -42,7 +45,13 @@ def init(
 
 
 def project_files(name: str) -> dict[str, str]:
-    """Path to text of every file in a new project: the template's, except for three rules."""
+    """Path to text of every file in a new project: the template's, except for four rules.
+
+    Raises InputError when `name` is none for a model.
+    """
+    if not re.fullmatch(NAME, name):
+        problem = f"must be letters, digits, '.', '_' and '-', a letter or digit first (got {name!r})"
+        raise InputError(problem, place="the project's name", remedy="choose one with --name")
     files = {path: read_text(source) for path, source in template().items()}
     # 1. tunegate's code is not there to depend on; its version, in the lock, is.
     files["dvc.yaml"] = "".join(
@@ -51,7 +60,9 @@ def project_files(name: str) -> dict[str, str]:
     # 2. The lock names tunegate.
     for path in PINNED:
         files[path] += f"tunegate=={tunegate.__version__}\n"
-    # 3. What speaks of the project itself.
+    # 3. The model has a name of its own.
+    files["params.yaml"] = files["params.yaml"].replace(f"  name: {DEFAULT_NAME}\n", f'  name: "{name}"\n')
+    # 4. What speaks of the project itself.
     for source in files_below(OVERLAY):
         files[source.relative_to(OVERLAY).as_posix()] = read_text(source).replace("{name}", name)
     return files
