@@ -38,12 +38,12 @@ test: env-dev ## run every test; none uses the network
 	@HF_HUB_OFFLINE=1 pytest -n $(JOBS) --dist loadfile
 
 check: env-dev secrets ## style, types, layers, dvc.yaml against params and docs, workflows, secrets
-	@ruff check --quiet
-	@ruff format --check --quiet
+	@ruff check --quiet $(if $(OWN),.,src)
+	@$(if $(OWN),ruff format --check --quiet)
 	@$(if $(OWN),mypy)
 	@$(if $(OWN),lint-imports --no-logo)
 	@tunegate params docs --check
-	@pytest $(wildcard tests/test_project.py tests/test_house.py)
+	@pytest -q $(wildcard tests/test_project.py tests/test_house.py)
 	@check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@zizmor --offline --quiet --no-progress .github/workflows
 

@@ -82,7 +82,6 @@ def test_a_new_project_depends_on_tunegates_version_and_not_on_its_code(project:
 def test_a_new_project_has_a_name_of_its_own(project: Path, tmp_path: Path) -> None:
     assert read_yaml(project / "params.yaml")["score"]["name"] == "my-model"
     assert (project / "README.md").read_text().startswith("# my-model\n")
-    assert "{name}" not in "".join(written(project).values())
     ours, theirs = ((folder / "params.yaml").read_text().splitlines() for folder in (ROOT, project))
     assert len([line for line in ours if line not in theirs]) == 1
     assert run("init", "x", "--name", "other", cwd=tmp_path).returncode == 0
