@@ -134,7 +134,7 @@ def test_a_dead_server_keeps_the_record_and_a_later_sync_uploads_it_once(monkeyp
     assert "s3cret" not in said
     assert "\n" not in said
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert [found.id for found in runs.sync(ROOT)] == [record.id]
+    assert [found.id for found, _ in runs.sync(ROOT)] == [record.id]
     assert list(runs.sync(ROOT)) == []
     assert (len(all_runs()), len(versions())) == (1, 1)
 

@@ -6,7 +6,9 @@ class was never answered. Rows without a label (free text) get exact match and N
 decimals, and sums do not depend on the order of the rows. Pure functions over plain values: no file is read here.
 """
 
+import csv
 import dataclasses
+import io
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -51,6 +53,15 @@ def pairs_of(examples: Sequence[Example], model: str, *, ignore_case: bool) -> l
     labelled = [example for example in examples if example.label is not None]
     classes = {_plain(example.reference, ignore_case): example.reference for example in labelled}
     return [Pair(example.reference, _class_of(example, model, classes, ignore_case)) for example in labelled]
+
+
+def confusion_csv(examples: Sequence[Example], *, ignore_case: bool) -> str:
+    """The content of reports/confusion.csv: the tuned model's pairs, for DVC's confusion plot."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["reference", "answer"])
+    writer.writerows([pair.reference, pair.answer] for pair in pairs_of(examples, "tuned", ignore_case=ignore_case))
+    return text.getvalue()
 
 
 def outcome_of(example: Example) -> str:

@@ -49,13 +49,12 @@ def deliver(record: Record, root: Path = RUNS, *, seconds: float = _PATIENCE_SEC
     return f"MLflow: run {receipt.run_id}, model {record.name} version {receipt.version}, in {receipt.store}"
 
 
-def sync(root: Path = RUNS) -> Iterator[Record]:
+def sync(root: Path = RUNS) -> Iterator[tuple[Record, Receipt]]:
     """Upload what is pending, the oldest first; yield each with its receipt. Raises MachineError when one fails."""
     with sole_uploader(root):
         for record in read_records(root):
             if record.receipt is None:
-                receipt = upload(record, root, seconds=None)
-                yield record.model_copy(update={"receipt": receipt})
+                yield record, upload(record, root, seconds=None)
             else:
                 settle(record, record.receipt, root)
 
@@ -71,9 +70,7 @@ def upload(record: Record, root: Path = RUNS, *, seconds: float | None) -> Recei
         source = f"{run.info.artifact_uri}/{ADAPTER}"
         version = registry.register(client, record, run_id=run.info.run_id, source=source)
         client.set_terminated(run.info.run_id, "FINISHED")
-        receipt = receipt_now(
-            store=store_name(), experiment_id=experiment, run_id=run.info.run_id, version=version
-        )
+        receipt = receipt_now(store=store_name(), experiment_id=experiment, run_id=run.info.run_id, version=version)
     settle(record, receipt, root)
     return receipt
 

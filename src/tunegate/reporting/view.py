@@ -1,0 +1,177 @@
+"""What the report shows, as plain values: the template lays it out and decides nothing.
+
+Takes what the pipeline measured; reads and writes no file. Says nothing of commits, machines and times: the report is
+an output of the pipeline, and equal input must give equal bytes.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from tunegate.evaluation.examples import Example
+from tunegate.evaluation.metrics import Pair, outcome_of, pairs_of
+from tunegate.evaluation.trajectory import Point
+from tunegate.params import Params
+from tunegate.reporting.charts import MAX_CLASSES, confusion_matrix, loss_curve
+from tunegate.reporting.numbers import Comparison, compare, headline
+from tunegate.repository.lineage import Lineage
+from tunegate.tracking.describe import flat_params
+
+_SHOWN_EXAMPLES = 12
+_SHOWN_CONFUSIONS = 10
+_LONGEST_TEXT = 280
+_OUTCOMES = {
+    "broken": ("Broken", "the untuned base was right, the tuned model is wrong"),
+    "wrong": ("Still wrong", "neither model is right"),
+    "fixed": ("Fixed", "the untuned base was wrong, the tuned model is right"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """Everything a report is made of."""
+
+    params: Params
+    lineage: Lineage
+    metrics: dict[str, Any]
+    examples: Sequence[Example]
+    trajectory: Sequence[Point]
+    ledger: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class SliceRow:
+    """One value of a slice; `headline` is None where there were too few rows."""
+
+    value: str
+    rows: int
+    headline: Comparison | None
+    base_share: float
+    tuned_share: float
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleGroup:
+    """Examples of one outcome."""
+
+    key: str
+    title: str
+    meaning: str
+    total: int
+    shown: list[Example]
+
+
+@dataclasses.dataclass(frozen=True)
+class StageLedger:
+    """Where a stage's rows went."""
+
+    stage: str
+    rows_in: int
+    rows_out: int
+    left_out: list[tuple[str, int]]
+    """Reasons, and how many rows each."""
+    notes: list[tuple[str, str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """The report, top to bottom."""
+
+    name: str
+    base: str
+    lineage: str
+    parts: dict[str, str]
+    rows: int
+    headline: Comparison
+    base_share: float
+    tuned_share: float
+    outcomes: dict[str, int]
+    comparisons: list[Comparison]
+    slices: dict[str, list[SliceRow]]
+    curve: str
+    matrix: str
+    classes_left_out: int
+    confusions: list[tuple[Pair, int]]
+    ledger: list[StageLedger]
+    examples: list[ExampleGroup]
+    params: dict[str, str]
+
+
+def view_of(measured: Measured) -> View:
+    """The view of what was measured."""
+    metrics = measured.metrics
+    base, tuned = metrics["base"], metrics["tuned"]
+    name = headline(tuned)
+    comparisons = compare(base, tuned)
+    pairs = pairs_of(measured.examples, "tuned", ignore_case=measured.params.evaluate.ignore_case)
+    return View(
+        name=measured.params.score.name,
+        base=measured.params.base.model,
+        lineage=measured.lineage.key,
+        parts=measured.lineage.parts.model_dump(),
+        rows=metrics["rows"],
+        headline=next(item for item in comparisons if item.name == name),
+        base_share=base[name],
+        tuned_share=tuned[name],
+        outcomes=metrics["outcomes"],
+        comparisons=comparisons,
+        slices={
+            key: [_slice(value, found) for value, found in values.items()] for key, values in metrics["slices"].items()
+        },
+        curve=loss_curve(measured.trajectory),
+        matrix=confusion_matrix(pairs),
+        classes_left_out=max(0, len({pair.reference for pair in pairs}) - MAX_CLASSES),
+        confusions=_confusions(pairs),
+        ledger=[_stage(stage) for stage in measured.ledger["stages"]],
+        examples=_groups(measured.examples),
+        params=flat_params(measured.params),
+    )
+
+
+def _slice(value: str, found: dict[str, Any]) -> SliceRow:
+    if "tuned" not in found:
+        return SliceRow(value, found["rows"], None, 0.0, 0.0)
+    name = headline(found["tuned"])
+    base, tuned = found["base"], found["tuned"]
+    comparison = next(item for item in compare(base, tuned) if item.name == name)
+    return SliceRow(value, found["rows"], comparison, base[name], tuned[name])
+
+
+def _confusions(pairs: Sequence[Pair]) -> list[tuple[Pair, int]]:
+    counts = collections.Counter(pair for pair in pairs if pair.reference != pair.answer)
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0].reference, item[0].answer))[:_SHOWN_CONFUSIONS]
+
+
+def _stage(ledger: dict[str, Any]) -> StageLedger:
+    rows, sources = ledger["rows"], ledger["per_source"]
+    flows = [(name, f"{flow['in']} → {flow['out']}") for name, flow in sources.items()] if len(sources) > 1 else []
+    notes = [(_words(name), f"{number:.6g}") for name, number in ledger["notes"].items()]
+    left_out = [(_words(name), number) for name, number in ledger["reasons"].items()]
+    return StageLedger(ledger["stage"], rows["in"], rows["out"], left_out, flows + notes)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _groups(examples: Sequence[Example]) -> list[ExampleGroup]:
+    groups = []
+    for key, (title, meaning) in _OUTCOMES.items():
+        found = [example for example in examples if outcome_of(example) == key]
+        groups.append(ExampleGroup(key, title, meaning, len(found), [_cut(e) for e in found[:_SHOWN_EXAMPLES]]))
+    return groups
+
+
+def _cut(example: Example) -> Example:
+    return dataclasses.replace(
+        example,
+        question=_short(example.question),
+        reference=_short(example.reference),
+        base=dataclasses.replace(example.base, text=_short(example.base.text)),
+        tuned=dataclasses.replace(example.tuned, text=_short(example.tuned.text)),
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"

@@ -1,0 +1,54 @@
+"""Stage `score`: answers and ledgers become metrics and a report; the run is recorded, and uploaded to MLflow.
+
+Seconds of work, and the only stage whose results git tracks. A tracking server that is away does not stop it.
+"""
+
+from pathlib import Path
+
+from tunegate.data.ledger import combine
+from tunegate.errors import run_stage
+from tunegate.evaluation.examples import examples_of
+from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
+from tunegate.evaluation.trajectory import read_trajectory
+from tunegate.files import read_parquet, write_json, write_text
+from tunegate.params import load_params
+from tunegate.reporting.page import render
+from tunegate.reporting.view import Measured
+from tunegate.repository.git import checkout
+from tunegate.repository.lineage import read_lineage
+from tunegate.tracking.describe import describe
+from tunegate.tracking.outbox import ADAPTER, write_record
+from tunegate.tracking.runs import TRAJECTORY, deliver
+
+
+def main(  # noqa: PLR0913, PLR0917 - a stage's arguments are the paths in dvc.yaml
+    params: str, predictions: str, adapter: str, trajectory: str,
+    ingested: str, validated: str, prepared: str, tokens: str,
+    metrics: str, timings: str, data: str, confusion: str, report: str,
+) -> None:  # fmt: skip
+    """Write the reports, record the run, say where it went."""
+    settings, lineage = load_params(Path(params)), read_lineage(Path(adapter))
+    points = read_trajectory(Path(trajectory))
+    examples = examples_of(read_parquet(Path(predictions)), place=predictions)
+    ledger = combine([Path(folder) / "ledger.json" for folder in (ingested, validated, prepared, tokens)])
+    found = metrics_of(
+        examples,
+        lineage=lineage.key,
+        min_slice_rows=settings.score.min_slice_rows,
+        ignore_case=settings.evaluate.ignore_case,
+    )
+    seconds = timings_of(examples)
+    page = render(Measured(settings, lineage, found, examples, points, ledger))
+    write_json(Path(metrics), found)
+    write_json(Path(timings), seconds)
+    write_json(Path(data), ledger)
+    write_text(Path(confusion), confusion_csv(examples, ignore_case=settings.evaluate.ignore_case))
+    write_text(Path(report), page)
+    reports = [metrics, timings, data, confusion, report]
+    run = describe(settings, checkout(Path(), results=["dvc.lock", *reports]), found, seconds)
+    artifacts = {ADAPTER: Path(adapter), TRAJECTORY: Path(trajectory)}
+    print(deliver(write_record(run, artifacts | {Path(path).name: Path(path) for path in reports})))
+
+
+if __name__ == "__main__":
+    run_stage(main)

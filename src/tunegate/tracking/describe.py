@@ -1,0 +1,41 @@
+"""What is said about a run in MLflow: the parameters and the numbers, flat, as MLflow wants them.
+
+Slices stay out of the metrics, where a few dozen of them would drown the rest: they are in the run's metrics.json and
+report.html. This module does not know where the values come from and touches no file.
+"""
+
+from typing import Any
+
+from tunegate.evaluation.examples import MODELS
+from tunegate.params import Params
+from tunegate.repository.git import Checkout
+from tunegate.tracking.outbox import Run
+
+
+def describe(params: Params, checkout: Checkout, metrics: dict[str, Any], timings: dict[str, Any]) -> Run:
+    """The run that these parameters, metrics and timings tell of."""
+    return Run(
+        name=params.score.name,
+        commit=checkout.commit,
+        branch=checkout.branch,
+        dirty=checkout.dirty,
+        lineage=metrics["lineage"],
+        params=flat_params(params),
+        metrics=_flat_metrics(metrics, timings),
+    )
+
+
+def flat_params(params: Params) -> dict[str, str]:
+    """`section.key` to the value as text, in the order of params.yaml."""
+    sections = params.model_dump(by_alias=True)
+    return {f"{section}.{key}": _text(value) for section, values in sections.items() for key, value in values.items()}
+
+
+def _flat_metrics(metrics: dict[str, Any], timings: dict[str, Any]) -> dict[str, float]:
+    found = {"rows": float(metrics["rows"])}
+    found |= {f"{group}.{name}": value for group in (*MODELS, "delta") for name, value in metrics[group].items()}
+    return found | {f"{model}.{name}": value for model in MODELS for name, value in timings[model].items()}
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
