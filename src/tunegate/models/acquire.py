@@ -1,0 +1,127 @@
+"""From a catalogue entry to models/base: fetched, verified, stored as safetensors with tokenizer and provenance.
+
+Every file's sha256 is compared before anything is loaded; only GGUF and safetensors are accepted, no pickle, no remote
+code. The hub and MLflow are reached only for entries that name them. This module does not know the stage's paths.
+"""
+
+import contextlib
+import importlib.util
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tunegate.errors import InputError, MachineError, RefusedError
+from tunegate.files import read_text, sha256_of, write_json, write_text
+from tunegate.models.catalogue import Entry, FolderSource, HubSource, MlflowSource, PackageSource
+from tunegate.models.template import TEMPLATE, require_template
+
+PROVENANCE = "provenance.json"
+WEIGHTS = ".safetensors"
+PACKED = ".gguf"
+
+Download = Callable[[str, Path], Path]
+"""(URI, empty folder) → the folder that then holds the files."""
+
+
+def acquire(name: str, entry: Entry, dtype: str, templates: Path, target: Path, *, download_mlflow: Download) -> None:
+    """Write the base model `name` into the folder `target`; `templates` holds the project's own chat templates.
+
+    Raises RefusedError when a file is not what the catalogue says, InputError when the entry cannot be used and
+    MachineError when a package, a folder or the network is missing.
+    """
+    with _located(entry, download_mlflow) as folder:
+        _verify(name, entry, folder)
+        _materialise(entry, folder, dtype, templates, target)
+    files = {file.name: sha256_of(file) for file in sorted(target.iterdir())}
+    source = entry.source.model_dump()
+    record = {"model": name, "license": entry.license, "homepage": entry.homepage, "source": source, "dtype": dtype}
+    write_json(target / PROVENANCE, record | {"files": files})
+
+
+@contextlib.contextmanager
+def _located(entry: Entry, download_mlflow: Download) -> Iterator[Path]:
+    match entry.source:
+        case PackageSource(package=package):
+            yield _package_folder(package)
+        case FolderSource(path=path):
+            yield Path(path)
+        case HubSource() as source:
+            with tempfile.TemporaryDirectory() as scratch:
+                yield _from_hub(source, Path(scratch))
+        case MlflowSource(uri=uri):
+            with tempfile.TemporaryDirectory() as scratch:
+                yield download_mlflow(uri, Path(scratch))
+
+
+def _package_folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        problem = f"the Python package {package!r} is not installed"
+        raise MachineError(problem, place="models/catalog.yaml", remedy="install it; `make setup` installs the lock")
+    return Path(spec.origin).parent
+
+
+def _from_hub(source: HubSource, scratch: Path) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        wanted = list(source.files)
+        found = snapshot_download(source.repository, revision=source.revision, allow_patterns=wanted, local_dir=scratch)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        problem = f"cannot fetch {source.repository} at {source.revision[:12]}: {str(error).splitlines()[0]}"
+        remedy = "check the network, HF_TOKEN and HF_HUB_OFFLINE, or use a source of kind folder"
+        raise MachineError(problem, place="models/catalog.yaml", remedy=remedy) from None
+    return Path(found)
+
+
+def _verify(name: str, entry: Entry, folder: Path) -> None:
+    for relative, expected in entry.source.files.items():
+        place = f"models/catalog.yaml: models.{name}.source.files[{relative}]"
+        path = folder / relative
+        if not path.is_file():
+            raise InputError(f"no such file in {entry.source.kind}", place=place, remedy="correct the path")
+        actual = sha256_of(path)
+        if actual != expected:
+            problem = f"sha256 is {actual}, the catalogue says {expected}"
+            remedy = "the file changed or was tampered with: do not use it until you know why"
+            raise RefusedError(problem, place=place, remedy=remedy)
+
+
+def _materialise(entry: Entry, folder: Path, dtype: str, templates: Path, target: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    with tempfile.TemporaryDirectory() as scratch:
+        # Only the verified files are visible to the loader, so that nothing beside them can be picked up.
+        verified = Path(scratch)
+        for relative in entry.source.files:
+            (verified / relative).parent.mkdir(parents=True, exist_ok=True)
+            (verified / relative).symlink_to((folder / relative).resolve())
+        packed = _packed_file(entry)
+        how = {"gguf_file": packed} if packed else {}
+        unpack = {"quantization_config": GgufConfig(dequantize=True)} if packed else {}
+        tokenizer = AutoTokenizer.from_pretrained(verified, **how)
+        model = AutoModelForCausalLM.from_pretrained(verified, dtype=getattr(torch, dtype), **how, **unpack)
+    if entry.eos_token is not None:
+        tokenizer.eos_token = entry.eos_token
+    if entry.template is not None:
+        tokenizer.chat_template = read_text(templates / entry.template)
+    require_template(tokenizer.chat_template, tokenizer.eos_token)
+    for key in ("_name_or_path", "_model_name_or_path"):
+        if hasattr(model.config, key):
+            delattr(model.config, key)
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)
+    write_text(target / TEMPLATE, tokenizer.chat_template)
+
+
+def _packed_file(entry: Entry) -> str | None:
+    names = list(entry.source.files)
+    packed = [name for name in names if name.endswith(PACKED)]
+    if packed:
+        return packed[0]
+    if not any(name.endswith(WEIGHTS) for name in names):
+        problem = f"no {WEIGHTS} or {PACKED} file among {', '.join(names)}"
+        raise InputError(problem, place="models/catalog.yaml", remedy="other weight formats can run code when loaded")
+    return None

@@ -1,0 +1,60 @@
+"""The model card: what a person who meets the packaged model needs to know, from the run's own numbers.
+
+Markdown with the metadata header that model hubs read. Makes text; does not know where the numbers come from.
+"""
+
+from typing import Any
+
+import jinja2
+
+from tunegate.params import Params
+from tunegate.repository.lineage import Lineage
+
+_CARD = """\
+---
+license: {{ base.license }}
+base_model: {{ base.model }}
+library_name: peft
+pipeline_tag: text-generation
+---
+
+# {{ params.score.name }}
+
+`{{ base.model }}` ({{ base.license }}), fine-tuned with LoRA (rank {{ params.train.rank }}) by tunegate.
+
+Lineage key: `{{ lineage.key }}`
+
+## Measured
+
+On {{ metrics.rows }} test examples that share no group with the training rows:
+
+| metric | untuned base | tuned |
+|---|---|---|
+{% for name in metrics.tuned | sort if metrics.tuned[name] is number -%}
+| {{ name }} | {{ "%.4f" % metrics.base[name] }} | {{ "%.4f" % metrics.tuned[name] }} |
+{% endfor %}
+## Intended use and limits
+
+It answers in the form of its training rows, in the context those rows come from; outside of it the answers were not
+measured. Slices with few rows and every other number are in `manifest.json`. The numbers are of the merged model in
+full precision; the exported weights (`model.gguf`, {{ params.package.export }}) round them.
+
+## Made of
+
+| part | sha256 |
+|---|---|
+{% for name, value in lineage.parts | dictsort -%}
+| {{ name }} | `{{ value }}` |
+{% endfor %}
+## Use
+
+`bentoml serve` in the repository serves this folder behind an OpenAI-compatible API. `adapter/` is a PEFT adapter for
+the base model; merge it in fp32.
+"""
+
+
+def card(params: Params, lineage: Lineage, base: dict[str, Any], metrics: dict[str, Any]) -> str:
+    """The card's text. `base` is the base model's provenance record, `metrics` the content of reports/metrics.json."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - Markdown, from our own numbers
+    values = {"params": params, "lineage": lineage.model_dump(), "base": base, "metrics": metrics}
+    return environment.from_string(_CARD).render(values)

@@ -1,0 +1,59 @@
+"""The package: merged and exported weights, tokenizer, template, adapter, card, and a manifest over them all.
+
+Fills an empty folder from what the pipeline made; refuses metrics or an adapter of another lineage.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tunegate.errors import RefusedError
+from tunegate.files import read_json, write_text
+from tunegate.models.acquire import PROVENANCE
+from tunegate.models.export import export_gguf
+from tunegate.models.loading import TOKENIZER_FILES, attach_adapter, load_base
+from tunegate.models.merging import merge
+from tunegate.models.template import TEMPLATE
+from tunegate.models.tokenisation import Example
+from tunegate.params import Params
+from tunegate.release.card import card
+from tunegate.release.manifest import LINEAGE_METADATA, MODEL_FILE, BaseModelRecord, Manifest, write_manifest
+from tunegate.repository.lineage import Lineage, read_lineage
+
+CHECKED_EXAMPLES = 16
+"""How many validation examples the merge is checked on."""
+
+
+def package(
+    params: Params, base: Path, adapter: Path, examples: Sequence[Example], metrics: dict[str, Any], target: Path
+) -> Manifest:
+    """Fill the empty folder `target`. Raises RefusedError when the merge or the lineage does not hold."""
+    lineage = _lineage(adapter, metrics)
+    provenance = read_json(base / PROVENANCE)
+    tuned = attach_adapter(load_base(base, device="cpu", precision="fp32"), adapter, base)
+    merged, proof = merge(tuned, examples[:CHECKED_EXAMPLES], params.package.tolerance)
+    names = {LINEAGE_METADATA: lineage.key, "general.name": params.score.name, "general.license": provenance["license"]}
+    export_gguf(merged, base, target / MODEL_FILE, params.package.export, names)
+    for name in (*TOKENIZER_FILES, TEMPLATE):
+        shutil.copyfile(base / name, target / name)
+    shutil.copytree(adapter, target / "adapter")
+    write_text(target / "README.md", card(params, lineage, provenance, metrics))
+    record = BaseModelRecord(name=provenance["model"], license=provenance["license"], sha256=lineage.parts.base)
+    return write_manifest(
+        target,
+        model=params.score.name,
+        lineage=lineage,
+        base=record,
+        metrics=metrics,
+        export=params.package.export,
+        merge_check=proof,
+    )
+
+
+def _lineage(adapter: Path, metrics: dict[str, Any]) -> Lineage:
+    lineage = read_lineage(adapter)
+    if metrics["lineage"] != lineage.key:
+        problem = f"the metrics are of lineage {metrics['lineage'][:12]}, the adapter is {lineage.key[:12]}"
+        raise RefusedError(problem, place=str(adapter), remedy="run `dvc repro`: one of the two is out of date")
+    return lineage

@@ -1,0 +1,98 @@
+"""Checkpoints: everything the next step depends on, written atomically, resumed exactly or refused.
+
+A checkpoint holds the adapter, AdamW's moments, the random state and the trajectory so far, as safetensors and JSON,
+with the fingerprint of the run that made it. It lives in tunegate's own untracked folder, because DVC empties a
+stage's outputs before it runs.
+"""
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from tunegate.errors import RefusedError
+from tunegate.files import STATE, atomic_folder, read_json, write_json
+
+FOLDER = STATE / "checkpoint"
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a run is, and what it has recorded."""
+
+    step: int = 0
+    """Optimizer steps done."""
+    records: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    """One record per step, as in the trajectory."""
+
+
+def save(
+    progress: Progress,
+    parameters: dict[str, torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    fingerprint: dict[str, Any],
+    folder: Path = FOLDER,
+) -> None:
+    """Replace the checkpoint by the state after `progress.step` steps."""
+    tensors = {"random": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    for name, parameter in parameters.items():
+        tensors[f"weight.{name}"] = parameter.detach().cpu().contiguous()
+        for moment in _MOMENTS:
+            if parameter in optimizer.state:
+                tensors[f"{moment}.{name}"] = optimizer.state[parameter][moment].detach().cpu().contiguous()
+    with atomic_folder(folder) as new:
+        save_file(tensors, new / "state.safetensors")
+        write_json(new / "run.json", {"fingerprint": fingerprint} | dataclasses.asdict(progress))
+
+
+def resume(
+    parameters: dict[str, torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    fingerprint: dict[str, Any],
+    folder: Path = FOLDER,
+) -> Progress:
+    """Load the checkpoint, if there is one, into parameters, optimizer and torch's random state.
+
+    Raises RefusedError with the differences when another run made it: resuming with other data or parameters would give
+    a model that no commit describes.
+    """
+    if not folder.exists():
+        return Progress()
+    run = read_json(folder / "run.json")
+    if changed := differences(run["fingerprint"], fingerprint):
+        problem = "a killed run left a checkpoint that does not fit this one:\n  " + "\n  ".join(changed)
+        remedy = f"restore what changed to resume, or delete {folder} to start again from step 0"
+        raise RefusedError(problem, place=str(folder), remedy=remedy)
+    tensors = load_file(folder / "state.safetensors")
+    for name, parameter in parameters.items():
+        with torch.no_grad():
+            parameter.copy_(tensors[f"weight.{name}"])
+        moments = {m: tensors[f"{m}.{name}"] for m in _MOMENTS if f"{m}.{name}" in tensors}
+        if moments:
+            optimizer.state[parameter] = {m: t if m == "step" else t.to(parameter.device) for m, t in moments.items()}
+    torch.set_rng_state(tensors["random"])
+    if "random.cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+    return Progress(run["step"], run["records"])
+
+
+def discard(folder: Path = FOLDER) -> None:
+    """Remove the checkpoint: the run is complete."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """`key: old → new` for every key whose value differs."""
+    keys = sorted(old.keys() | new.keys())
+    return [f"{key}: {_short(old.get(key))} → {_short(new.get(key))}" for key in keys if old.get(key) != new.get(key)]
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text[:12] if len(text) == 64 else text

@@ -1,0 +1,51 @@
+"""What a training run is made of: the lineage stamped into its adapter, and the fingerprint its checkpoints carry.
+
+Reads the stage's inputs to hash them; does not train.
+"""
+
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tunegate.files import sha256_of
+from tunegate.models.loading import base_parts
+from tunegate.params import Params
+from tunegate.repository.lineage import Lineage, Parts, code_digest, digest, lineage_of
+
+CODE = ("data", "models", "training")
+"""The parts of tunegate whose sources decide what the weights become."""
+
+SECTIONS = ("base", "ingest", "validate", "prepare", "tokenize", "train")
+"""The sections of params.yaml up to and including `train`."""
+
+
+def lineage(params: Params, tokens: Path, base: Path, lock: Path) -> Lineage:
+    """The lineage of an adapter trained on `tokens` over `base` in the environment that `lock` names."""
+    splits = {split: sha256_of(tokens / f"{split}.parquet") for split in ("train", "valid")}
+    values = params.model_dump(by_alias=True, include=set(Params.model_fields), mode="json")
+    parts = Parts(
+        data=digest(splits),
+        params=digest({section: values[section] for section in SECTIONS}),
+        code=code_digest(CODE),
+        lock=sha256_of(lock),
+        **base_parts(base),
+    )
+    return lineage_of(parts)
+
+
+def fingerprint(made_of: Lineage, params: Params) -> dict[str, Any]:
+    """All on which the next step's bits depend, flat, so that a difference can be named.
+
+    Besides the lineage: the installed versions, the number of threads and the processor or GPU, because sums of floats
+    depend on how they are split.
+    """
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "accelerate")}
+    cuda = params.train.device == "cuda"
+    hardware = {
+        "machine": torch.cuda.get_device_name() if cuda else f"{platform.machine()}, {torch.get_num_threads()} threads"
+    }
+    settings = {f"train.{key}": value for key, value in params.train.model_dump(mode="json").items()}
+    return made_of.parts.model_dump() | settings | versions | hardware

@@ -1,0 +1,31 @@
+"""The trajectory: one line per optimizer step, as a DVC plot, and its summary. No times: equal runs, equal bytes."""
+
+import csv
+import io
+from typing import Any
+
+COLUMNS = ("step", "epoch", "loss", "valid_loss", "grad_norm", "learning_rate", "tokens")
+
+
+def to_csv(records: list[dict[str, Any]]) -> str:
+    """The records as CSV; valid_loss is empty except at the end of an epoch."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: "" if record[key] is None else record[key] for key in COLUMNS} for record in records)
+    return buffer.getvalue()
+
+
+def summary(records: list[dict[str, Any]], rows: int) -> dict[str, Any]:
+    """What the run was, in numbers: steps, rows, tokens seen and trained on, last losses."""
+    last = records[-1]
+    valid = [record["valid_loss"] for record in records if record["valid_loss"] is not None]
+    return {
+        "steps": last["step"],
+        "epochs": last["epoch"],
+        "rows": rows,
+        "tokens": sum(record["tokens"] for record in records),
+        "trained_tokens": sum(record["trained_tokens"] for record in records),
+        "loss": last["loss"],
+        "valid_loss": valid[-1] if valid else None,
+    }
