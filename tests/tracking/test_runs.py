@@ -125,7 +125,8 @@ def test_an_uploaded_record_shrinks_to_its_receipt() -> None:
 
 
 def test_a_dead_server_keeps_the_record_and_a_later_sync_uploads_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://somebody:s3cret@127.0.0.1:{closed_port()}")  # pragma: allowlist secret
+    uri = f"http://somebody:s3cret@127.0.0.1:{closed_port()}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     record = recorded()
     said = runs.deliver(record, ROOT)
     assert "MLflow is away" in said

@@ -9,7 +9,7 @@ from tunegate.tracking.store import LOCAL, public, reaching, store_name, trackin
 @pytest.mark.parametrize(
     ("secret", "shown"),
     [
-        ("http://me:pw@host:5000/x", "http://***@host:5000/x"),  # pragma: allowlist secret
+        ("http://me:pw@host:5000/x", "http://***@host:5000/x"),
         ("https://me:p@w@host", "https://***@host"),
         ("postgresql://host/db?user=me&password=pw", "postgresql://host/db?***"),
         ("cannot reach http://me:pw@host: refused", "cannot reach http://***@host: refused"),
