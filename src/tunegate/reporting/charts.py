@@ -89,7 +89,7 @@ def _ticks(low: float, high: float, about: int) -> list[float]:
     return [low + step * n for n in range(math.ceil((high - low) / step - 1e-9) + 1)] if high > low else [low, low + 1]
 
 
-def _smooth(points: Sequence[tuple[float, float]], weight: float = 0.9) -> list[tuple[float, float]]:
+def _smooth(points: Sequence[tuple[float, float]], weight: float = 0.8) -> list[tuple[float, float]]:
     """Exponential moving average, corrected for its start (as in Adam, arXiv 1412.6980, section 3)."""
     found, mean = [], 0.0
     for number, (step, value) in enumerate(points, 1):

@@ -21,7 +21,7 @@ from tunegate.tracking.outbox import ADAPTER, write_record
 from tunegate.tracking.runs import TRAJECTORY, deliver
 
 
-def main(  # noqa: PLR0913, PLR0917 - a stage's arguments are the paths in dvc.yaml
+def main(
     params: str, predictions: str, adapter: str, trajectory: str,
     ingested: str, validated: str, prepared: str, tokens: str,
     metrics: str, timings: str, data: str, confusion: str, report: str,

@@ -21,8 +21,6 @@ LOCAL = "sqlite:///mlflow.db"
 
 # MLflow's own defaults are 120 s and 7 retries: minutes of silence when a server is away.
 _SETTINGS = {
-    "DO_NOT_TRACK": "true",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",

@@ -1,0 +1,38 @@
+import xml.etree.ElementTree as ET
+
+from tunegate.evaluation.metrics import OTHER, Pair
+from tunegate.reporting.charts import MAX_CLASSES, confusion_matrix, drawn_classes, loss_curve
+
+
+def test_the_curve_spans_its_steps_and_marks_every_validation() -> None:
+    points = [{"step": float(n), "loss": 4.0 / n} for n in range(1, 51)]
+    points[24]["valid_loss"] = points[49]["valid_loss"] = 1.0
+    svg = ET.fromstring(loss_curve(points))
+    assert len(svg.findall("polyline")) == 3
+    assert len(svg.findall("circle")) == 2
+    x = [float(point.split(",")[0]) for point in svg.findall("polyline")[0].attrib["points"].split()]
+    assert x == sorted(x)
+    assert 0 < x[0] < x[-1] <= 720
+
+
+def test_no_points_and_no_pairs_draw_nothing() -> None:
+    assert (loss_curve([]), confusion_matrix([])) == ("", "")
+
+
+def test_the_matrix_has_a_cell_for_every_kind_of_answer() -> None:
+    pairs = [Pair("a", "a"), Pair("a", "a"), Pair("a", "b"), Pair("b", OTHER)]
+    svg = ET.fromstring(confusion_matrix(pairs))
+    cells = {cell.findtext("title"): cell.attrib["class"] for cell in svg.findall("rect")[1:]}
+    assert cells == {
+        "a answered as a: 2 of 3": "right",
+        "a answered as b: 1 of 3": "wrong",
+        f"b answered as {OTHER}: 1 of 1": "wrong",
+    }
+
+
+def test_of_many_classes_the_most_confused_are_drawn() -> None:
+    pairs = [Pair(f"{n:03d}", f"{n:03d}") for n in range(100)] + [Pair("099", "000")]
+    classes = drawn_classes(pairs)
+    assert len(classes) == MAX_CLASSES
+    assert "099" in classes
+    ET.fromstring(confusion_matrix(pairs))
