@@ -169,7 +169,10 @@ def read_parquet(path: Path) -> Any:
         raise InputError("no such file", place=str(path), remedy="run `dvc repro`, or `dvc pull`")
     try:
         return pyarrow.parquet.read_table(path)
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        # A damaged page arrives as an OSError without a number; a disk that cannot be read has one.
+        if isinstance(error, OSError) and error.errno:
+            raise
         problem = f"not a complete Parquet file: {str(error).splitlines()[0]}"
         raise InputError(problem, place=str(path), remedy="run the stage that writes it again") from None
 

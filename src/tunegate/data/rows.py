@@ -1,9 +1,14 @@
 """The canonical row: what every source becomes, and what all later stages read.
 
 `id` is stable and unique, `group` names rows that must not be separated by a split, `messages` is a conversation or
-`text` + `label` a question with its one-word answer, `slices` are named subgroups for the metrics, `source` is where
-the row came from.
+`text` + `label` a question with its one-word answer, `slices` are named subgroups for the metrics, `source` is the
+name of the source it came from and `place` its file and line. Reads and writes nothing; does not know files.
 """
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
@@ -20,3 +25,70 @@ ROW = pa.schema(
         pa.field("source", pa.string(), nullable=False),
     ]
 )
+
+# Prepared rows carry no place: a line inserted above a row must not make its bytes, and all that follows, differ.
+PLACED_ROW = ROW.append(pa.field("place", pa.string(), nullable=False))
+
+Message = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One canonical row: either `messages`, ending with the assistant's, or `text` and `label`."""
+
+    id: str
+    group: str
+    source: str
+    place: str = ""
+    messages: tuple[Message, ...] | None = None
+    text: str | None = None
+    label: str | None = None
+    slices: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def question(self) -> str:
+        """All that the model is given: the text, or every message before the last, as canonical JSON."""
+        return self.text or "" if self.messages is None else json.dumps(self.messages[:-1], sort_keys=True)
+
+    @property
+    def answer(self) -> str:
+        """What the model is to say: the label, or the last message's content."""
+        return self.label or "" if self.messages is None else self.messages[-1]["content"]
+
+    @property
+    def last_turn(self) -> str:
+        """What the user said last: the text, or the last user message's content."""
+        if self.messages is None:
+            return self.text or ""
+        return next((m["content"] for m in reversed(self.messages) if m["role"] == "user"), "")
+
+
+def table_of(rows: Iterable[Row], schema: pa.Schema = ROW) -> pa.Table:
+    """`rows` as a table with the columns of `schema` (ROW or PLACED_ROW), in their order."""
+    return pa.Table.from_pylist([_record(row) for row in rows], schema=schema)
+
+
+def rows_of(table: pa.Table) -> list[Row]:
+    """The rows of a table that `table_of` made; columns it does not know are left out."""
+    known = set(PLACED_ROW.names)
+    return [_row({key: value for key, value in record.items() if key in known}) for record in table.to_pylist()]
+
+
+def _record(row: Row) -> dict[str, Any]:
+    messages = None if row.messages is None else list(row.messages)
+    return {
+        "id": row.id,
+        "group": row.group,
+        "messages": messages,
+        "text": row.text,
+        "label": row.label,
+        "slices": sorted(row.slices.items()),
+        "source": row.source,
+        "place": row.place,
+    }
+
+
+def _row(record: dict[str, Any]) -> Row:
+    messages = record.pop("messages")
+    slices = dict(record.pop("slices"))
+    return Row(messages=None if messages is None else tuple(messages), slices=slices, **record)

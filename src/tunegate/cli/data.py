@@ -1,0 +1,38 @@
+"""`tunegate data`: look at the data that the pipeline checked.
+
+Reads params.yaml, the ingested rows and the suite; writes a web page on request.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Look at the data.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _noun() -> None:
+    """Look at the data."""
+
+
+@app.command("docs", epilog="Example: tunegate data docs && open reports/data-docs/index.html")
+def docs(
+    params: Annotated[Path, typer.Option(help="Names the suite.")] = Path("params.yaml"),
+    ingested: Annotated[Path, typer.Option(help="The output of the stage `ingest`.")] = Path("data/ingested"),
+    expectations: Annotated[Path, typer.Option(help="The folder of the suites.")] = Path("data/expectations"),
+    output: Annotated[Path, typer.Option(help="The folder to write; replaced.")] = Path("reports/data-docs"),
+) -> None:
+    """Write Great Expectations' data docs of the ingested rows and print the page to open."""
+    from tunegate.data.checks import write_docs
+    from tunegate.data.rows import rows_of
+    from tunegate.data.suites import load_suite
+    from tunegate.files import atomic_folder, read_parquet
+    from tunegate.params import load_params
+
+    suite = load_suite(expectations, load_params(params).validate_.suite)
+    rows = rows_of(read_parquet(ingested / "rows.parquet"))
+    with atomic_folder(output) as folder:
+        page = write_docs(suite, rows, str(expectations / f"{suite.name}.json"), folder)
+        inside = page.relative_to(folder)
+    print(output / inside)

@@ -1,0 +1,79 @@
+"""Text repair, and the form in which two texts count as equal.
+
+Mends what is certainly damage (broken encodings, control characters, foreign line ends, stray white space) and counts
+each repair. Leaves quotation marks, case and inner spaces alone: they may be what the model is to learn. Reads and
+writes nothing.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+
+from tunegate.data.rows import Row
+
+Repair = Callable[[str], str]
+
+# Invisible in every editor, different for every tokenizer: zero-width space, word joiner, byte-order mark, soft
+# hyphen. The zero-width joiners (U+200C, U+200D) stay: they are letters' business in Persian, and glue emoji.
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad]")
+_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_LINE_ENDS = re.compile("\r\n|\r|\u2028|\u2029|\x85")
+_SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
+
+
+def repair_text(text: str) -> tuple[str, list[str]]:
+    """`text` repaired, and the names of the repairs that changed it. Repairing twice changes nothing more."""
+    done = []
+    for name, repair in _REPAIRS.items():
+        mended = repair(text)
+        if mended != text:
+            done.append(name)
+        text = mended
+    return text, done
+
+
+def repair_row(row: Row) -> tuple[Row, list[str]]:
+    """`row` with its text, label and messages repaired, and the names of the repairs, each once."""
+    done: list[str] = []
+
+    def mend(text: str) -> str:
+        mended, names = repair_text(text)
+        done.extend(names)
+        return mended
+
+    mended = replace(
+        row,
+        text=None if row.text is None else mend(row.text),
+        label=None if row.label is None else mend(row.label),
+        messages=None if row.messages is None else tuple(m | {"content": mend(m["content"])} for m in row.messages),
+    )
+    return mended, sorted(set(done))
+
+
+def comparable(text: str) -> str:
+    """The form in which texts are compared: compatibility characters, case and white space made equal."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _encoding(text: str) -> str:
+    # A character of ASCII alone cannot be the trace of a wrong decoding, and ftfy takes a while to load.
+    if text.isascii():
+        return text
+    import ftfy
+
+    return str(ftfy.fix_encoding(text))
+
+
+def _white_space(text: str) -> str:
+    lines = _SPACES.sub(" ", text).split("\n")
+    return "\n".join(line.rstrip() for line in lines).strip()
+
+
+_REPAIRS: dict[str, Repair] = {
+    "encoding": _encoding,
+    "line_ends": lambda text: _LINE_ENDS.sub("\n", text),
+    "control_characters": lambda text: _INVISIBLE.sub("", _CONTROL.sub("", text)),
+    "unicode_form": lambda text: unicodedata.normalize("NFC", text),
+    "white_space": _white_space,
+}

@@ -1,0 +1,29 @@
+"""Stage `prepare`: repaired, unique rows, split by group into train, valid and test.
+
+Reads params.yaml and the validated rows; writes train.parquet, valid.parquet, test.parquet and ledger.json.
+"""
+
+from pathlib import Path
+
+from tunegate.data.prepare import prepare
+from tunegate.data.rows import rows_of, table_of
+from tunegate.errors import run_stage
+from tunegate.files import atomic_folder, read_parquet, write_json, write_parquet
+from tunegate.params import load_params
+
+
+def main(params: str, validated: str, output: str) -> None:
+    """Clean and split the rows in the folder `validated`; write the splits to the folder `output`."""
+    wanted = load_params(Path(params)).prepare
+    with atomic_folder(Path(output)) as folder:
+        rows = rows_of(read_parquet(Path(validated) / "rows.parquet"))
+        splits, ledger = prepare(rows, wanted, place=params)
+        for name, split in splits.items():
+            write_parquet(folder / f"{name}.parquet", table_of(split))
+        write_json(folder / "ledger.json", ledger)
+    sizes = ", ".join(f"{name} {len(split)}" for name, split in splits.items())
+    print(f"prepare: {len(rows)} rows in; {sizes}")
+
+
+if __name__ == "__main__":
+    run_stage(main)
