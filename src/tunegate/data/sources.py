@@ -1,7 +1,7 @@
 """data/sources.yaml: where the rows come from, and which columns make a row.
 
-A source is one or more files of the repository, below the folder `raw` beside sources.yaml, or a resource of an
-installed Python package whose version the lock file pins: what no commit names is not read. Reads sources.yaml and
+A source is one or more files of the repository, below the folder `raw` beside sources.yaml (data/raw), or a resource of
+an installed Python package whose version the lock file pins: what no commit names is not read. Reads sources.yaml and
 the lock file. Does not know what is inside the files, and never imports a package to find its resource.
 """
 
@@ -84,7 +84,7 @@ class Source(Closed):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     """Names the source in rows, ledgers and reports."""
     path: Annotated[str, Field(min_length=1)]
-    """A .csv, .jsonl or .parquet file below data/raw, as seen from data/, or inside the package. `*` is allowed."""
+    """A .csv, .jsonl or .parquet file below data/raw, or one inside the package. `*` is allowed."""
     package: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")] | None = None
     """The import name of an installed package that the lock file pins."""
     license: Annotated[str, Field(min_length=1)] | None = None
@@ -134,18 +134,16 @@ def locate(source: Source, declared: Path, lock: Path) -> list[Located]:
     """The files of `source`, sorted by name; `declared` is sources.yaml, `lock` the file that pins every package."""
     place = f"{declared}: {source.name}"
     if source.package is None:
-        return _in_repository(source, declared.parent, place)
+        return _in_repository(source, declared.parent, f"{place}.path")
     return _in_package(source, source.package, lock, place)
 
 
 def _in_repository(source: Source, folder: Path, place: str) -> list[Located]:
-    raw = folder / "raw"
-    if PurePosixPath(source.path).parts[0] != "raw":
-        existing = [file.relative_to(folder).as_posix() for file in raw.rglob("*") if file.suffix in FORMATS]
-        remedy = f"keep the file in {raw}, which DVC watches, and write its path as seen from {folder}"
-        problem = f"{source.path!r} is not below {raw}{did_you_mean(source.path, existing)}"
-        raise InputError(problem, place=f"{place}.path", remedy=remedy)
-    return _matching(folder, source.path, folder.as_posix(), f"{place}.path")
+    watched = f"{folder.name}/raw"
+    if not PurePosixPath(source.path).is_relative_to(watched):
+        remedy = f"keep the file in {watched}: DVC watches this folder and no other"
+        raise InputError(f"must be below {watched} (got {source.path!r})", place=place, remedy=remedy)
+    return _matching(folder.parent, source.path, watched, "", place)
 
 
 def _in_package(source: Source, package: str, lock: Path, place: str) -> list[Located]:
@@ -154,7 +152,7 @@ def _in_package(source: Source, package: str, lock: Path, place: str) -> list[Lo
         problem = f"the package {package!r} is not installed"
         raise InputError(problem, place=f"{place}.package", remedy=f"pin it in {lock}, then install from {lock}")
     _check_pinned(package, lock, place)
-    return _matching(Path(found.submodule_search_locations[0]), source.path, package, f"{place}.path")
+    return _matching(Path(found.submodule_search_locations[0]), source.path, ".", f"{package}/", f"{place}.path")
 
 
 def _check_pinned(package: str, lock: Path, place: str) -> None:
@@ -176,11 +174,11 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _matching(folder: Path, pattern: str, prefix: str, place: str) -> list[Located]:
+def _matching(folder: Path, pattern: str, below: str, prefix: str, place: str) -> list[Located]:
     files = [file for file in folder.glob(pattern) if file.is_file()] if "*" in pattern else [folder / pattern]
     found = {file.relative_to(folder).as_posix(): file for file in files if file.is_file()}
     if not found:
-        known = [file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.suffix in FORMATS]
-        problem = f"no such file: {prefix}/{pattern}{did_you_mean(pattern, known)}"
+        known = [file.relative_to(folder).as_posix() for file in (folder / below).rglob("*") if file.suffix in FORMATS]
+        problem = f"no such file: {prefix}{pattern}{did_you_mean(pattern, known)}"
         raise InputError(problem, place=place, remedy="correct the path, add the file, or run `dvc pull`")
-    return [Located(found[name], f"{prefix}/{name}") for name in sorted(found)]
+    return [Located(found[name], f"{prefix}{name}") for name in sorted(found)]
