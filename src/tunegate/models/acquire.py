@@ -101,8 +101,13 @@ def _materialise(entry: Entry, folder: Path, dtype: str, templates: Path, target
         packed = _packed_file(entry)
         how = {"gguf_file": packed} if packed else {}
         unpack = {"quantization_config": GgufConfig(dequantize=True)} if packed else {}
-        tokenizer = AutoTokenizer.from_pretrained(verified, **how)
-        model = AutoModelForCausalLM.from_pretrained(verified, dtype=getattr(torch, dtype), **how, **unpack)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(verified, **how)
+            model = AutoModelForCausalLM.from_pretrained(verified, dtype=getattr(torch, dtype), **how, **unpack)
+        except (ValueError, OSError) as error:
+            problem = f"the listed files are no model that transformers loads: {str(error).splitlines()[0]}"
+            remedy = "list weights, config.json, tokenizer.json and tokenizer_config.json under source.files"
+            raise InputError(problem, place="models/catalog.yaml", remedy=remedy) from error
     if entry.eos_token is not None:
         tokenizer.eos_token = entry.eos_token
     if entry.template is not None:

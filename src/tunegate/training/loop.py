@@ -70,7 +70,7 @@ class _Engine:
         with self.accelerator.autocast():
             loss = loss_of(self.model, batch)
         if not torch.isfinite(loss):
-            problem = f"the loss is {float(loss)} at step {step + 1}, on the rows {', '.join(batch.rows)}"
+            problem = f"the loss is {float(loss.detach())} at step {step + 1}, on the rows {', '.join(batch.rows)}"
             raise RefusedError(problem, place="train", remedy="lower train.learning_rate, or look at these rows")
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)

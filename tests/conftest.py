@@ -1,0 +1,129 @@
+"""The tiny profile: a few-layer random model with a small tokenizer, and a project that runs in seconds with it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tunegate.cli.init import project_files
+from tunegate.files import read_yaml, sha256_of, write_text, write_yaml
+
+TEMPLATE = (
+    "{%- for m in messages -%}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"
+)
+DESKS = {"roof": "the roof leaks above room", "heat": "no warm water in flat", "noise": "värmepumpen låter i hus"}
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random two-layer Llama in fp32, its tokenizer and its chat template."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    backend.decoder = decoders.ByteLevel()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=384, special_tokens=special, initial_alphabet=alphabet)
+    backend.train_from_iterator([*DESKS.values(), *DESKS, "user", "assistant"] * 4, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, unk_token=special[0], bos_token=special[1], eos_token=special[2], pad_token=special[2]
+    )
+    tokenizer.chat_template = TEMPLATE
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=backend.get_vocab_size(),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=2,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_rows() -> list[dict[str, str]]:
+    """Questions to three desks; the wording gives the desk away."""
+    return [
+        {"id": f"{desk}-{number}", "text": f"{words} {number}", "label": desk}
+        for number in range(20)
+        for desk, words in DESKS.items()
+    ]
+
+
+@pytest.fixture(scope="session")
+def make_project(tiny_model: Path, tiny_rows: list[dict[str, str]]) -> Callable[[Path], Path]:
+    """A function that fills a folder with a project of the tiny profile: as `tunegate init` makes it, own CSV, tiny base."""
+
+    def make(folder: Path) -> Path:
+        for path, text in project_files("tiny").items():
+            write_text(folder / path, text)
+        shutil.copytree(tiny_model, folder / "base-model")
+        lines = ["id,text,label", *(f"{row['id']},{row['text']},{row['label']}" for row in tiny_rows)]
+        write_text(folder / "data/raw/desks.csv", "\n".join(lines) + "\n")
+        write_yaml(folder / "data/sources.yaml", {"sources": [{"name": "desks", "path": "data/raw/desks.csv"}]})
+        files = {f.name: sha256_of(f) for f in sorted((folder / "base-model").iterdir())}
+        entry = {"license": "MIT", "source": {"kind": "folder", "path": "base-model", "files": files}}
+        write_yaml(folder / "models/catalog.yaml", {"models": {"tiny": entry}})
+        params = read_yaml(folder / "params.yaml")
+        params["base"] |= {"model": "tiny", "dtype": "float32"}
+        params["train"] |= {
+            "precision": "fp32",
+            "epochs": 12,
+            "learning_rate": 0.02,
+            "tokens_per_step": 256,
+            "checkpoint_every": 5,
+        }
+        params["evaluate"] |= {"max_new_tokens": 6}
+        write_yaml(folder / "params.yaml", params)
+        run("git", "init", "-q", "-b", "main", cwd=folder)
+        run("git", "add", "-A", cwd=folder)
+        run("git", "commit", "-qm", "A tiny project", cwd=folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def tiny_project(make_project: Callable[[Path], Path], tmp_path: Path) -> Path:
+    """A fresh project of the tiny profile in which nothing has run."""
+    return make_project(tmp_path / "project")
+
+
+def environment() -> dict[str, str]:
+    """This process's environment with the interpreter's folder first in PATH and an identity for git."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    names = {f"GIT_{who}_{what}": f"{who}@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    return os.environ | names | {"PATH": path}
+
+
+def run(*command: str, cwd: Path, code: int = 0) -> str:
+    """Run a command; assert its exit code; return stdout and stderr together."""
+    done = subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == code, f"{command} gave {done.returncode}:\n{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session", name="run")
+def run_fixture() -> Callable[..., str]:
+    """`run(*command, cwd=…, code=0)`: a command's output, its exit code asserted."""
+    return run

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+
+from tunegate.errors import InputError, MachineError, RefusedError
+from tunegate.files import read_json, sha256_of, write_text
+from tunegate.models.acquire import acquire
+from tunegate.models.catalogue import Entry
+
+
+def no_mlflow(uri: str, folder: Path) -> Path:
+    raise AssertionError(f"asked MLflow for {uri}")
+
+
+def entry(folder: Path, **changes: object) -> Entry:
+    files = {file.name: sha256_of(file) for file in folder.iterdir()}
+    source = {"kind": "folder", "path": str(folder), "files": files}
+    return Entry.model_validate({"license": "MIT", "source": source} | changes)
+
+
+def test_a_verified_folder_becomes_safetensors_tokenizer_and_provenance(tiny_model: Path, tmp_path: Path) -> None:
+    acquire("tiny", entry(tiny_model), "float32", tmp_path, tmp_path, download_mlflow=no_mlflow)
+    record = read_json(tmp_path / "provenance.json")
+    assert record["license"] == "MIT"
+    assert record["files"]["model.safetensors"] == sha256_of(tmp_path / "model.safetensors")
+    assert (tmp_path / "tokenizer.json").is_file()
+    assert (tmp_path / "chat_template.jinja").read_text() == (tiny_model / "chat_template.jinja").read_text()
+
+
+def test_a_tampered_weight_file_is_refused_before_anything_is_loaded(tiny_model: Path, tmp_path: Path) -> None:
+    known = entry(tiny_model)
+    assert known.source.kind == "folder"
+    files = known.source.files | {"model.safetensors": "0" * 64}
+    tampered = known.model_copy(update={"source": known.source.model_copy(update={"files": files})})
+    with pytest.raises(RefusedError, match="the catalogue says 0000") as caught:
+        acquire("tiny", tampered, "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
+    assert "models.tiny.source.files[model.safetensors]" in caught.value.place
+    assert not (tmp_path / "out").exists()
+
+
+def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+    source = tmp_path / "model"
+    write_text(source / "pytorch_model.bin", "not weights")
+    with pytest.raises(InputError, match=r"no \.safetensors or \.gguf"):
+        acquire("tiny", entry(source), "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
+
+
+def test_a_file_beside_the_verified_ones_is_not_seen_by_the_loader(tiny_model: Path, tmp_path: Path) -> None:
+    known = entry(tiny_model)
+    assert known.source.kind == "folder"
+    files = {name: value for name, value in known.source.files.items() if name != "config.json"}
+    partial = known.model_copy(update={"source": known.source.model_copy(update={"files": files})})
+    with pytest.raises(InputError, match="no model that transformers loads"):
+        acquire("tiny", partial, "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
+
+
+def test_a_missing_package_is_named(tmp_path: Path) -> None:
+    source = {"kind": "package", "package": "no_such_package", "files": {"a.gguf": "0" * 64}}
+    missing = Entry.model_validate({"license": "MIT", "source": source})
+    with pytest.raises(MachineError, match="'no_such_package' is not installed"):
+        acquire("tiny", missing, "float32", tmp_path, tmp_path, download_mlflow=no_mlflow)
+
+
+def test_the_projects_own_template_replaces_the_models(tiny_model: Path, tmp_path: Path) -> None:
+    write_text(tmp_path / "own.jinja", "{{ messages[0]['content'] }}")
+    own = entry(tiny_model, template="own.jinja")
+    acquire("tiny", own, "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
+    assert (tmp_path / "out/chat_template.jinja").read_text() == "{{ messages[0]['content'] }}"
+
+
+def test_an_mlflow_entry_is_fetched_by_the_given_download(tiny_model: Path, tmp_path: Path) -> None:
+    files = {file.name: sha256_of(file) for file in tiny_model.iterdir()}
+    source = {"kind": "mlflow", "uri": "models:/tiny/1", "files": files}
+    known = Entry.model_validate({"license": "MIT", "source": source})
+    acquire("tiny", known, "float32", tmp_path, tmp_path / "out", download_mlflow=lambda uri, folder: tiny_model)
+    assert (tmp_path / "out/model.safetensors").is_file()

@@ -1,0 +1,35 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tunegate.errors import RefusedError
+from tunegate.models.loading import load_base
+from tunegate.models.merging import merge
+from tunegate.models.tokenisation import Example
+from tunegate.params import Train
+from tunegate.training.adapter import trainable, with_adapter
+
+EXAMPLES = [Example("a", [1, 5, 9, 30, 2], [-100] * 5), Example("b", [1, 40, 41, 42, 43, 44, 2], [-100] * 7)]
+
+
+def tuned(tiny_model: Path) -> Any:
+    torch.manual_seed(0)
+    model = with_adapter(load_base(tiny_model, device="cpu", precision="fp32"), Train())
+    for parameter in trainable(model).values():
+        torch.nn.init.normal_(parameter.data, std=0.1)
+    return model.eval()
+
+
+def test_a_merged_model_is_the_same_model(tiny_model: Path) -> None:
+    merged, proof = merge(tuned(tiny_model), EXAMPLES, tolerance=1e-3)
+    assert not hasattr(merged, "peft_config") or not list(merged.named_parameters())[0][0].startswith("base_model")
+    assert 0 < proof["difference"] < 1e-4
+    assert proof["agreement"] == 1.0
+    assert proof["tokens"] == 12
+
+
+def test_a_merge_beyond_the_tolerance_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(RefusedError, match="the tolerance is 1e-12"):
+        merge(tuned(tiny_model), EXAMPLES, tolerance=1e-12)

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from tunegate.models.loading import load_base
+from tunegate.models.tokenisation import IGNORED, Example
+from tunegate.training.batching import collate, epoch_batches
+from tunegate.training.loop import loss_of
+
+
+def examples(count: int, seed: int = 0) -> list[Example]:
+    generator = torch.Generator().manual_seed(seed)
+    made = []
+    for number in range(count):
+        length = int(torch.randint(6, 30, (1,), generator=generator))
+        ids = torch.randint(3, 300, (length,), generator=generator).tolist()
+        made.append(Example(str(number), ids, [IGNORED] * (length - 3) + ids[-3:]))
+    return made
+
+
+def test_a_padding_free_batch_gives_each_example_the_logits_it_gets_alone(tiny_model: Path) -> None:
+    model = load_base(tiny_model, device="cpu", precision="fp32")
+    batch = collate(examples(7))
+    with torch.no_grad():
+        together = model(input_ids=batch.input_ids, position_ids=batch.position_ids, use_cache=False).logits[0]
+        alone = [model(input_ids=torch.tensor([example.ids]), use_cache=False).logits[0] for example in examples(7)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
+
+
+def test_the_loss_on_trained_positions_equals_the_padded_loop_s(tiny_model: Path) -> None:
+    model = load_base(tiny_model, device="cpu", precision="fp32")
+    rows = examples(5)
+    width = max(len(row.ids) for row in rows)
+    ids = torch.tensor([row.ids + [2] * (width - len(row.ids)) for row in rows])
+    mask = torch.tensor([[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in rows])
+    labels = torch.tensor([row.labels + [IGNORED] * (width - len(row.ids)) for row in rows])
+    with torch.no_grad():
+        padded = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+        assert float(loss_of(model, collate(rows))) == pytest.approx(float(padded), rel=1e-5)
+
+
+def test_the_last_token_of_an_example_predicts_nothing_of_the_next() -> None:
+    batch = collate([Example("a", [10, 11], [10, 11]), Example("b", [20, 21], [20, 21])])
+    assert batch.trained.tolist() == [0, 2]
+    assert batch.targets.tolist() == [11, 21]
+    assert batch.position_ids.tolist() == [[0, 1, 0, 1]]
+
+
+def test_an_epoch_holds_every_example_once_within_the_budget() -> None:
+    rows = examples(40)
+    batches = epoch_batches(rows, 64, seed=3, epoch=0)
+    assert sorted(row.id for batch in batches for row in batch) == sorted(row.id for row in rows)
+    assert all(sum(len(row.ids) for row in batch) <= 64 for batch in batches)
+    assert len(batches) > 1
+
+
+def test_an_example_longer_than_the_budget_is_a_batch_of_its_own() -> None:
+    long = Example("long", list(range(100)), list(range(100)))
+    batches = epoch_batches([*examples(3), long], 64, seed=0, epoch=0)
+    assert [long] in batches
+    assert [] not in batches
+
+
+def test_the_order_depends_on_seed_and_epoch_only() -> None:
+    rows = examples(40)
+    first = epoch_batches(rows, 64, seed=3, epoch=0)
+    assert first == epoch_batches(rows, 64, seed=3, epoch=0)
+    assert first != epoch_batches(rows, 64, seed=3, epoch=1)
+    assert first != epoch_batches(rows, 64, seed=4, epoch=0)
