@@ -75,6 +75,11 @@ def test_an_answer_that_differs_in_case_is_other_when_case_matters() -> None:
     assert [pair.answer for pair in pairs_of(examples(*rows), "tuned", ignore_case=False)] == [OTHER, OTHER]
 
 
+def test_an_answer_judged_wrong_is_never_counted_as_its_own_class() -> None:
+    rows = [row("1", "roads", "", "roads", tuned_correct=False), row("2", "water", "", "water")]
+    assert [pair.answer for pair in pairs_of(examples(*rows), "tuned", ignore_case=True)] == [OTHER, "water"]
+
+
 def test_nll_is_the_mean_over_all_rows() -> None:
     rows = [row("1", "a", "a", "a", tuned_nll=1.0), row("2", "a", "a", "a", tuned_nll=2.0, label=None)]
     assert scored(*rows)["tuned"]["nll"] == 1.5
