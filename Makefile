@@ -59,7 +59,7 @@ lock: ## resolve pyproject.toml anew into requirements/*.txt
 serve: env-serve ## serve the pipeline's package on this machine only (PORT=3000)
 	@bentoml serve . --host 127.0.0.1 --port $(PORT)
 
-image: env-dev ## build the container image of the pipeline's package
+image: env-serve ## build the container image of the pipeline's package
 	@tunegate image build
 
 clean: ## drop caches of tools; keeps .venv, models and DVC's cache
