@@ -1,0 +1,227 @@
+"""The one ASGI application of the service: OpenAI's chat completions, the list of models, the lineage.
+
+It owns every path that is not a probe, caps and parses bodies itself, answers errors in OpenAI's shape and cancels
+what nobody waits for. It logs no content: not a prompt, not an answer, not a malformed body. It does not know which
+engine answers, nor who starts it.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+from pydantic import JsonValue
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tunegate.errors import InputError, MachineError
+from tunegate.params import parse
+from tunegate.serving import protocol
+from tunegate.serving.answers import Engine, Piece, answer
+from tunegate.serving.chat import Chat
+from tunegate.serving.engines.openvino import Sampling
+from tunegate.serving.protocol import ChatRequest
+
+log = logging.getLogger("tunegate.gateway")
+
+MAX_BODY = 1024 * 1024
+"""Bytes of a request's body."""
+
+CLIENT_GONE = 499
+
+
+class BadRequestError(Exception):
+    """A request that is answered with an error of OpenAI's shape."""
+
+    def __init__(self, status: int, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = protocol.failure(message, kind="invalid_request_error", code=code, param=param)
+
+
+class Gateway:
+    """Routes and their answers. The engine is given when it has been opened, in the process that answers."""
+
+    def __init__(self) -> None:
+        self.app = Starlette(
+            routes=[
+                Route("/v1/chat/completions", self._complete, methods=["POST"]),
+                Route("/v1/models", self._models),
+                Route("/v1/lineage", self._tell_lineage),
+                Route("/livez", self._livez),
+                Route("/readyz", self._readyz),
+                Route("/{path:path}", _nothing_here, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            ],
+            exception_handlers={
+                BadRequestError: _bad_request,
+                HTTPException: _http_error,
+                Exception: _unexpected,
+            },
+        )
+        self._engine: Engine | None = None
+
+    def open(self, engine: Engine, chat: Chat, model: str, lineage: dict[str, JsonValue]) -> None:
+        """Begin to answer with `engine`, as `model`, telling `lineage` to who asks."""
+        self._chat, self._model, self._lineage = chat, model, lineage
+        self._created = int(time.time())
+        self._engine = engine
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests can be answered now."""
+        return self._engine is not None and self._engine.alive
+
+    async def _livez(self, _request: Request) -> Response:
+        return Response(status_code=200)
+
+    async def _readyz(self, _request: Request) -> Response:
+        return Response(status_code=200 if self.ready else 503)
+
+    async def _models(self, _request: Request) -> Response:
+        model = {"id": self._model, "object": "model", "created": self._created, "owned_by": "tunegate"}
+        return JSONResponse({"object": "list", "data": [model]})
+
+    async def _tell_lineage(self, _request: Request) -> Response:
+        return JSONResponse(self._lineage)
+
+    async def _complete(self, request: Request) -> Response:
+        wanted = _parsed(await _body(request))
+        if wanted.model != self._model:
+            message = f"the model {wanted.model!r} does not exist; this service has {self._model!r}"
+            raise BadRequestError(404, message, code="model_not_found", param="model")
+        prompt, sampling = self._prepared(wanted)
+        engine = self._engine
+        if engine is None:
+            raise HTTPException(503, "not ready")
+        pieces = answer(engine, self._chat, prompt, sampling, wanted.stops())
+        identity = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": self._model}
+        if wanted.stream:
+            counted = wanted.stream_options is not None and wanted.stream_options.include_usage
+            events = _events(pieces, identity, len(prompt), counted)
+            return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        whole = await _unless_gone(request, _gathered(pieces))
+        if whole is None:
+            return Response(status_code=CLIENT_GONE)
+        counts = protocol.usage(len(prompt), whole.tokens)
+        return JSONResponse(protocol.completion(identity, whole.text, whole.finish or "stop", counts))
+
+    def _prepared(self, wanted: ChatRequest) -> tuple[list[int], Sampling]:
+        try:
+            prompt = self._chat.prompt_ids([turn.plain() for turn in wanted.messages])
+        except InputError as error:
+            raise BadRequestError(400, error.problem, param="messages") from None
+        assert self._engine is not None
+        room = self._engine.context - len(prompt)
+        limit = wanted.limit()
+        if room < (limit or 1):
+            message = (
+                f"the prompt has {len(prompt)} tokens and {limit or 1} more were asked for, "
+                f"but the context holds {self._engine.context}"
+            )
+            raise BadRequestError(400, message, code="context_length_exceeded", param="messages")
+        sampling = Sampling(limit or room, wanted.temperature or 0.0, wanted.top_p or 1.0, wanted.seed)
+        return prompt, sampling
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY:
+            raise BadRequestError(413, f"the body is longer than {MAX_BODY} bytes", code="body_too_long")
+    return bytes(body)
+
+
+def _parsed(body: bytes) -> ChatRequest:
+    try:
+        value = json.loads(body)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        raise BadRequestError(400, "the body is not valid JSON", code="invalid_json") from None
+    try:
+        return parse(ChatRequest, value, place="body", remedy="docs/serving.md lists the fields")
+    except InputError as error:
+        param = error.place.removeprefix("body").removeprefix(": ") or None
+        raise BadRequestError(400, f"{param}: {error.problem}" if param else error.problem, param=param) from None
+
+
+async def _gathered(pieces: AsyncIterator[Piece]) -> Piece:
+    texts: list[str] = []
+    last = Piece("", 0)
+    async for last in pieces:
+        texts.append(last.text)
+    return Piece("".join(texts), last.tokens, last.finish)
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, Piece]) -> Piece | None:
+    """The result of `work`, or None, with `work` cancelled, when the client has hung up."""
+    working = asyncio.create_task(work)
+    watching = asyncio.create_task(_hung_up(request))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else None
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _events(
+    pieces: AsyncIterator[Piece], identity: dict[str, Any], prompt: int, counted: bool
+) -> AsyncIterator[str]:
+    yield _event(protocol.chunk(identity, {"role": "assistant", "content": ""}))
+    last = Piece("", 0)
+    async with contextlib.aclosing(pieces):  # type: ignore[type-var]
+        try:
+            async for last in pieces:
+                if last.text:
+                    yield _event(protocol.chunk(identity, {"content": last.text}))
+        except Exception as error:
+            # The status line is long gone: the client learns of the failure by an event and by the missing [DONE].
+            log.exception("a stream has failed")
+            yield _event(protocol.failure(_public(error), kind="server_error"))
+            return
+    yield _event(protocol.chunk(identity, {}, last.finish))
+    if counted:
+        counts = protocol.usage(prompt, last.tokens)
+        yield _event(identity | {"object": "chat.completion.chunk", "choices": [], "usage": counts})
+    yield "data: [DONE]\n\n"
+
+
+def _event(value: Any) -> str:
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+
+
+async def _nothing_here(request: Request) -> Response:
+    raise HTTPException(404, f"no such path: {request.method} {request.url.path}")
+
+
+async def _bad_request(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, BadRequestError)
+    return JSONResponse(error.body, status_code=error.status)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = "invalid_request_error" if error.status_code < 500 else "server_error"
+    return JSONResponse(protocol.failure(error.detail, kind=kind), status_code=error.status_code, headers=error.headers)
+
+
+async def _unexpected(_request: Request, error: Exception) -> Response:
+    status = 503 if isinstance(error, MachineError) else 500
+    return JSONResponse(protocol.failure(_public(error), kind="server_error"), status_code=status)
+
+
+def _public(error: Exception) -> str:
+    return error.problem if isinstance(error, MachineError) else "the service failed; its log says why"
