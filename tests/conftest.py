@@ -51,6 +51,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         head_dim=16,
         max_position_embeddings=256,
         tie_word_embeddings=True,
+        initializer_range=0.15,  # so that embeddings are long enough for a confident answer
         bos_token_id=1,
         eos_token_id=2,
         pad_token_id=2,

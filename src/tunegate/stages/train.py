@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import torch
-
 from tunegate.errors import run_stage
 from tunegate.files import atomic_folder, read_parquet, write_json, write_text
-from tunegate.models.loading import load_base
 from tunegate.models.tokenisation import examples_from
 from tunegate.params import load_params
 from tunegate.repository.lineage import FILE
 from tunegate.training import checkpoint, identity, loop
-from tunegate.training.adapter import save_adapter, with_adapter
+from tunegate.training.adapter import save_adapter, start
 from tunegate.training.trajectory import summary, to_csv
 
 
@@ -21,10 +18,7 @@ def main(params: str, tokens: str, base: str, lock: str, adapter: str, trajector
     made_of = identity.lineage(settings, Path(tokens), Path(base), Path(lock))
     fingerprint = identity.fingerprint(made_of, settings)
     rows = {split: examples_from(read_parquet(Path(tokens) / f"{split}.parquet")) for split in ("train", "valid")}
-    torch.manual_seed(settings.train.seed)
-    torch.use_deterministic_algorithms(True, warn_only=settings.train.device == "cuda")
-    model = load_base(Path(base), device=settings.train.device, precision=settings.train.precision)
-    model = with_adapter(model, settings.train)
+    model = start(Path(base), settings.train)
     progress = loop.run(model, rows["train"], rows["valid"], settings.train, fingerprint)
     with atomic_folder(Path(adapter)) as folder:
         save_adapter(model, folder, base)

@@ -12,7 +12,15 @@ from safetensors.torch import save_file
 
 from tunegate.errors import InputError
 from tunegate.files import read_json, write_json
+from tunegate.models.loading import load_base
 from tunegate.params import Train
+
+
+def start(base: Path, settings: Train) -> Any:
+    """The model that training starts from: seeded first, then loaded, then given its adapter."""
+    torch.manual_seed(settings.seed)
+    torch.use_deterministic_algorithms(True, warn_only=settings.device == "cuda")
+    return with_adapter(load_base(base, device=settings.device, precision=settings.precision), settings)
 
 
 def with_adapter(base: Any, settings: Train) -> Any:
