@@ -12,8 +12,8 @@ import json
 import math
 import os
 import re
+import secrets
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,10 +36,9 @@ _HARMLESS = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][A-Za
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _beside(path)
     try:
+        temporary.touch(mode=0o600, exist_ok=False)
         yield temporary
         _flush(temporary)
         temporary.chmod(0o666 & ~_umask())
@@ -52,9 +51,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path`; on success it replaces `path` as a whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    temporary = _beside(path)
     old = temporary.with_suffix(".old")
     try:
+        temporary.mkdir(mode=0o700)
         yield temporary
         for file in files_below(temporary):
             _flush(file)
@@ -238,6 +238,11 @@ def _not_finite(value: Any, key: str) -> Iterator[str]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _not_finite(item, f"{key}[{index}]")
+
+
+def _beside(path: Path) -> Path:
+    # The name is known before the file is made, so that a signal in between finds it in a `finally` that removes it.
+    return path.parent / f".{path.name}.{secrets.token_hex(8)}.part"
 
 
 def _flush(path: Path) -> None:
