@@ -1,0 +1,189 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from tunegate.data.ingest import Ingested
+from tunegate.errors import TunegateError
+from tunegate.files import sha256_of, write_parquet, write_text
+
+Read = Callable[..., Ingested]
+Refusal = Callable[..., TunegateError]
+CSV = {"name": "mine", "path": "data/raw/mine.csv"}
+JSONL = {"name": "chats", "path": "data/raw/chats.jsonl"}
+
+
+def write_jsonl(path: Path, *records: dict[str, Any]) -> None:
+    write_text(path, "".join(json.dumps(record) + "\n" for record in records))
+
+
+def said(*turns: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"role": role, "content": content} for role, content in turns]
+
+
+def test_a_csv_with_text_and_label_needs_only_name_and_path(raw: Path, read: Read) -> None:
+    write_text(raw / "mine.csv", "id,text,label\n7,Does it leak?,roof\n")
+    (row,) = read(CSV).rows
+    assert (row.id, row.group, row.source, row.place) == ("7", "7", "mine", "data/raw/mine.csv:2")
+    assert (row.text, row.label, row.messages, row.slices) == ("Does it leak?", "roof", None, {})
+
+
+def test_prompt_and_completion_become_a_conversation(raw: Path, read: Read) -> None:
+    write_text(raw / "mine.csv", "prompt,completion\nHello?,Hi.\n")
+    assert read(CSV).rows[0].messages == tuple(said(("user", "Hello?"), ("assistant", "Hi.")))
+
+
+def test_a_column_of_messages_is_taken_as_it_is(raw: Path, read: Read) -> None:
+    turns = said(("system", "Be brief."), ("user", "A?"), ("assistant", "B."), ("user", "C?"), ("assistant", "D."))
+    write_jsonl(raw / "chats.jsonl", {"messages": turns})
+    (row,) = read(JSONL).rows
+    assert row.messages == tuple(turns)
+    assert (row.last_turn, row.answer) == ("C?", "D.")
+
+
+def test_parquet_is_read_too(raw: Path, read: Read) -> None:
+    write_parquet(raw / "t.parquet", pa.table({"text": ["a?", "b?"], "label": [1, 2]}))
+    assert [row.label for row in read({"name": "t", "path": "data/raw/t.parquet"}).rows] == ["1", "2"]
+
+
+def test_templates_map_other_columns(raw: Path, read: Read) -> None:
+    write_jsonl(
+        raw / "chats.jsonl",
+        {"nr": 1, "q": "Why?", "a": "So.", "lang": "en"},
+        {"nr": 2, "q": "?!", "a": "-", "lang": None},
+    )
+    turns = [
+        {"role": "system", "content": "Answer."},
+        {"role": "user", "content": "{q}"},
+        {"role": "assistant", "content": "{a}"},
+    ]
+    mapped = {"id": "{nr}-en", "group": "{nr}", "messages": turns, "slices": {"language": "{lang}", "kind": "faq"}}
+    first, second = read(JSONL | {"row": mapped}).rows
+    assert (first.id, first.group, first.slices) == ("1-en", "1", {"language": "en", "kind": "faq"})
+    assert first.messages == tuple(said(("system", "Answer."), ("user", "Why?"), ("assistant", "So.")))
+    assert second.slices == {"kind": "faq"}
+
+
+def test_slices_can_be_added_to_columns_that_need_no_mapping(raw: Path, read: Read) -> None:
+    write_text(raw / "mine.csv", "text,label,lang\na?,b,en\n")
+    (row,) = read(CSV | {"row": {"slices": {"language": "{lang}"}}}).rows
+    assert (row.text, row.slices) == ("a?", {"language": "en"})
+
+
+def test_without_ids_a_row_is_named_by_its_content_wherever_it_stands(raw: Path, read: Read) -> None:
+    write_text(raw / "mine.csv", "text,label\na?,x\nb?,y\n")
+    before = {row.text: (row.id, row.group) for row in read(CSV).rows}
+    write_text(raw / "mine.csv", "label,text\nz,new?\ny,b?\nx,a?\n")
+    after = {row.text: (row.id, row.group) for row in read(CSV).rows}
+    assert before.items() <= after.items()
+
+
+def test_equal_rows_without_ids_get_different_ids_and_one_group(raw: Path, read: Read) -> None:
+    write_text(raw / "mine.csv", "text,label\na?,x\na?,x\na?,y\n")
+    one, two, three = read(CSV).rows
+    assert two.id == f"{one.id}-2"
+    assert three.id not in (one.id, two.id)
+    assert one.group == two.group == three.group
+
+
+def test_a_pattern_reads_its_files_in_the_order_of_their_names(raw: Path, read: Read) -> None:
+    write_text(raw / "b.csv", "text,label\nb?,x\n")
+    write_text(raw / "a.csv", "text,label\na?,x\n")
+    assert [row.text for row in read({"name": "all", "path": "data/raw/*.csv"}).rows] == ["a?", "b?"]
+
+
+def test_the_limit_holds_for_each_source_and_is_in_the_ledger(raw: Path, read: Read) -> None:
+    write_text(raw / "mine.csv", "text,label\na?,x\nb?,x\nc?,x\n")
+    write_jsonl(raw / "chats.jsonl", {"text": "d?", "label": "x"})
+    rows, ledger = read(CSV | {"license": "MIT"}, JSONL, limit=2)
+    assert [row.text for row in rows] == ["a?", "b?", "d?"]
+    assert (ledger["rows"], ledger["reasons"]) == ({"in": 4, "out": 3}, {"over_limit": 1})
+    assert ledger["per_source"] == {"mine": {"in": 3, "out": 2}, "chats": {"in": 1, "out": 1}}
+    checksum = sha256_of(raw / "mine.csv")
+    assert ledger["details"]["sources"]["mine"] == {"license": "MIT", "files": {"data/raw/mine.csv": checksum}}
+
+
+def test_a_duplicate_id_is_refused_with_both_places(raw: Path, refusal: Refusal) -> None:
+    write_text(raw / "mine.csv", "id,text,label\n1,a?,x\n2,b?,x\n1,c?,x\n")
+    error = refusal(CSV)
+    assert (error.place, error.problem) == ("data/raw/mine.csv:4", "duplicate id '1', first at data/raw/mine.csv:2")
+    assert "{id}-mine" in error.remedy
+
+
+def test_a_duplicate_id_in_another_source_is_refused_with_both_places(raw: Path, refusal: Refusal) -> None:
+    write_text(raw / "mine.csv", "id,text,label\n1,a?,x\n")
+    write_jsonl(raw / "chats.jsonl", {"id": 1, "text": "b?", "label": "x"})
+    error = refusal(CSV, JSONL)
+    assert (error.place, error.problem) == ("data/raw/chats.jsonl:1", "duplicate id '1', first at data/raw/mine.csv:2")
+
+
+@pytest.mark.parametrize("label", ["", "  "])
+def test_a_row_without_an_answer_is_refused(raw: Path, refusal: Refusal, label: str) -> None:
+    write_text(raw / "mine.csv", f"text,label\na?,x\nb?,{label}\n")
+    error = refusal(CSV)
+    assert (error.place, error.problem) == ("data/raw/mine.csv:3", "empty label: the row has no answer")
+    assert error.remedy == "complete this row, or delete it"
+
+
+def test_a_missing_column_is_named_with_the_nearest(raw: Path, refusal: Refusal) -> None:
+    write_text(raw / "mine.csv", "question,desk\na?,x\n")
+    error = refusal(CSV | {"row": {"text": "{questions}", "label": "{desk}"}})
+    assert error.place == "data/raw/mine.csv:2"
+    assert error.problem == "no column 'questions'; did you mean 'question'?"
+    assert error.remedy == "data/sources.yaml: mine.row names it; the columns here are question, desk"
+
+
+def test_columns_that_say_nothing_are_listed(raw: Path, refusal: Refusal) -> None:
+    write_text(raw / "mine.csv", "Text,Label\na?,x\n")
+    error = refusal(CSV)
+    assert error.problem.startswith("the columns Text, Label do not say")
+    assert error.problem.endswith("did you mean 'Text'?")
+    assert "data/sources.yaml: mine.row" in error.remedy
+
+
+def test_a_column_that_holds_no_text_is_refused(raw: Path, refusal: Refusal) -> None:
+    write_jsonl(raw / "chats.jsonl", {"text": ["a"], "label": "x"})
+    error = refusal(JSONL)
+    assert (error.place, error.problem) == (
+        "data/raw/chats.jsonl:1",
+        "column 'text' must hold a text or a number (got list)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("turns", "place", "problem"),
+    [
+        ([], "", "messages must be a list of role and content (got [])"),
+        ("hello", "", "messages must be a list of role and content (got 'hello')"),
+        (said(("user", "a?")), "", "the row has no answer"),
+        (said(("user", "a?"), ("assistant", " ")), "", "the row has no answer"),
+        (said(("assistant", "a")), "", "no message of the user"),
+        (said(("usr", "a?"), ("assistant", "b")), ": messages[0]", "unknown role 'usr'; did you mean 'user'?"),
+        ([{"from": "human", "value": "a"}], ": messages[0]", "no role and content"),
+        ([{"role": "user", "content": 3}], ": messages[0]", "content must be a text (got int)"),
+        ([{"role": "user", "content": "a", "tool_calls": [1]}], ": messages[0]", "unknown key 'tool_calls'"),
+    ],
+)
+def test_a_conversation_that_is_not_whole_is_refused(
+    raw: Path, refusal: Refusal, turns: Any, place: str, problem: str
+) -> None:
+    write_jsonl(raw / "chats.jsonl", {"messages": turns})
+    error = refusal(JSONL)
+    assert error.place == f"data/raw/chats.jsonl:1{place}"
+    assert error.problem.startswith(problem)
+
+
+def test_the_default_project_has_each_question_in_both_languages_in_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunegate.data.ingest import ingest
+
+    monkeypatch.chdir(Path(__file__).resolve().parents[2])
+    rows = ingest(Path("data/sources.yaml"), Path("requirements/pipeline.txt")).rows
+    assert len(rows) == 1006
+    assert len({row.group for row in rows}) == 503
+    assert len({row.label for row in rows}) == 39
+    assert {(row.group, row.slices["language"]) for row in rows} == {
+        (row.group, language) for row in rows for language in ("en", "sv")
+    }

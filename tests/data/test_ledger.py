@@ -1,0 +1,77 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunegate.data.ledger import combine, make_ledger
+from tunegate.errors import InputError
+from tunegate.files import write_json
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write_ledger(stage: str, came: int, went: int, **parts: Any) -> Path:
+        reasons = {"why": came - went}
+        ledger = make_ledger(stage, sources_in=["a"] * came, sources_out=["a"] * went, reasons=reasons, **parts)
+        write_json(tmp_path / stage / "ledger.json", ledger)
+        return tmp_path / stage / "ledger.json"
+
+    return write_ledger
+
+
+def test_a_ledger_counts_each_source() -> None:
+    ledger = make_ledger("s", sources_in="aaab", sources_out="aab", reasons={"why": 1, "never": 0})
+    assert ledger["rows"] == {"in": 4, "out": 3}
+    assert ledger["reasons"] == {"why": 1}
+    assert ledger["per_source"] == {"a": {"in": 3, "out": 2}, "b": {"in": 1, "out": 1}}
+
+
+@pytest.mark.parametrize("reasons", [{}, {"why": 2}])
+def test_rows_that_go_without_a_reason_are_refused(reasons: dict[str, int]) -> None:
+    with pytest.raises(InputError) as caught:
+        make_ledger("s", sources_in="ab", sources_out="a", reasons=reasons)
+    assert caught.value.place == "ledger of s"
+    assert f"2 rows in, 1 out, {sum(reasons.values())} with a reason" in caught.value.problem
+
+
+def test_combining_follows_the_rows_and_leaves_single_keys_out(write: Write) -> None:
+    first = write("ingest", 10, 9)
+    second = write("prepare", 9, 7, notes={"labels": 3}, details={"duplicates": {"x": "y"}})
+    combined = combine([first, second])
+    assert combined["rows"] == {"in": 10, "out": 7}
+    assert [stage["stage"] for stage in combined["stages"]] == ["ingest", "prepare"]
+    assert combined["stages"][1] == {
+        "stage": "prepare",
+        "rows": {"in": 9, "out": 7},
+        "reasons": {"why": 2},
+        "per_source": {"a": {"in": 9, "out": 7}},
+        "notes": {"labels": 3},
+    }
+
+
+def test_a_folder_stands_for_its_ledger(write: Write) -> None:
+    path = write("ingest", 2, 1)
+    assert combine([path.parent]) == combine([path])
+
+
+def test_ledgers_of_different_runs_are_refused(write: Write) -> None:
+    first, second = write("ingest", 10, 9), write("prepare", 8, 7)
+    with pytest.raises(InputError) as caught:
+        combine([first, second])
+    assert (caught.value.place, caught.value.problem) == (str(second), "prepare got 8 rows, but ingest gave 9")
+    assert "dvc repro" in caught.value.remedy
+
+
+def test_a_ledger_that_was_edited_is_refused(write: Write) -> None:
+    path = write("ingest", 2, 2)
+    path.write_text(path.read_text().replace('"out": 2', '"out": 1'))
+    with pytest.raises(InputError, match="balanced"):
+        combine([path])
+
+
+def test_no_ledgers_are_no_report() -> None:
+    with pytest.raises(InputError, match="no ledgers"):
+        combine([])

@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tunegate.data.records import read_records
+from tunegate.data.sources import Located
+from tunegate.errors import InputError
+from tunegate.files import write_parquet
+
+
+def located(path: Path, content: bytes) -> Located:
+    path.write_bytes(content)
+    return Located(path, f"data/raw/{path.name}")
+
+
+def fault(file: Located) -> InputError:
+    with pytest.raises(InputError) as caught:
+        read_records(file)
+    assert caught.value.remedy
+    return caught.value
+
+
+def test_a_csv_record_stands_at_the_line_where_it_begins(tmp_path: Path) -> None:
+    file = located(tmp_path / "a.csv", b'text,label\r\n"two\nlines",a\r\n\r\nnext,b\r\n')
+    assert [(r.place, r.values["text"]) for r in read_records(file)] == [
+        ("data/raw/a.csv:2", "two\nlines"),
+        ("data/raw/a.csv:5", "next"),
+    ]
+
+
+def test_a_spreadsheets_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    file = located(tmp_path / "a.csv", b"\xef\xbb\xbftext,label\na,b\n")
+    assert read_records(file)[0].values == {"text": "a", "label": "b"}
+
+
+def test_a_line_separator_inside_a_text_does_not_end_the_row(tmp_path: Path) -> None:
+    csv = located(tmp_path / "a.csv", "text,label\na\u2028b\x85c,x\n".encode())
+    assert [r.values["text"] for r in read_records(csv)] == ["a\u2028b\x85c"]
+    jsonl = located(tmp_path / "a.jsonl", '{"text": "a\u2028b", "label": "x"}\n'.encode())
+    assert [r.values["text"] for r in read_records(jsonl)] == ["a\u2028b"]
+
+
+def test_a_csv_value_may_be_long(tmp_path: Path) -> None:
+    file = located(tmp_path / "a.csv", b"text,label\n" + b"x" * 200_000 + b",b\n")
+    assert len(read_records(file)[0].values["text"]) == 200_000
+
+
+def test_parquet_records_have_row_numbers(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "a.parquet", pa.table({"text": ["a", "b"], "n": [1, None]}))
+    records = read_records(Located(tmp_path / "a.parquet", "a.parquet"))
+    assert records[1] == ("a.parquet:2", {"text": "b", "n": None})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place", "problem"),
+    [
+        ("a.csv", b"", "", "the file is empty"),
+        ("a.jsonl", b"", "", "the file is empty"),
+        ("a.parquet", b"", "", "the file is empty"),
+        ("a.csv", b"text,label\n", "", "the file has no rows"),
+        ("a.jsonl", b"\n\n", "", "the file has no rows"),
+        ("a.csv", b"text,label\ncaf\xe9,b\n", "", "not UTF-8: byte 0xe9 at offset 14"),
+        ("a.jsonl", b'{"text": "caf\xe9"}\n', "", "not UTF-8: byte 0xe9 at offset 13"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "b', ":2:10", "not valid JSON: Unterminated string starting at"),
+        ("a.jsonl", b'{"text": "a"}\n[1]\n', ":2", "a line must be a JSON object (got list)"),
+        ("a.csv", b"text,label\na,b\nyes, please,c\n", ":3", "3 columns where the header has 2: 'yes' …"),
+        ("a.csv", b"text,label\na,b\nc\n", ":3", "1 columns where the header has 2: 'c' …"),
+        ("a.csv", b'text,label\na,b\n"half-writ', ":3", "not valid CSV: unexpected end of data"),
+        ("a.csv", b"text;label\na;b\n", ":1", "columns are separated by ';': 'text;label'"),
+        ("a.csv", b"text,label,text\na,b,c\n", ":1", "column 'text' appears twice"),
+    ],
+)
+def test_a_broken_file_is_named_with_place_and_value(
+    tmp_path: Path, name: str, content: bytes, place: str, problem: str
+) -> None:
+    error = fault(located(tmp_path / name, content))
+    assert (error.place, error.problem) == (f"data/raw/{name}{place}", problem)
+
+
+@pytest.mark.parametrize("damage", ["cut", "page"])
+def test_a_damaged_parquet_file_is_named(tmp_path: Path, damage: str) -> None:
+    write_parquet(tmp_path / "a.parquet", pa.table({"text": ["a" * 10] * 1000}))
+    content = (tmp_path / "a.parquet").read_bytes()
+    broken = content[:-10] if damage == "cut" else content[:4] + b"\xff" * 40 + content[44:]
+    error = fault(located(tmp_path / "a.parquet", broken))
+    assert error.place == "data/raw/a.parquet"
+    assert error.problem.startswith("not a complete Parquet file")
+    assert "restore" in error.remedy
