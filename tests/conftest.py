@@ -73,7 +73,7 @@ def tiny_rows() -> list[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def make_project(tiny_model: Path, tiny_rows: list[dict[str, str]]) -> Callable[[Path], Path]:
-    """A function that fills a folder with a project of the tiny profile: as `tunegate init` makes it, own CSV, tiny base."""
+    """A function that fills a folder with a project of the tiny profile: from `tunegate init`, own CSV, tiny base."""
 
     def make(folder: Path) -> Path:
         for path, text in project_files("tiny").items():
@@ -128,3 +128,31 @@ def run(*command: str, cwd: Path, code: int = 0) -> str:
 def run_fixture() -> Callable[..., str]:
     """`run(*command, cwd=…, code=0)`: a command's output, its exit code asserted."""
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_package(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of the untrained tiny model, as the stage `package` would lay it out. Copy it before changing it."""
+    from transformers import AutoModelForCausalLM
+
+    from tunegate.models.export import export_gguf
+    from tunegate.release.manifest import LINEAGE_METADATA, MODEL_FILE, BaseModelRecord, write_manifest
+    from tunegate.repository.lineage import Parts, lineage_of
+
+    folder = tmp_path_factory.mktemp("package") / "package"
+    folder.mkdir()
+    lineage = lineage_of(Parts(**dict.fromkeys(Parts.model_fields, "0" * 64)))
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    export_gguf(model, tiny_model, folder / MODEL_FILE, "f16", {LINEAGE_METADATA: lineage.key})
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(tiny_model / name, folder / name)
+    write_manifest(
+        folder,
+        model="tiny",
+        lineage=lineage,
+        base=BaseModelRecord(name="tiny", license="MIT", sha256="0" * 64),
+        metrics={"accuracy": 0.5},
+        export="f16",
+        merge_check={"largest_difference": 0.0},
+    )
+    return folder

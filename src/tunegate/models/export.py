@@ -52,7 +52,7 @@ def export_gguf(
     """
     import gguf
 
-    _check_model(merged.config, precision)
+    _check_model(merged, precision)
     with atomic_file(target) as temporary:
         writer = gguf.GGUFWriter(temporary, "llama")
         _write_settings(writer, merged.config, precision)
@@ -66,12 +66,11 @@ def export_gguf(
         writer.close()
 
 
-def _check_model(config: Any, precision: Precision) -> None:
-    names = config.architectures or []
-    if config.model_type != "llama" or any(name != ARCHITECTURE for name in names):
-        problem = f"cannot export the architecture {', '.join(names) or config.model_type}"
-        remedy = f"choose a base model whose architecture is {ARCHITECTURE} (SmolLM2, Llama, TinyLlama, ...)"
-        raise InputError(problem, place="config.json: architectures", remedy=remedy)
+def _check_model(model: Any, precision: Precision) -> None:
+    name, config = type(model).__name__, model.config
+    if name != ARCHITECTURE:
+        remedy = f"choose a base model whose architecture is {ARCHITECTURE} with byte-level BPE, such as SmolLM2"
+        raise InputError(f"cannot export the architecture {name}", place="config.json: architectures", remedy=remedy)
     rope = (config.rope_parameters or {}).get("rope_type", "default")
     head = config.hidden_size // config.num_attention_heads
     faults = [

@@ -85,6 +85,7 @@ def make_debian_base() -> str:
 
 def _sources(sources: PackageSources, scratch: Path) -> tuple[list[str], list[str]]:
     """(mounts of a RUN step, options of the build command)."""
+    sources, folders = sources.mounted("/run/packages")
     texts = {"uv": ("/etc/uv/uv.toml", sources.uv_settings()), "pip": ("/etc/pip.conf", sources.pip_settings())}
     if sources.certificates:
         texts["ca"] = ("/etc/ssl/certs/ca-certificates.crt", sources.certificates.read_text(encoding="utf-8"))
@@ -93,9 +94,8 @@ def _sources(sources: PackageSources, scratch: Path) -> tuple[list[str], list[st
         (scratch / name).write_text(text, encoding="utf-8")
         mounts.append(f"--mount=type=secret,id={name},target={target}")
         options += ["--secret", f"id={name},src={scratch / name}"]
-    folders = dict.fromkeys(sources.folders())
-    for number, folder in enumerate(folders):
-        mounts.append(f"--mount=type=bind,from=packages{number},target={folder}")
+    for number, (target, folder) in enumerate(folders.items()):
+        mounts.append(f"--mount=type=bind,from=packages{number},target={target}")
         options += ["--build-context", f"packages{number}={folder}"]
     uv = shutil.which("uv")
     if uv:

@@ -88,7 +88,6 @@ def _found(tag: str) -> Path | None:
         [sys.executable, "-m", "bentoml", "get", tag, "--output", "path"],
         capture_output=True,
         text=True,
-        env=_quiet(os.environ),
         check=False,
     )
     lines = done.stdout.strip().splitlines()
@@ -97,11 +96,7 @@ def _found(tag: str) -> Path | None:
 
 def _bentoml(arguments: list[str], project: Path, environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "bentoml", *arguments]
-    done = subprocess.run(command, cwd=project, env=_quiet(environment), stdout=sys.stderr, check=False)
+    done = subprocess.run(command, cwd=project, env=environment, stdout=sys.stderr, check=False)
     if done.returncode:
         remedy = "the lines above say why; `bentoml build` in the project's folder shows it again"
         raise MachineError(f"`bentoml {arguments[0]}` ended with {done.returncode}", place=BENTOFILE, remedy=remedy)
-
-
-def _quiet(environment: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
-    return {**environment, "BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1"}

@@ -33,9 +33,11 @@ class BaseModelRecord(Closed):
     """The base part of the lineage."""
 
 
-class Contents(Closed):
-    """What a package is, as the stage that makes it knows it."""
+class Manifest(Closed):
+    """models/package/manifest.json."""
 
+    format: Literal[1] = 1
+    """Version of this file's layout."""
     model: str
     """The name under which the model is served."""
     lineage: Lineage
@@ -48,21 +50,30 @@ class Contents(Closed):
     """Precision of the exported weights."""
     merge_check: dict[str, float]
     """How far merged and unmerged model were apart."""
-
-
-class Manifest(Contents):
-    """models/package/manifest.json."""
-
-    format: Literal[1] = 1
-    """Version of this file's layout."""
     files: dict[str, str]
     """Every file of the package but this one: relative POSIX path → sha256."""
 
 
-def write_manifest(folder: Path, contents: Contents) -> Manifest:
+def write_manifest(  # noqa: PLR0913 (one argument per fact, and none is more than a name)
+    folder: Path,
+    *,
+    model: str,
+    lineage: Lineage,
+    base: BaseModelRecord,
+    metrics: dict[str, JsonValue],
+    export: Literal["f16", "q8_0"],
+    merge_check: dict[str, float],
+) -> Manifest:
     """Hash every file in `folder` and write its manifest. Call it last: a file added later makes `verify` refuse."""
-    check(contents.lineage, place="lineage")
-    manifest = Manifest(**dict(contents), files=_hashes(folder))
+    manifest = Manifest(
+        model=model,
+        lineage=check(lineage, place="lineage"),
+        base=base,
+        metrics=metrics,
+        export=export,
+        merge_check=merge_check,
+        files=_hashes(folder),
+    )
     write_json(folder / FILE, manifest.model_dump(mode="json"))
     return manifest
 

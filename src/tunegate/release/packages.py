@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -49,14 +49,27 @@ class PackageSources:
                 lines.append(f"{key} =" + "".join(f"\n    {value}" for value in values))
         return "\n".join(lines) + "\n"
 
-    def folders(self) -> list[Path]:
-        """The local folders among the sources; of an index in `<folder>/simple` the folder, where its files lie."""
-        found = []
-        for source in (self.index, *self.extra, *self.links):
-            path = _local(source) if source else None
-            if path is not None and path.is_dir():
-                found.append(path.parent if path.name == "simple" else path)
-        return sorted(set(found))
+    def mounted(self, below: str) -> "tuple[PackageSources, dict[str, Path]]":
+        """These sources as they are named where every local folder is mounted in `below`, and what to mount where.
+
+        Of an index in `<folder>/simple` the folder is mounted, because its files usually lie beside `simple`.
+        """
+        mounts: dict[str, Path] = {}
+
+        def renamed(source: str) -> str:
+            path = _local(source)
+            if path is None or not path.is_dir():
+                return source
+            root = path.parent if path.name == "simple" else path
+            known = {folder: target for target, folder in mounts.items()}
+            target = known.get(root, f"{below}/{len(mounts)}")
+            mounts[target] = root
+            inside = f"{target}/simple" if path.name == "simple" else target
+            return f"file://{inside}" if source.startswith("file:") else inside
+
+        index = renamed(self.index) if self.index else None
+        extra, links = (tuple(map(renamed, sources)) for sources in (self.extra, self.links))
+        return replace(self, index=index, extra=extra, links=links), mounts
 
 
 def package_sources() -> PackageSources:

@@ -8,12 +8,12 @@ tracing of content. It does not know what a request looks like.
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import bentoml
 from pydantic import JsonValue
 
 from tunegate.errors import TunegateError
-from tunegate.files import read_yaml
 from tunegate.release.manifest import Manifest, verify
 from tunegate.repository.git import UNVERSIONED, checkout
 from tunegate.serving.chat import Chat
@@ -33,12 +33,15 @@ CONTAINER = os.environ.get("BENTOML_CONTAINERIZED") == "true"
 gateway = Gateway()
 
 
-def package_folder() -> Path:
-    """Where the package lies."""
-    return Path(os.environ.get("TUNEGATE_PACKAGE", "models/package"))
+def package_folder(bento: Any) -> Path:
+    """Where the package lies: in the bento that is served, else in the working copy."""
+    chosen = os.environ.get("TUNEGATE_PACKAGE")
+    if chosen:
+        return Path(chosen)
+    return (Path(bento.path) / "src" if bento else Path()) / "models" / "package"
 
 
-def lineage_told(manifest: Manifest) -> dict[str, JsonValue]:
+def lineage_told(manifest: Manifest, commit: str | None) -> dict[str, JsonValue]:
     """What /v1/lineage answers."""
     return {
         "model": manifest.model,
@@ -47,17 +50,15 @@ def lineage_told(manifest: Manifest) -> dict[str, JsonValue]:
         "base": manifest.base.model_dump(),
         "export": manifest.export,
         "metrics": manifest.metrics,
-        "commit": commit_of(Path()),
+        "commit": commit,
     }
 
 
-def commit_of(folder: Path) -> str | None:
+def commit_of(bento: Any) -> str | None:
     """The commit that was built: the bento's label, else the working copy's HEAD, else None."""
-    record = folder.resolve().parent / "bento.yaml"
-    if record.is_file():
-        label = (read_yaml(record).get("labels") or {}).get("commit")
-        return str(label) if label else None
-    commit = checkout(folder).commit
+    if bento:
+        return bento.info.labels.get("commit") or None
+    commit = checkout(Path()).commit
     return None if commit == UNVERSIONED else commit
 
 
@@ -78,17 +79,17 @@ class Service:
     def prove() -> None:
         """Refuse to start, before the port is open, when the package is not what its manifest says."""
         try:
-            verify(package_folder())
+            verify(package_folder(_bento()))
         except TunegateError as error:
             print(error, file=sys.stderr)  # noqa: T201
             raise SystemExit(error.exit_code) from None
 
     def __init__(self) -> None:
-        folder = package_folder()
+        folder = package_folder(_bento())
         manifest = verify(folder)
         chat = Chat(folder)
         self._engine = OpenVINOEngine(folder, manifest, chat.eos_id)
-        gateway.open(self._engine, chat, manifest.model, lineage_told(manifest))
+        gateway.open(self._engine, chat, manifest.model, lineage_told(manifest, commit_of(_bento())))
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
@@ -102,3 +103,8 @@ class Service:
     def __is_alive__(self) -> bool:
         """Answers /livez: an engine that has failed does not recover."""
         return gateway.ready
+
+
+def _bento() -> Any:
+    """The bento that is served, None in a working copy; BentoML knows it once it has loaded the service."""
+    return getattr(Service, "bento", None)
