@@ -64,9 +64,7 @@ def test_a_link_leads_to_a_file(page: Path) -> None:
 def test_the_error_in_the_readme_is_what_is_said(tmp_path: Path) -> None:
     shown = next(block for block in blocks(README, "") if block.startswith("error:"))
     (tmp_path / "params.yaml").write_text(read_text(ROOT / "params.yaml").replace("  rank: 16", "  rnak: 16"))
-    code = "from tunegate.errors import run_stage; from tunegate.params import load_params; from pathlib import Path\n"
-    code += "def main(params: str): load_params(Path(params))\nrun_stage(main)"
-    command = [sys.executable, "-c", code, "params.yaml"]
+    command = [sys.executable, "-m", "tunegate.stages", "prepare", "params.yaml", "in", "out"]
     done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, shown)
 

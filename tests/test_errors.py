@@ -29,14 +29,14 @@ def _sigterm_as_before() -> object:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a stage whose `main` has the given body, with the given arguments."""
+    """Run a process whose `main` has the given body."""
 
-    def run(body: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(body: str) -> subprocess.CompletedProcess[str]:
         file = tmp_path / "stage.py"
-        head = "import os, signal, time\nfrom pathlib import Path\nfrom tunegate.errors import *\n"
-        main = f"def main(params: str) -> None:\n{textwrap.indent(textwrap.dedent(body), '    ')}\nrun_stage(main)\n"
+        head = "import os, signal, sys, time\nfrom pathlib import Path\nfrom tunegate.errors import *\n"
+        main = f"def main() -> None:\n{textwrap.indent(textwrap.dedent(body), '    ')}\nsys.exit(exit_code_of(main))\n"
         file.write_text(head + main)
-        command = [sys.executable, str(file), *(arguments or ("params.yaml",))]
+        command = [sys.executable, str(file)]
         return subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
 
     return run
@@ -101,30 +101,8 @@ def test_a_traceback_appears_only_when_wanted(
 
 
 def test_a_stage_leaves_with_the_code_of_its_error(stage: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    done = stage("raise RefusedError('the answer is no', place=params, remedy='ask again')")
+    done = stage("raise RefusedError('the answer is no', place='params.yaml', remedy='ask again')")
     assert (done.returncode, done.stderr) == (3, "error: params.yaml: the answer is no\nfix: ask again\n")
-
-
-def test_a_stage_shows_a_traceback_on_demand(stage: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    done = stage("raise InputError('no')", "params.yaml", "--traceback")
-    assert done.returncode == 1
-    assert done.stderr.startswith("Traceback")
-
-
-def test_a_stage_called_with_too_many_arguments_is_a_usage_error(
-    stage: Callable[..., subprocess.CompletedProcess[str]],
-) -> None:
-    done = stage("pass", "params.yaml", "more")
-    assert done.returncode == 2
-    assert "fix: dvc.yaml shows the arguments of every stage" in done.stderr
-
-
-def test_a_type_error_inside_a_stage_is_not_taken_for_a_wrong_call(
-    stage: Callable[..., subprocess.CompletedProcess[str]],
-) -> None:
-    done = stage("len(5)")
-    assert done.returncode == 1
-    assert "unexpected TypeError" in done.stderr
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])

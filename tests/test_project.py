@@ -14,7 +14,7 @@ from tunegate.params import Params, load_params
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES: dict[str, dict[str, Any]] = read_yaml(ROOT / "dvc.yaml")["stages"]
-OURS = {name: stage for name, stage in STAGES.items() if "tunegate.stages." in stage["cmd"]}
+OURS = {name: stage for name, stage in STAGES.items() if "tunegate.stages " in stage["cmd"]}
 
 
 def declared(stage: dict[str, Any]) -> set[str]:
@@ -30,14 +30,14 @@ def test_there_are_stages_to_check() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_stage_is_given_exactly_the_paths_that_dvc_knows(name: str) -> None:
-    given = set(shlex.split(OURS[name]["cmd"])[3:])
+    given = set(shlex.split(OURS[name]["cmd"])[4:])
     params = {"params.yaml"} if OURS[name].get("params") else set()
     assert given == declared(OURS[name]) | params
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_stage_runs_the_module_and_reads_the_section_of_its_own_name(name: str) -> None:
-    assert shlex.split(OURS[name]["cmd"])[:3] == ["python", "-m", f"tunegate.stages.{name}"]
+    assert shlex.split(OURS[name]["cmd"])[:4] == ["python", "-m", "tunegate.stages", name]
     assert importlib.util.find_spec(f"tunegate.stages.{name}"), "dvc.yaml names a stage that tunegate does not have"
     assert name in OURS[name]["params"]
     assert OURS[name]["desc"]

@@ -93,22 +93,6 @@ def exit_code_of(action: Callable[[], object], *, show_traceback: bool | None = 
     return 0
 
 
-def run_stage(main: Callable[..., object]) -> None:
-    """Call a stage's `main` with the paths on its command line; leave the process with the documented exit code."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
-    wanted = True if "--traceback" in sys.argv else None
-
-    def call() -> None:
-        try:
-            main(*arguments)
-        except TypeError as error:
-            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-                raise UsageError(str(error), remedy="dvc.yaml shows the arguments of every stage") from error
-            raise
-
-    sys.exit(exit_code_of(call, show_traceback=wanted))
-
-
 def _from_os(error: OSError) -> TunegateError:
     place = str(error.filename or "")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -24,7 +24,7 @@ def tuned(tiny_model: Path) -> Any:
 
 def test_a_merged_model_is_the_same_model(tiny_model: Path) -> None:
     merged, proof = merge(tuned(tiny_model), EXAMPLES, tolerance=1e-3)
-    assert not hasattr(merged, "peft_config") or not list(merged.named_parameters())[0][0].startswith("base_model")
+    assert not any("lora" in name for name, _ in merged.named_parameters())
     assert 0 < proof["difference"] < 1e-4
     assert proof["agreement"] == 1.0
     assert proof["tokens"] == 12

@@ -66,7 +66,7 @@ def score() -> subprocess.CompletedProcess[str]:
     inputs = ["params.yaml", "predictions.parquet", "adapter", "trajectory.csv"]
     ledgers = ["ingest", "validate", "prepare", "tokenize"]
     reports = [f"reports/{name}" for name in REPORTS]
-    command = [sys.executable, "-m", "tunegate.stages.score", *inputs, *ledgers, *reports]
+    command = [sys.executable, "-m", "tunegate.stages", "score", *inputs, *ledgers, *reports]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from tunegate.errors import run_stage
 from tunegate.files import atomic_folder
 from tunegate.models.acquire import acquire
 from tunegate.models.catalogue import find_entry
@@ -17,7 +16,3 @@ def main(params: str, catalog: str, templates: str, base: str) -> None:
     with atomic_folder(Path(base)) as folder:
         acquire(settings.model, entry, settings.dtype, Path(templates), folder, download_mlflow=download)
     print(f"base: {settings.model} ({entry.license}) verified and stored as {settings.dtype}")
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tunegate.errors import run_stage
 from tunegate.evaluation.answering import PREDICTION, answer_all, require_rows
 from tunegate.files import read_parquet, write_parquet
 from tunegate.models.loading import attach_adapter, load_base, load_tokenizer
@@ -22,7 +21,3 @@ def main(params: str, prepared: str, base: str, adapter: str, predictions: str) 
     write_parquet(Path(predictions), pa.Table.from_pylist(answers, schema=PREDICTION))
     right = {name: sum(answer[f"{name}_correct"] for answer in answers) for name in ("base", "tuned")}
     print(f"evaluate: of {len(answers)} rows, base answers {right['base']} correctly, tuned {right['tuned']}")
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tunegate.data.ingest import ingest
 from tunegate.data.rows import PLACED_ROW, table_of
-from tunegate.errors import run_stage
 from tunegate.files import atomic_folder, write_json, write_parquet
 from tunegate.params import load_params
 
@@ -21,7 +20,3 @@ def main(params: str, sources: str, lock: str, output: str) -> None:
         write_parquet(folder / "rows.parquet", table_of(rows, PLACED_ROW))
         write_json(folder / "ledger.json", ledger)
     print(f"ingest: {len(rows)} rows from {len(ledger['per_source'])} sources")
-
-
-if __name__ == "__main__":
-    run_stage(main)

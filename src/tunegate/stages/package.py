@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from tunegate.errors import run_stage
 from tunegate.files import atomic_folder, read_json, read_parquet
 from tunegate.models.tokenisation import examples_from
 from tunegate.params import load_params
@@ -17,7 +16,3 @@ def main(params: str, base: str, adapter: str, tokens: str, metrics: str, target
         manifest = package(settings, Path(base), Path(adapter), examples, read_json(Path(metrics)), folder)
     proof = manifest.merge_check
     print(f"package: {target}, merged within {proof['difference']:.1e} of the largest logit, {manifest.export}")
-
-
-if __name__ == "__main__":
-    run_stage(main)

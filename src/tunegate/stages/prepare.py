@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tunegate.data.prepare import prepare
 from tunegate.data.rows import rows_of, table_of
-from tunegate.errors import run_stage
 from tunegate.files import atomic_folder, read_parquet, write_json, write_parquet
 from tunegate.params import load_params
 
@@ -23,7 +22,3 @@ def main(params: str, validated: str, output: str) -> None:
         write_json(folder / "ledger.json", ledger)
     sizes = ", ".join(f"{name} {len(split)}" for name, split in splits.items())
     print(f"prepare: {len(rows)} rows in; {sizes}")
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -6,7 +6,6 @@ Seconds of work, and the only stage whose results git tracks. A tracking server 
 from pathlib import Path
 
 from tunegate.data.ledger import combine
-from tunegate.errors import run_stage
 from tunegate.evaluation.examples import examples_of
 from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
 from tunegate.evaluation.trajectory import read_trajectory
@@ -48,7 +47,3 @@ def main(
     run = describe(settings, checkout(Path(), results=["dvc.lock", *reports]), found, seconds)
     artifacts = {ADAPTER: Path(adapter), TRAJECTORY: Path(trajectory)}
     print(deliver(write_record(run, artifacts | {Path(path).name: Path(path) for path in reports})))
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tunegate.data.ledger import make_ledger
-from tunegate.errors import InputError, run_stage
+from tunegate.errors import InputError
 from tunegate.files import atomic_folder, read_parquet, write_json, write_parquet
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokenisation import TOKENS, encode_all
@@ -20,7 +20,8 @@ def main(params: str, prepared: str, base: str, tokens: str) -> None:
     settings = load_params(Path(params)).tokenize
     tokenizer = load_tokenizer(Path(base))
     rows = {split: read_parquet(Path(prepared) / f"{split}.parquet").to_pylist() for split in SPLITS}
-    everything = [row for split in SPLITS for row in rows[split]]
+    held_out = read_parquet(Path(prepared) / "test.parquet")["source"].to_pylist()
+    sources = {row["id"]: row["source"] for split in SPLITS for row in rows[split]}
     kept: list[str] = []
     notes: dict[str, int | float] = {}
     dropped = 0
@@ -38,18 +39,13 @@ def main(params: str, prepared: str, base: str, tokens: str) -> None:
             kept += [example.id for example in examples]
             dropped += counts.rows_dropped
             notes |= {f"{split}_{name}": value for name, value in counts.as_notes().items()}
-        sources = {row["id"]: row["source"] for row in everything}
         ledger = make_ledger(
             "tokenize",
-            sources_in=sources.values(),
-            sources_out=[sources[id_] for id_ in kept],
+            sources_in=[*sources.values(), *held_out],
+            sources_out=[*(sources[id_] for id_ in kept), *held_out],
             reasons={"over_length": dropped},
-            notes=notes,
+            notes=notes | {"test_rows_held_out": len(held_out)},
         )
         write_json(folder / "ledger.json", ledger)
     shares = ", ".join(f"{split} {notes[f'{split}_tokens_trained_share']:.0%}" for split in SPLITS)
-    print(f"tokenize: {len(kept)} of {len(everything)} rows kept, share of trained tokens: {shares}")
-
-
-if __name__ == "__main__":
-    run_stage(main)
+    print(f"tokenize: {len(kept)} of {len(sources)} rows kept, share of trained tokens: {shares}")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from tunegate.errors import run_stage
 from tunegate.files import atomic_folder, read_parquet, write_json, write_text
 from tunegate.models.tokenisation import examples_from
 from tunegate.params import load_params
@@ -27,7 +26,3 @@ def main(params: str, tokens: str, base: str, lock: str, adapter: str, trajector
     write_text(Path(trajectory), to_csv(progress.records))
     checkpoint.discard()
     print(f"train: {progress.step} steps, lineage {made_of.key[:12]}")
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -10,7 +10,6 @@ from tunegate.data.checks import run_suite
 from tunegate.data.rows import PLACED_ROW, rows_of, table_of
 from tunegate.data.suites import load_suite
 from tunegate.data.validation import judge, quarantine_table
-from tunegate.errors import run_stage
 from tunegate.files import atomic_folder, read_parquet, write_json, write_parquet
 from tunegate.params import load_params
 
@@ -30,7 +29,3 @@ def main(params: str, ingested: str, expectations: str, output: str) -> None:
     failed = sum(not outcome.success for outcome in outcomes)
     print(f"validate: {len(checked.passed)} rows passed, {len(checked.quarantined)} in quarantine; ", end="")
     print(f"{failed} of {len(outcomes)} expectations failed")
-
-
-if __name__ == "__main__":
-    run_stage(main)

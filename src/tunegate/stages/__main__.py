@@ -1,0 +1,44 @@
+"""`python -m tunegate.stages NAME PATH…`: run one stage; the commands of dvc.yaml.
+
+The stage's module is imported in here, under the printer of errors, so that an interrupt during its seconds of imports
+ends as quietly as one later.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import sys
+from types import ModuleType
+
+import tunegate.stages
+from tunegate.errors import UsageError, exit_code_of
+
+
+def main() -> None:
+    """Run the stage that the command line names and leave the process with a documented exit code."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
+    show = True if "--traceback" in sys.argv else None
+    sys.exit(exit_code_of(lambda: _run(arguments), show_traceback=show))
+
+
+def _run(arguments: list[str]) -> None:
+    names = sorted(module.name for module in pkgutil.iter_modules(tunegate.stages.__path__) if module.name[0] != "_")
+    if not arguments or arguments[0] not in names:
+        raise UsageError("name a stage: " + ", ".join(names), remedy="dvc.yaml shows the command of every stage")
+    name, *paths = arguments
+    module = importlib.import_module(f"tunegate.stages.{name}")
+    _check(module, paths)
+    module.main(*paths)
+
+
+def _check(module: ModuleType, paths: list[str]) -> None:
+    signature = inspect.signature(module.main)
+    try:
+        signature.bind(*paths)
+    except TypeError as error:
+        wanted = " ".join(parameter.upper() for parameter in signature.parameters)
+        raise UsageError(f"{error}; wanted: {wanted}", remedy="dvc.yaml shows the command of every stage") from None
+
+
+if __name__ == "__main__":
+    main()

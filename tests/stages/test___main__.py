@@ -1,0 +1,24 @@
+import subprocess
+import sys
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tunegate.stages", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_without_a_stage_the_stages_are_named() -> None:
+    done = call("trian", "params.yaml")
+    assert done.returncode == 2
+    assert "base, evaluate, ingest, package, prepare, score, tokenize, train, validate" in done.stderr
+
+
+def test_a_wrong_number_of_paths_is_a_usage_error_that_names_the_wanted_ones() -> None:
+    done = call("prepare", "params.yaml")
+    assert done.returncode == 2
+    assert "wanted: PARAMS" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_traceback_appears_on_demand() -> None:
+    assert "Traceback" in call("trian", "--traceback").stderr
