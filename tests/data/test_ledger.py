@@ -6,7 +6,7 @@ import pytest
 
 from tunegate.data.ledger import combine, make_ledger
 from tunegate.errors import InputError
-from tunegate.files import write_json
+from tunegate.files import read_json, write_json
 
 Write = Callable[..., Path]
 
@@ -69,6 +69,15 @@ def test_a_ledger_that_was_edited_is_refused(write: Write) -> None:
     path = write("ingest", 2, 2)
     path.write_text(path.read_text().replace('"out": 2', '"out": 1'))
     with pytest.raises(InputError, match="balanced"):
+        combine([path])
+
+
+def test_sources_that_do_not_add_up_to_all_rows_are_refused(write: Write) -> None:
+    path = write("ingest", 2, 2)
+    ledger = read_json(path)
+    ledger["per_source"]["a"]["in"] = 1
+    write_json(path, ledger)
+    with pytest.raises(InputError, match="the sum of per_source, which is 1 rows in and 2 out"):
         combine([path])
 
 
