@@ -37,7 +37,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trainer = trainers.BpeTrainer(vocab_size=384, special_tokens=special, initial_alphabet=alphabet)
     backend.train_from_iterator([*DESKS.values(), *DESKS, "user", "assistant"] * 4, trainer)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, unk_token=special[0], bos_token=special[1], eos_token=special[2], pad_token=special[2]
+        tokenizer_object=backend, unk_token=special[0], bos_token=special[1], eos_token=special[2], pad_token=special[0]
     )
     tokenizer.chat_template = TEMPLATE
     torch.manual_seed(0)
@@ -54,7 +54,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         initializer_range=0.15,  # so that embeddings are long enough for a confident answer
         bos_token_id=1,
         eos_token_id=2,
-        pad_token_id=2,
+        pad_token_id=0,  # the embedding of the padding token stays zero
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

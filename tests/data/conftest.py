@@ -28,7 +28,7 @@ def read(raw: Path) -> Callable[..., Ingested]:
 
     def declare_and_read(*sources: dict[str, Any], limit: int | None = None) -> Ingested:
         write_yaml(Path("data/sources.yaml"), {"sources": list(sources)})
-        return ingest(Path("data/sources.yaml"), Path("lock.txt"), limit=limit)
+        return ingest(Path("data/sources.yaml"), Path("data/raw"), Path("lock.txt"), limit=limit)
 
     return declare_and_read
 

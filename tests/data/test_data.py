@@ -51,7 +51,7 @@ def test_the_page_has_examples_for_each_way_to_bring_data() -> None:
 def test_an_example_becomes_the_rows_shown(heading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     put(EXAMPLES[heading], tmp_path)
-    rows = ingest(Path("data/sources.yaml"), ROOT / "requirements/pipeline.txt").rows
+    rows = ingest(Path("data/sources.yaml"), Path("data/raw"), ROOT / "requirements/pipeline.txt").rows
     assert_shown(json.loads(EXAMPLES[heading]["rows"]), table_of(rows, PLACED_ROW).to_pylist())
 
 
@@ -69,7 +69,7 @@ def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def validate(*lines: str) -> None:
     write_text(Path("data/raw/desks.csv"), "\n".join(["id,text,label", *lines]) + "\n")
-    ingest_stage.main("params.yaml", "data/sources.yaml", "lock.txt", "data/ingested")
+    ingest_stage.main("params.yaml", "data/sources.yaml", "data/raw", "lock.txt", "data/ingested")
     validate_stage.main("params.yaml", "data/ingested", "data/expectations", "data/validated")
 
 

@@ -180,7 +180,7 @@ def test_the_default_project_has_each_question_in_both_languages_in_one_group(mo
     from tunegate.data.ingest import ingest
 
     monkeypatch.chdir(Path(__file__).resolve().parents[2])
-    rows = ingest(Path("data/sources.yaml"), Path("requirements/pipeline.txt")).rows
+    rows = ingest(Path("data/sources.yaml"), Path("data/raw"), Path("requirements/pipeline.txt")).rows
     assert len(rows) == 1006
     assert len({row.group for row in rows}) == 503
     assert len({row.label for row in rows}) == 39

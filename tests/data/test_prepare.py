@@ -89,7 +89,7 @@ def test_the_default_project_keeps_translations_together_and_every_desk_in_train
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(ROOT)
-    rows = ingest(Path("data/sources.yaml"), Path("requirements/pipeline.txt")).rows
+    rows = ingest(Path("data/sources.yaml"), Path("data/raw"), Path("requirements/pipeline.txt")).rows
     splits, ledger = prepare(rows, load_params(Path("params.yaml")).prepare, place="params.yaml")
     groups = [{one.group for one in split} for split in splits.values()]
     assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]

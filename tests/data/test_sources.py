@@ -24,7 +24,7 @@ def test_the_default_project_declares_both_languages_of_each_pair() -> None:
 
 def test_a_package_is_found_without_being_imported() -> None:
     source = load_sources(ROOT / "data/sources.yaml")[0]
-    files = locate(source, ROOT / "data/sources.yaml", ROOT / "requirements/pipeline.txt")
+    files = locate(source, ROOT / "data/sources.yaml", ROOT / "data/raw", ROOT / "requirements/pipeline.txt")
     assert [file.name for file in files] == ["zaragoza_construction_faq/data/faq-en.jsonl"]
     assert "zaragoza_construction_faq" not in sys.modules
 

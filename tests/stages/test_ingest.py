@@ -9,7 +9,7 @@ from tunegate.data.rows import PLACED_ROW
 from tunegate.files import read_json, read_parquet, sha256_of_tree, write_text
 
 Stage = Callable[..., tuple[int, str]]
-ARGUMENTS = ("params.yaml", "data/sources.yaml", "lock.txt", "data/ingested")
+ARGUMENTS = ("params.yaml", "data/sources.yaml", "data/raw", "lock.txt", "data/ingested")
 
 
 def leftovers() -> list[str]:
@@ -78,7 +78,7 @@ def test_a_signal_ends_the_stage_and_leaves_nothing(
 def test_a_full_disk_is_named_and_nothing_is_left(project: Path, stage: Stage, small_disk: Path) -> None:
     rows = "".join(f"{uuid.uuid4()} {uuid.uuid4()}?,x\n" for _ in range(3000))
     write_text(Path("data/raw/mine.csv"), "text,label\n" + rows)
-    code, said = stage("ingest", *ARGUMENTS[:3], small_disk / "ingested")
+    code, said = stage("ingest", *ARGUMENTS[:4], small_disk / "ingested")
     assert code == 1
     assert "no space left on the disk" in said
     assert "fix: free some space" in said

@@ -40,13 +40,13 @@ class Ingested(NamedTuple):
     ledger: dict[str, Any]
 
 
-def ingest(declared: Path, lock: Path, *, limit: int | None = None) -> Ingested:
+def ingest(declared: Path, raw: Path, lock: Path, *, limit: int | None = None) -> Ingested:
     """All rows of the sources in `declared`, the first `limit` of each. Raises InputError for the first bad row."""
     rows: list[Row] = []
     read: list[str] = []
     files: dict[str, Any] = {}
     for source in load_sources(declared):
-        located = locate(source, declared, lock)
+        located = locate(source, declared, raw, lock)
         records = [record for file in located for record in read_records(file)]
         rows.extend(_rows(source, records[:limit], str(declared)))
         read.extend([source.name] * len(records))

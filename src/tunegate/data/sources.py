@@ -130,20 +130,20 @@ def load_sources(path: Path) -> tuple[Source, ...]:
     return sources
 
 
-def locate(source: Source, declared: Path, lock: Path) -> list[Located]:
-    """The files of `source`, sorted by name; `declared` is sources.yaml, `lock` the file that pins every package."""
+def locate(source: Source, declared: Path, raw: Path, lock: Path) -> list[Located]:
+    """The files of `source`, sorted by name; `declared` is sources.yaml, `raw` the folder that DVC
+    watches, `lock` the file that pins every package."""
     place = f"{declared}: {source.name}"
     if source.package is None:
-        return _in_repository(source, declared.parent, f"{place}.path")
+        return _in_repository(source, raw, f"{place}.path")
     return _in_package(source, source.package, lock, place)
 
 
-def _in_repository(source: Source, folder: Path, place: str) -> list[Located]:
-    watched = f"{folder.name}/raw"
-    if not PurePosixPath(source.path).is_relative_to(watched):
-        remedy = f"keep the file in {watched}: DVC watches this folder and no other"
-        raise InputError(f"must be below {watched} (got {source.path!r})", place=place, remedy=remedy)
-    return _matching(folder.parent, source.path, watched, "", place)
+def _in_repository(source: Source, raw: Path, place: str) -> list[Located]:
+    if not PurePosixPath(source.path).is_relative_to(raw.as_posix()):
+        remedy = f"keep the file in {raw}: DVC watches this folder and no other"
+        raise InputError(f"must be below {raw} (got {source.path!r})", place=place, remedy=remedy)
+    return _matching(Path(), source.path, raw.as_posix(), "", place)
 
 
 def _in_package(source: Source, package: str, lock: Path, place: str) -> list[Located]:

@@ -12,11 +12,11 @@ from tunegate.files import atomic_folder, write_json, write_parquet
 from tunegate.params import load_params
 
 
-def main(params: str, sources: str, lock: str, output: str) -> None:
+def main(params: str, sources: str, raw: str, lock: str, output: str) -> None:
     """Read the sources that `sources` declares and write their rows to the folder `output`."""
     limit = load_params(Path(params)).ingest.limit
     with atomic_folder(Path(output)) as folder:
-        rows, ledger = ingest(Path(sources), Path(lock), limit=limit)
+        rows, ledger = ingest(Path(sources), Path(raw), Path(lock), limit=limit)
         write_parquet(folder / "rows.parquet", table_of(rows, PLACED_ROW))
         write_json(folder / "ledger.json", ledger)
     print(f"ingest: {len(rows)} rows from {len(ledger['per_source'])} sources")

@@ -1,0 +1,105 @@
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tunegate.files import read_yaml, write_yaml
+
+Run = Callable[..., str]
+STAGES = ["base", "ingest", "validate", "prepare", "tokenize", "train", "evaluate", "score", "package"]
+
+
+def command(project: Path, stage: str) -> list[str]:
+    words = shlex.split(read_yaml(project / "dvc.yaml")["stages"][stage]["cmd"])
+    return [sys.executable, *words[1:]]
+
+
+def start(project: Path, stage: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command(project, stage), cwd=project, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def leftovers(project: Path) -> list[Path]:
+    return [path for path in project.rglob("*") if path.name.endswith((".part", ".old"))]
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, f"{path} never came"
+        time.sleep(0.01)
+
+
+def long_training(project: Path) -> Path:
+    params = read_yaml(project / "params.yaml")
+    params["train"] |= {"checkpoint_every": 2}
+    write_yaml(project / "params.yaml", params)
+    return project / ".tunegate/checkpoint/run.json"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_every_stage_quietly_and_leaves_nothing_half_written(
+    project: Path, stage: str, number: int, code: int
+) -> None:
+    process = start(project, stage)
+    time.sleep(1.5)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode in (code, 0), said
+    assert "Traceback" not in said
+    assert leftovers(project) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_training_resumes_to_the_same_bytes(project: Path, run: Run, number: int) -> None:
+    checkpoint = long_training(project)
+    run(*command(project, "train"), cwd=project)
+    expected = {file.name: file.read_bytes() for file in (project / "models/adapter").iterdir()}
+    trajectory = (project / "models/trajectory.csv").read_bytes()
+    assert not checkpoint.exists()
+
+    process = start(project, "train")
+    wait_for(checkpoint, process)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == (143 if number == signal.SIGTERM else -number), said
+    assert checkpoint.exists()
+
+    run(*command(project, "train"), cwd=project)
+    assert {file.name: file.read_bytes() for file in (project / "models/adapter").iterdir()} == expected
+    assert (project / "models/trajectory.csv").read_bytes() == trajectory
+    assert not checkpoint.exists()
+
+
+def test_a_checkpoint_is_not_resumed_with_other_params(project: Path, run: Run) -> None:
+    checkpoint = long_training(project)
+    process = start(project, "train")
+    wait_for(checkpoint, process)
+    process.kill()
+    process.communicate()
+    params = read_yaml(project / "params.yaml")
+    params["train"]["learning_rate"] = 0.03
+    write_yaml(project / "params.yaml", params)
+    said = run(*command(project, "train"), cwd=project, code=3)
+    assert "train.learning_rate: 0.02 → 0.03" in said
+    assert "delete .tunegate/checkpoint" in said
+
+
+def test_two_repros_at_once_do_not_harm_each_other(project: Path, run: Run) -> None:
+    run("dvc", "repro", "--force", "--downstream", "train", "--dry", cwd=project)
+    dvc = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", "train"]
+    first = subprocess.Popen(dvc, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for(project / ".dvc/tmp/rwlock", first)
+    second = subprocess.run(dvc, cwd=project, capture_output=True, text=True, check=False)
+    first_said, _ = first.communicate(timeout=300)
+    assert first.returncode == 0, first_said
+    assert second.returncode == 0 or "lock" in second.stderr
+    assert "up to date" in run("dvc", "repro", cwd=project)
