@@ -21,10 +21,11 @@ def raising(error: BaseException) -> Callable[[], None]:
 
 
 @pytest.fixture(autouse=True)
-def _sigterm_as_before() -> object:
-    before = signal.getsignal(signal.SIGTERM)
+def _signals_as_before() -> object:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -66,8 +66,16 @@ class InconclusiveError(TunegateError):
     exit_code = 4
 
 
-class Terminated(BaseException):
-    """SIGTERM, as an exception, so that `finally` blocks and context managers clean up."""
+class Stopped(BaseException):
+    """SIGINT or SIGTERM, as an exception, so that `finally` blocks and context managers clean up.
+
+    Not KeyboardInterrupt: where that passes through code made by `exec`, as in many imports, CPython ends the process by
+    the signal itself, whatever exit code it was given.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def exit_code_of(action: Callable[[], object], *, show_traceback: bool | None = None) -> int:
@@ -75,16 +83,16 @@ def exit_code_of(action: Callable[[], object], *, show_traceback: bool | None = 
 
     A traceback appears only when `show_traceback` is true, or, when it is None, when TUNEGATE_TRACEBACK is 1.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     wanted = os.environ.get("TUNEGATE_TRACEBACK") == "1" if show_traceback is None else show_traceback
     try:
         action()
     except TunegateError as error:
         return _say(str(error), error.exit_code, wanted)
-    except KeyboardInterrupt:
-        return _say("interrupted: nothing half-written was kept", 128 + signal.SIGINT, wanted)
-    except Terminated:
-        return _say("terminated: nothing half-written was kept", 128 + signal.SIGTERM, wanted)
+    except Stopped as stopped:
+        name = signal.Signals(stopped.number).name
+        return _say(f"stopped by {name}: nothing half-written was kept", 128 + stopped.number, wanted)
     except OSError as error:
         return _say(str(_from_os(error)), 1, wanted)
     except Exception as error:
@@ -108,5 +116,5 @@ def _say(text: str, code: int, with_traceback: bool) -> int:
     return code
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise Stopped(number)

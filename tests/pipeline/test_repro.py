@@ -121,6 +121,7 @@ def test_training_again_from_nothing_gives_the_same_bytes(finished: Path, projec
 def test_a_shallow_clone_runs(project: Path, run: Run, tmp_path: Path) -> None:
     run("git", "clone", "-q", "--depth", "1", project.as_uri(), "shallow", cwd=tmp_path)
     run("dvc", "cache", "dir", "--local", str(project / ".dvc/cache"), cwd=tmp_path / "shallow")
+    run("dvc", "checkout", cwd=tmp_path / "shallow")
     assert ran(run("dvc", "repro", cwd=tmp_path / "shallow")) == []
     assert read_json(tmp_path / "shallow/models/package/manifest.json")["model"] == "tiny"
 

@@ -1,5 +1,6 @@
 """The `tunegate` command: verbs for people, one module per noun, thin. `tunegate --help` imports nothing heavy."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from typer.exceptions import TyperException
 
 from tunegate import __version__
 from tunegate.cli import data, image, init, params, runs, summary
-from tunegate.errors import UsageError, exit_code_of
+from tunegate.errors import Stopped, UsageError, exit_code_of
 
 app = typer.Typer(
     name="tunegate",
@@ -53,7 +54,7 @@ def _run(arguments: list[str]) -> None:
     try:
         code = command.main(arguments, prog_name="tunegate", standalone_mode=False)
     except typer.Abort:
-        raise KeyboardInterrupt from None
+        raise Stopped(signal.SIGINT) from None
     except TyperException as error:
         said = getattr(error, "format_message", error.__str__)()
         if said.startswith("Usage:"):

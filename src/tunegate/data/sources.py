@@ -132,7 +132,8 @@ def load_sources(path: Path) -> tuple[Source, ...]:
 
 def locate(source: Source, declared: Path, raw: Path, lock: Path) -> list[Located]:
     """The files of `source`, sorted by name; `declared` is sources.yaml, `raw` the folder that DVC
-    watches, `lock` the file that pins every package."""
+    watches, `lock` the file that pins every package.
+    """
     place = f"{declared}: {source.name}"
     if source.package is None:
         return _in_repository(source, raw, f"{place}.path")

@@ -31,13 +31,20 @@ def load_base(folder: Path, *, device: str, precision: str) -> Any:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
-    if device == "cuda" and not torch.cuda.is_available():
-        remedy = "set device to cpu in params.yaml, run on a machine with a GPU, or `dvc pull` what one has computed"
-        raise MachineError("device is cuda and this machine has no usable GPU", place="params.yaml", remedy=remedy)
+    require_device(device)
     logging.disable_progress_bar()
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
     return model.to(device).eval()
+
+
+def require_device(device: str) -> None:
+    """Raise MachineError unless this machine has the device."""
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        remedy = "set device to cpu in params.yaml, run on a machine with a GPU, or `dvc pull` what one has computed"
+        raise MachineError("device is cuda and this machine has no usable GPU", place="params.yaml", remedy=remedy)
 
 
 def attach_adapter(model: Any, folder: Path, base_folder: Path) -> Any:

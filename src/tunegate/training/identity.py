@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from tunegate.files import sha256_of
-from tunegate.models.loading import base_parts
+from tunegate.models.loading import base_parts, require_device
 from tunegate.params import Params
 from tunegate.repository.lineage import Lineage, Parts, code_digest, digest, lineage_of
 
@@ -43,6 +43,7 @@ def fingerprint(made_of: Lineage, params: Params) -> dict[str, Any]:
     depend on how they are split.
     """
     versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "accelerate")}
+    require_device(params.train.device)
     cuda = params.train.device == "cuda"
     hardware = {
         "machine": torch.cuda.get_device_name() if cuda else f"{platform.machine()}, {torch.get_num_threads()} threads"

@@ -19,7 +19,7 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
-from tunegate.errors import RefusedError, Terminated
+from tunegate.errors import RefusedError, Stopped
 from tunegate.models.tokenisation import Example
 from tunegate.params import Train
 from tunegate.training import checkpoint
@@ -151,7 +151,7 @@ def _signals() -> Iterator[list[int]]:
 
 def _leave(number: int, step: int) -> None:
     print(f"\ntrain: checkpoint saved after step {step}; `dvc repro` resumes there", file=sys.stderr)  # noqa: T201
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    raise Stopped(number)
 
 
 @contextlib.contextmanager
