@@ -69,8 +69,8 @@ class InconclusiveError(TunegateError):
 class Stopped(BaseException):
     """SIGINT or SIGTERM, as an exception, so that `finally` blocks and context managers clean up.
 
-    Not KeyboardInterrupt: where that passes through code made by `exec`, as in many imports, CPython ends the process by
-    the signal itself, whatever exit code it was given.
+    Not KeyboardInterrupt: where that passes through code made by `exec`, as in many imports, CPython ends the
+    process by the signal itself, whatever exit code it was given.
     """
 
     def __init__(self, number: int) -> None:
