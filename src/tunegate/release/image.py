@@ -86,6 +86,8 @@ def _version(project: Path, commit: str, base_image: str | None) -> str:
 def _found(tag: str) -> Path | None:
     done = subprocess.run(
         [sys.executable, "-m", "bentoml", "get", tag, "--output", "path"],
+        # BentoML breaks a long path into lines of the terminal's width.
+        env={**os.environ, "COLUMNS": "10000"},
         capture_output=True,
         text=True,
         check=False,

@@ -85,21 +85,21 @@ class Gateway:
         return Response(status_code=200 if self.ready else 503)
 
     async def _models(self, _request: Request) -> Response:
+        self._opened()
         model = {"id": self._model, "object": "model", "created": self._created, "owned_by": "tunegate"}
         return JSONResponse({"object": "list", "data": [model]})
 
     async def _tell_lineage(self, _request: Request) -> Response:
+        self._opened()
         return JSONResponse(self._lineage)
 
     async def _complete(self, request: Request) -> Response:
+        engine = self._opened()
         wanted = _parsed(await _body(request))
         if wanted.model != self._model:
             message = f"the model {wanted.model!r} does not exist; this service has {self._model!r}"
             raise BadRequestError(404, message, code="model_not_found", param="model")
-        prompt, sampling = self._prepared(wanted)
-        engine = self._engine
-        if engine is None:
-            raise HTTPException(503, "not ready")
+        prompt, sampling = self._prepared(wanted, engine.context)
         pieces = answer(engine, self._chat, prompt, sampling, wanted.stops())
         identity = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": self._model}
         if wanted.stream:
@@ -112,18 +112,22 @@ class Gateway:
         counts = protocol.usage(len(prompt), whole.tokens)
         return JSONResponse(protocol.completion(identity, whole.text, whole.finish or "stop", counts))
 
-    def _prepared(self, wanted: ChatRequest) -> tuple[list[int], Sampling]:
+    def _opened(self) -> Engine:
+        if self._engine is None:
+            raise HTTPException(503, "not ready")
+        return self._engine
+
+    def _prepared(self, wanted: ChatRequest, context: int) -> tuple[list[int], Sampling]:
         try:
             prompt = self._chat.prompt_ids([turn.plain() for turn in wanted.messages])
         except InputError as error:
             raise BadRequestError(400, error.problem, param="messages") from None
-        assert self._engine is not None
-        room = self._engine.context - len(prompt)
+        room = context - len(prompt)
         limit = wanted.limit()
         if room < (limit or 1):
             message = (
                 f"the prompt has {len(prompt)} tokens and {limit or 1} more were asked for, "
-                f"but the context holds {self._engine.context}"
+                f"but the context holds {context}"
             )
             raise BadRequestError(400, message, code="context_length_exceeded", param="messages")
         sampling = Sampling(limit or room, wanted.temperature or 0.0, wanted.top_p or 1.0, wanted.seed)

@@ -1,0 +1,22 @@
+import asyncio
+from pathlib import Path
+
+from tunegate.files import read_parquet
+from tunegate.release.manifest import verify
+from tunegate.serving.chat import Chat
+from tunegate.serving.engines.openvino import OpenVINOEngine
+from tunegate.serving.parity import Expected, agreement
+
+
+def test_the_service_answers_the_test_questions_as_evaluate_did(finished: Path) -> None:
+    package = finished / "models/package"
+    chat = Chat(package)
+    engine = OpenVINOEngine(package, verify(package), chat.eos_id)
+    rows = read_parquet(finished / "models/predictions.parquet").to_pylist()
+    expected = [Expected([{"role": "user", "content": row["question"]}], row["tuned_answer"]) for row in rows]
+    try:
+        found = asyncio.run(agreement(engine, chat, expected, 6))
+    finally:
+        engine.close()
+    assert found.questions == len(rows) > 0
+    assert found.holds, found.different

@@ -1,0 +1,77 @@
+import asyncio
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tunegate.errors import MachineError, RefusedError
+from tunegate.release.manifest import MODEL_FILE, verify
+from tunegate.serving.chat import Chat
+from tunegate.serving.engines.openvino import OpenVINOEngine, Sampling, Step
+
+PROMPT = [1, 40, 90, 120, 7]
+
+
+async def ids_of(engine: OpenVINOEngine, prompt: list[int], sampling: Sampling) -> tuple[list[int], str | None]:
+    steps = [step async for step in engine.generate(prompt, sampling)]
+    return [token for step in steps for token in step.tokens], steps[-1].finish
+
+
+def test_a_greedy_answer_does_not_depend_on_who_else_asks(engine: OpenVINOEngine) -> None:
+    async def ask() -> tuple[list[object], list[object]]:
+        prompts = [[*PROMPT, 100 + k] for k in range(6)]
+        alone = [await ids_of(engine, prompt, Sampling(12)) for prompt in prompts]
+        together = await asyncio.gather(*(ids_of(engine, prompt, Sampling(12)) for prompt in prompts))
+        return list(alone), list(together)
+
+    alone, together = asyncio.run(ask())
+    assert alone == together
+
+
+def test_an_answer_has_at_most_the_wanted_tokens_and_says_so(engine: OpenVINOEngine) -> None:
+    tokens, finish = asyncio.run(ids_of(engine, PROMPT, Sampling(3)))
+    assert (len(tokens), finish) == (3, "length")
+
+
+def test_a_seed_repeats_a_sampled_answer_and_another_does_not(engine: OpenVINOEngine) -> None:
+    def sampled(seed: int | None) -> list[int]:
+        return asyncio.run(ids_of(engine, PROMPT, Sampling(20, temperature=2.0, seed=seed)))[0]
+
+    assert sampled(1) == sampled(1)
+    assert len({tuple(sampled(seed)) for seed in range(5)}) > 1
+    assert len({tuple(sampled(None)) for _ in range(5)}) > 1
+
+
+def test_an_answer_that_nobody_waits_for_is_cancelled(engine: OpenVINOEngine) -> None:
+    async def leave() -> Step:
+        steps = engine.generate(PROMPT, Sampling(240, temperature=2.0, seed=5))
+        first = await anext(steps)
+        await steps.aclose()  # type: ignore[attr-defined]
+        return first
+
+    first = asyncio.run(leave())
+    assert first.finish is None
+    deadline = time.monotonic() + 5
+    while engine._pipeline.has_non_finished_requests() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not engine._pipeline.has_non_finished_requests()
+    assert not engine._active
+
+
+def test_a_model_file_of_another_lineage_is_refused(tiny_package: Path, tmp_path: Path, chat: Chat) -> None:
+    folder = shutil.copytree(tiny_package, tmp_path / "package")
+    manifest = verify(folder)
+    content = (folder / MODEL_FILE).read_bytes()
+    (folder / MODEL_FILE).write_bytes(content.replace(manifest.lineage.key.encode(), b"f" * 64))
+    with pytest.raises(RefusedError, match="lineage key is f"):
+        OpenVINOEngine(folder, manifest, chat.eos_id)
+
+
+def test_a_closed_engine_answers_with_an_error(tiny_package: Path, chat: Chat) -> None:
+    engine = OpenVINOEngine(tiny_package, verify(tiny_package), chat.eos_id)
+    assert engine.alive
+    engine.close()
+    assert not engine.alive
+    with pytest.raises(MachineError, match="stopped"):
+        asyncio.run(ids_of(engine, PROMPT, Sampling(3)))
