@@ -10,7 +10,10 @@ from pathlib import Path
 import openai
 import pytest
 
+from tunegate.files import read_text
 from tunegate.release.manifest import FILE, MODEL_FILE
+
+ROOT = Path(__file__).resolve().parents[2]
 
 HELLO: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "hej då"}]
 
@@ -50,6 +53,17 @@ def test_the_official_client_lists_the_model_and_understands_refusals(client: op
         client.chat.completions.create(model="other", messages=HELLO)
     with pytest.raises(openai.BadRequestError, match="temperature"):
         client.chat.completions.create(model="tiny", messages=HELLO, temperature=7)
+
+
+def test_the_examples_in_the_guide_are_answered(service: str) -> None:
+    guide = read_text(ROOT / "docs/serving.md").replace("http://127.0.0.1:3000", service)
+    guide = guide.replace("permit-helpdesk", "tiny")
+    for language, command in (("python", [sys.executable, "-c"]), ("console", ["bash", "-c"])):
+        example = guide.split(f"```{language}\n")[1].split("```")[0]
+        done = subprocess.run([*command, example], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
+        assert "error" not in done.stdout
 
 
 def test_probes_lineage_and_nothing_else_answer(service: str, tiny_package: Path) -> None:
