@@ -28,7 +28,7 @@ def fetch(address: str, body: bytes | None = None) -> tuple[int, bytes]:
 
 @pytest.fixture
 def client(service: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{service}/v1", api_key="none", max_retries=0)
+    return openai.OpenAI(base_url=f"{service}/v1", api_key="pw", max_retries=0)
 
 
 def test_the_official_client_gets_the_same_answer_plain_and_streamed(client: openai.OpenAI) -> None:
