@@ -13,7 +13,7 @@ def _group() -> None:
     """Build the container image that production runs."""
 
 
-@app.command("build")
+@app.command("build", epilog="Example: tunegate image build --tag registry/permit-helpdesk:1")
 def build(
     backend: Annotated[str | None, typer.Option(help="docker or buildah; by default the one that works.")] = None,
     base_image: Annotated[str | None, typer.Option(help="The image to build upon; it needs Python.")] = None,
