@@ -58,8 +58,8 @@ def commit_of(bento: Any) -> str | None:
     """The commit that was built: the bento's label, else the working copy's HEAD, else None."""
     if bento:
         return bento.info.labels.get("commit") or None
-    commit = checkout(Path()).commit
-    return None if commit == UNVERSIONED else commit
+    state = checkout(Path())
+    return None if state.commit == UNVERSIONED else state.commit + ("-dirty" if state.dirty else "")
 
 
 @bentoml.service(

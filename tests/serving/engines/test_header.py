@@ -21,6 +21,14 @@ def test_a_file_that_is_cut_short_is_refused(tiny_package: Path, tmp_path: Path,
         read_header(tmp_path / "cut")
 
 
+def test_a_cut_within_the_last_text_is_noticed(tiny_package: Path, tmp_path: Path) -> None:
+    content = (tiny_package / "model.gguf").read_bytes()
+    end = content.index(b"tunegate.lineage_key") + len("tunegate.lineage_key") + 12 + 64
+    (tmp_path / "cut").write_bytes(content[: end - 1])
+    with pytest.raises(InputError, match="cut short"):
+        read_header(tmp_path / "cut")
+
+
 def test_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"PK\x03\x04" * 20)
     with pytest.raises(InputError, match="not a GGUF file"):

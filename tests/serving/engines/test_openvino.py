@@ -1,14 +1,16 @@
 import asyncio
+import contextlib
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tunegate.errors import MachineError, RefusedError
 from tunegate.release.manifest import MODEL_FILE, verify
 from tunegate.serving.chat import Chat
-from tunegate.serving.engines.openvino import OpenVINOEngine, Sampling, Step
+from tunegate.serving.engines.openvino import OpenVINOEngine, Sampling
 
 PROMPT = [1, 40, 90, 120, 7]
 
@@ -43,20 +45,41 @@ def test_a_seed_repeats_a_sampled_answer_and_another_does_not(engine: OpenVINOEn
     assert len({tuple(sampled(None)) for _ in range(5)}) > 1
 
 
-def test_an_answer_that_nobody_waits_for_is_cancelled(engine: OpenVINOEngine) -> None:
-    async def leave() -> Step:
-        steps = engine.generate(PROMPT, Sampling(240, temperature=2.0, seed=5))
-        first = await anext(steps)
-        await steps.aclose()  # type: ignore[attr-defined]
-        return first
+class CountedPipeline:
+    """OpenVINO's pipeline, counting its steps."""
 
-    first = asyncio.run(leave())
-    assert first.finish is None
-    deadline = time.monotonic() + 5
-    while engine._pipeline.has_non_finished_requests() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not engine._pipeline.has_non_finished_requests()
-    assert not engine._active
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
+        self.steps = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pipeline, name)
+
+    def step(self) -> None:
+        self.steps += 1
+        self._pipeline.step()
+
+
+def test_an_answer_that_nobody_waits_for_is_cancelled(engine: OpenVINOEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = CountedPipeline(engine._pipeline)
+    monkeypatch.setattr(engine, "_pipeline", counted)
+    sampling = Sampling(240, temperature=2.0, seed=5)
+
+    async def leave() -> None:
+        async with contextlib.aclosing(engine.generate(PROMPT, sampling)) as steps:  # type: ignore[type-var]
+            assert (await anext(steps)).finish is None
+        deadline = time.monotonic() + 10
+        while counted.has_non_finished_requests() and time.monotonic() < deadline:
+            await asyncio.sleep(0.001)
+
+    whole, _finish = asyncio.run(ids_of(engine, PROMPT, sampling))
+    assert len(whole) > 50
+    asyncio.run(ids_of(engine, PROMPT, Sampling(1)))  # only now has the engine seen the counter for sure
+    counted.steps = 0
+    asyncio.run(leave())
+    assert not counted.has_non_finished_requests()
+    assert 0 < counted.steps < len(whole) / 2
+    assert engine.running == 0
 
 
 def test_a_model_file_of_another_lineage_is_refused(tiny_package: Path, tmp_path: Path, chat: Chat) -> None:

@@ -8,8 +8,10 @@ faster 16-bit and 8-bit defaults because the served answers must be those of the
 import asyncio
 import itertools
 import logging
+import queue
 import secrets
 import threading
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,9 @@ FAITHFUL = {
 
 CACHE_GIB = 1
 """Memory for keys and values. Requests that do not fit wait."""
+
+STEP_TOKENS = 64
+"""Most tokens computed in one step. A step stops the event loop, and so the probes; larger ones are no faster."""
 
 Finish = Literal["stop", "length"]
 
@@ -54,11 +59,16 @@ class Step:
 
 @dataclass(slots=True)
 class _Request:
-    handle: Any
+    """A request on its way through the engine's thread; `sampling` is how to choose its tokens."""
+
+    prompt: list[int]
+    sampling: Sampling
     loop: asyncio.AbstractEventLoop
     steps: asyncio.Queue[Step | MachineError] = field(default_factory=asyncio.Queue)
+    left: bool = False
 
     def put(self, item: Step | MachineError) -> None:
+        """Hand over from the engine's thread."""
         try:
             self.loop.call_soon_threadsafe(self.steps.put_nowait, item)
         except RuntimeError:
@@ -66,7 +76,11 @@ class _Request:
 
 
 class OpenVINOEngine:
-    """Answers prompts of one package. Thread-safe; `close` it."""
+    """Answers prompts of one package. Safe to call from any event loop; `close` it.
+
+    Everything of OpenVINO is touched by one thread only. The others put requests into its inbox and mark those that
+    they have left, so that nobody waits for a lock while the pipeline computes.
+    """
 
     def __init__(self, folder: Path, manifest: Manifest, eos_id: int) -> None:
         """Open the package's model. Raises RefusedError when the file carries another lineage key than the manifest."""
@@ -82,27 +96,34 @@ class OpenVINOEngine:
         self._eos_id = eos_id
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.cache_size = CACHE_GIB
+        scheduler.max_num_batched_tokens = STEP_TOKENS
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(str(path), scheduler, "CPU", FAITHFUL)
+        self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._active: dict[int, tuple[_Request, Any]] = {}
         self._numbers = itertools.count()
-        self._active: dict[int, _Request] = {}
-        self._change = threading.Condition()
-        self._closing = False
-        self._failure: Exception | None = None
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, name="tunegate-engine", daemon=True)
         self._thread.start()
 
     @property
     def alive(self) -> bool:
         """Whether requests can still be answered."""
-        return self._thread.is_alive() and self._failure is None
+        return not self._stopped
+
+    @property
+    def running(self) -> int:
+        """Requests that are being answered."""
+        return len(self._active)
 
     async def generate(self, prompt: list[int], sampling: Sampling) -> AsyncIterator[Step]:
         """Yield the answer in steps. Closing the iterator early cancels the request.
 
         Raises MachineError when the engine has failed or the request does not fit into its memory.
         """
-        number = next(self._numbers)
-        request = self._add(number, prompt, sampling)
+        request = _Request(prompt, sampling, asyncio.get_running_loop())
+        self._inbox.put(request)
+        if self._stopped:
+            raise _stopped_error()
         try:
             while True:
                 item = await request.steps.get()
@@ -112,31 +133,46 @@ class OpenVINOEngine:
                 if item.finish:
                     return
         finally:
-            with self._change:
-                if self._active.pop(number, None):
-                    request.handle.cancel()
-                    self._change.notify()
+            request.left = True
 
     def close(self) -> None:
-        """Stop answering; running requests end with an error."""
-        with self._change:
-            self._closing = True
-            self._change.notify()
+        """Stop answering; requests under way end with an error."""
+        self._inbox.put(None)
         self._thread.join(timeout=10)
 
-    def _add(self, number: int, prompt: list[int], sampling: Sampling) -> _Request:
+    def _run(self) -> None:
+        try:
+            while self._receive():
+                if self._active or self._pipeline.has_non_finished_requests():
+                    self._pipeline.step()
+                    self._deliver()
+                # step() keeps the interpreter's lock: this lets the event loop run between two steps.
+                time.sleep(0)
+            self._cancel_all()
+        except Exception:
+            log.exception("the engine has failed")
+        finally:
+            self._stop()
+
+    def _receive(self) -> bool:
+        """Take in what has arrived, waiting when there is nothing else to do. False when the engine is to stop."""
+        idle = not self._active and not self._pipeline.has_non_finished_requests()
+        while idle or not self._inbox.empty():
+            request = self._inbox.get()
+            if request is None:
+                return False
+            self._add(request)
+            idle = False
+        return True
+
+    def _add(self, request: _Request) -> None:
         import numpy as np
         import openvino
 
-        tensor = openvino.Tensor(np.array([prompt], dtype=np.int64))
-        with self._change:
-            if not self.alive or self._closing:
-                raise MachineError("the engine has stopped", remedy="restart the service; its log says why")
-            handle = self._pipeline.add_request(number, tensor, self._config(sampling))
-            request = _Request(handle, asyncio.get_running_loop())
-            self._active[number] = request
-            self._change.notify()
-        return request
+        tensor = openvino.Tensor(np.array([request.prompt], dtype=np.int64))
+        number = next(self._numbers)
+        handle = self._pipeline.add_request(number, tensor, self._config(request.sampling))
+        self._active[number] = (request, handle)
 
     def _config(self, sampling: Sampling) -> Any:
         import openvino_genai
@@ -153,49 +189,56 @@ class OpenVINOEngine:
             config.rng_seed = sampling.seed if sampling.seed is not None else secrets.randbelow(2**31)
         return config
 
-    def _run(self) -> None:
-        try:
-            while self._wait():
-                self._pipeline.step()
-                self._deliver()
-        except Exception as error:
-            log.exception("the engine has failed")
-            self._failure = error
-        with self._change:
-            for request in self._active.values():
-                request.put(MachineError("the engine has stopped", remedy="restart the service; its log says why"))
-            self._active.clear()
-
-    def _wait(self) -> bool:
-        with self._change:
-            self._change.wait_for(lambda: self._closing or self._pipeline.has_non_finished_requests())
-            return not self._closing
-
     def _deliver(self) -> None:
-        with self._change:
-            for number, request in list(self._active.items()):
-                step = self._read(request)
-                if step is None:
-                    continue
-                request.put(step)
-                if isinstance(step, MachineError) or step.finish:
-                    del self._active[number]
+        for number, (request, handle) in list(self._active.items()):
+            if request.left:
+                handle.cancel()
+                del self._active[number]
+                continue
+            step = _read(handle)
+            if step is None:
+                continue
+            request.put(step)
+            if isinstance(step, MachineError) or step.finish:
+                del self._active[number]
 
-    def _read(self, request: _Request) -> Step | MachineError | None:
-        import openvino_genai
+    def _cancel_all(self) -> None:
+        for _request, handle in self._active.values():
+            handle.cancel()
+        if self._pipeline.has_non_finished_requests():
+            self._pipeline.step()
 
-        # The status is taken first: what is read afterwards is then complete if the status says finished.
-        status = request.handle.get_status()
-        tokens: list[int] = []
-        reason = openvino_genai.GenerationFinishReason.NONE
-        while request.handle.can_read():
-            for output in request.handle.read().values():
-                tokens.extend(output.generated_ids)
-                reason = output.finish_reason
-        if status == openvino_genai.GenerationStatus.RUNNING:
-            return Step(tokens) if tokens else None
-        if status != openvino_genai.GenerationStatus.FINISHED:
-            problem = "the request does not fit into the memory for keys and values"
-            return MachineError(problem, place="engine", remedy="send a shorter prompt or ask for fewer tokens")
-        stopped = reason == openvino_genai.GenerationFinishReason.STOP
-        return Step(tokens, "stop" if stopped else "length")
+    def _stop(self) -> None:
+        # The flag comes first: whoever puts a request into the inbox afterwards sees it, the others are told here.
+        self._stopped = True
+        waiting = [request for request, _handle in self._active.values()]
+        self._active.clear()
+        while not self._inbox.empty():
+            request = self._inbox.get()
+            waiting += [request] if request else []
+        for request in waiting:
+            request.put(_stopped_error())
+
+
+def _read(handle: Any) -> Step | MachineError | None:
+    import openvino_genai
+
+    # The status is taken first: what is read afterwards is then complete if the status says finished.
+    status = handle.get_status()
+    tokens: list[int] = []
+    reason = openvino_genai.GenerationFinishReason.NONE
+    while handle.can_read():
+        for output in handle.read().values():
+            tokens.extend(output.generated_ids)
+            reason = output.finish_reason
+    if status == openvino_genai.GenerationStatus.RUNNING:
+        return Step(tokens) if tokens else None
+    if status != openvino_genai.GenerationStatus.FINISHED:
+        problem = "the request does not fit into the memory for keys and values"
+        return MachineError(problem, place="engine", remedy="send a shorter prompt or ask for fewer tokens")
+    stopped = reason == openvino_genai.GenerationFinishReason.STOP
+    return Step(tokens, "stop" if stopped else "length")
+
+
+def _stopped_error() -> MachineError:
+    return MachineError("the engine has stopped", remedy="restart the service; its log says why")
