@@ -22,11 +22,11 @@ export GX_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup demo test check docs lock serve image clean secrets
+.PHONY: help setup demo test test-image check docs lock serve image clean secrets
 .PHONY: env-pipeline env-serve env-dev
 
 help: ## list these words
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## */\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
 
 setup: env-dev ## make .venv from the lock, with everything that developing needs
 
@@ -36,6 +36,9 @@ demo: env-pipeline ## run the whole pipeline, then show the metrics (untuned bes
 
 test: env-dev ## run every test; none uses the network
 	@HF_HUB_OFFLINE=1 pytest -n $(JOBS) --dist loadfile
+
+test-image: env-dev ## build a container image and ask it; takes packages from the index
+	@pytest -m image
 
 check: env-dev secrets ## style, types, layers, dvc.yaml against params and docs, workflows, secrets
 	@ruff check --quiet $(if $(OWN),.,src)

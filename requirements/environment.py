@@ -25,8 +25,8 @@ from pathlib import Path
 GROUPS = ("pipeline", "serve", "dev")
 LOCKS = {
     "dev": ("--extra", "pipeline", "--extra", "serve", "--extra", "demo", "--group", "dev"),
-    "pipeline": ("--extra", "pipeline", "--extra", "demo", "-c", "requirements/dev.txt"),
-    "serve": ("--extra", "serve", "-c", "requirements/dev.txt"),
+    "pipeline": ("--extra", "pipeline", "--extra", "demo", "--group", "build", "-c", "requirements/dev.txt"),
+    "serve": ("--extra", "serve", "--group", "build", "-c", "requirements/dev.txt"),
 }
 COMPILE = (
     *("--universal", "--python-version", "3.11", "--overrides", "requirements/overrides.txt", "--generate-hashes"),
@@ -35,6 +35,8 @@ COMPILE = (
 VENV = Path(os.environ.get("TUNEGATE_VENV", ".venv"))
 BIN = VENV / "bin"
 RECORD = VENV / "tunegate.json"
+OWN_WHEELS = Path("requirements/wheels")
+"""Where `tunegate init` puts tunegate itself, when it was not installed from an index."""
 
 
 def main(task: str) -> None:
@@ -60,7 +62,7 @@ def main(task: str) -> None:
 def fingerprint() -> str:
     """One hash over everything an installation depends on."""
     inputs = [*sorted(Path("requirements").glob("*.txt")), Path("pyproject.toml"), Path(__file__)]
-    content = b"".join(path.read_bytes() for path in inputs if path.is_file())
+    content = b"".join(path.read_bytes() for path in inputs if path.is_file()) + sys.version.encode()
     return hashlib.sha256(content + str(VENV.resolve()).encode()).hexdigest()
 
 
@@ -75,12 +77,19 @@ def recorded() -> list[str]:
 
 def make_venv() -> None:
     """A virtual environment with the pinned uv in it."""
-    if not (BIN / "python").exists():
+    if not (BIN / "pip").exists() or version_of(VENV) != sys.version_info[:2]:
         say("making", str(VENV))
-        run([sys.executable, "-m", "venv", str(VENV)])
+        run([sys.executable, "-m", "venv", "--clear", str(VENV)])
     if not (BIN / "uv").exists():
         pip = [str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", "requirements/uv.txt"])
+
+
+def version_of(venv: Path) -> tuple[int, ...]:
+    """The Python of a virtual environment, as (3, 11); () when it does not say."""
+    settings = venv / "pyvenv.cfg"
+    found = re.search(r"^version *= *(\d+)\.(\d+)", settings.read_text(), re.MULTILINE) if settings.is_file() else None
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def install(group: str, environment: dict[str, str]) -> None:
@@ -94,7 +103,7 @@ def install(group: str, environment: dict[str, str]) -> None:
         # Only the CUDA build needs CUDA libraries, and only it names them.
         run([*pip, torch[0]], environment)
     if Path("pyproject.toml").is_file():
-        run([*pip, "--no-deps", "--editable", "."], environment)
+        run([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], environment)
 
 
 def lock(environment: dict[str, str]) -> None:
@@ -123,17 +132,22 @@ def uv_settings(environment: Mapping[str, str]) -> dict[str, str]:
         "UV_DEFAULT_INDEX": pip.get("index-url", ""),
         "UV_INDEX": " ".join(pip.get("extra-index-url", "").split()),
         "UV_FIND_LINKS": ",".join(pip.get("find-links", "").split()),
+        "UV_NO_INDEX": pip.get("no-index", ""),
         "UV_INSECURE_HOST": " ".join(pip.get("trusted-host", "").split()),
         "SSL_CERT_FILE": pip.get("cert", ""),
     }
-    places = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+    places = ("UV_NO_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
     if any(wanted.get(place) or environment.get(place) for place in places):
         # pip looks at all indexes alike; the lock's hashes say which file is the right one.
         wanted["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     else:
         # The public index has torch for CUDA only, several GB; uv knows where the build for this machine is.
         wanted["UV_TORCH_BACKEND"] = "auto"
-    return {name: value for name, value in wanted.items() if value and not environment.get(name)}
+    settings = {name: value for name, value in wanted.items() if value and not environment.get(name)}
+    if OWN_WHEELS.is_dir():
+        known = environment.get("UV_FIND_LINKS") or settings.get("UV_FIND_LINKS", "")
+        settings["UV_FIND_LINKS"] = f"{known},{OWN_WHEELS}".lstrip(",")
+    return settings
 
 
 def pip_settings() -> dict[str, str]:

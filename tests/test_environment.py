@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
             monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     (tmp_path / "bin").symlink_to(Path(sys.executable).parent)
+    (tmp_path / "pyvenv.cfg").write_text(f"version = {platform.python_version()}\n")
     monkeypatch.setenv("TUNEGATE_VENV", str(tmp_path))
     spec = importlib.util.spec_from_file_location("environment", SCRIPT)
     assert spec is not None
@@ -86,6 +88,25 @@ def test_an_unsupported_python_is_refused_with_a_way_out(
     said = capsys.readouterr().err
     assert said.startswith("error: Python 3.10.4 (")
     assert "must be 3.11, 3.12 or 3.13\nfix: make " in said
+
+
+def test_a_project_s_own_wheels_are_found_and_do_not_decide_the_build_of_torch(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "requirements/wheels").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert environment.uv_settings({}) == {"UV_TORCH_BACKEND": "auto", "UV_FIND_LINKS": "requirements/wheels"}
+    assert environment.uv_settings({"UV_FIND_LINKS": "a"}) == {
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_FIND_LINKS": "a,requirements/wheels",
+    }
+
+
+def test_a_venv_of_another_python_is_made_anew(environment: ModuleType, tmp_path: Path) -> None:
+    assert environment.version_of(tmp_path) == sys.version_info[:2]
+    (tmp_path / "pyvenv.cfg").write_text("home = x\nversion = 3.9.18\n")
+    assert environment.version_of(tmp_path) == (3, 9)
+    assert environment.version_of(tmp_path / "none") == ()
 
 
 def test_a_second_call_does_nothing_until_the_lock_changes(

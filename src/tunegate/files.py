@@ -1,7 +1,8 @@
 """The only place that reads and writes YAML, JSON, JSON Lines and Parquet.
 
 Every write goes to a temporary name beside its target and is renamed when it is complete, so that a killed process, a
-full disk or a power cut leaves the old file or none, never half of one. YAML is read as 1.2, and values on which 1.1
+full disk or a power cut never leaves half a file. A folder is replaced by two renames: killed between them, it is found
+under its old name with `.old` at the end. YAML is read as 1.2, and values on which 1.1
 and 1.2 disagree are refused. This module does not know what any file means.
 """
 

@@ -16,6 +16,7 @@ from tunegate.errors import InputError
 from tunegate.files import read_yaml
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+Split = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "bf16"]
@@ -69,9 +70,9 @@ class Prepare(Closed):
     """Drop a row whose question and answer equal an earlier row's."""
     min_rows_per_label: Annotated[int, Field(ge=1)] = 2
     """Stop when a label has fewer rows: it cannot be learned and tested. Applies to rows with a label."""
-    valid_share: Share = 0.1
+    valid_share: Split = 0.1
     """Share of the groups that go to the validation split."""
-    test_share: Share = 0.2
+    test_share: Split = 0.2
     """Share of the groups that go to the test split."""
     split_key: str = Field(default="permit-helpdesk", min_length=1)
     """Key of the hash that assigns a group to its split. Another key is another, equally good, split."""

@@ -49,7 +49,7 @@ def written(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): read_text(path)
         for path in files_below(folder)
-        if path.relative_to(folder).parts[0] != ".git"
+        if path.relative_to(folder).parts[0] != ".git" and path.suffix != ".whl"
     }
 
 
@@ -79,6 +79,13 @@ def test_a_new_project_depends_on_tunegates_version_and_not_on_its_code(project:
         assert (project / path).read_text() == (ROOT / path).read_text() + f"tunegate=={tunegate.__version__}\n"
 
 
+def test_a_new_project_brings_the_tunegate_that_its_lock_names(project: Path, tmp_path: Path) -> None:
+    install = ["uv", "pip", "install", "--quiet", "--offline", "--no-index", "--no-deps", "--target", str(tmp_path)]
+    install += ["--find-links", str(project / "requirements/wheels"), f"tunegate=={tunegate.__version__}"]
+    subprocess.run([Path(sys.executable).parent / install[0], *install[1:]], check=True)
+    assert (tmp_path / "tunegate/template/dvc.yaml").is_file()
+
+
 def test_a_new_project_has_a_name_of_its_own(project: Path, tmp_path: Path) -> None:
     assert read_yaml(project / "params.yaml")["score"]["name"] == "my-model"
     assert (project / "README.md").read_text().startswith("# my-model\n")
@@ -98,7 +105,9 @@ def test_a_wheel_writes_the_same_project_as_the_repository(wheel: Path, project:
 def test_a_new_project_is_a_repository_of_git_and_dvc_with_nothing_left_out(project: Path) -> None:
     status = ["git", "status", "--porcelain", "--untracked-files=all"]
     listed = subprocess.run(status, cwd=project, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert sorted(line.removeprefix("?? ") for line in listed) == sorted(written(project)), "none of it is ignored"
+    found = {line.removeprefix("?? ") for line in listed}
+    assert {path for path in found if not path.endswith(".whl")} == set(written(project)), "none of it is ignored"
+    assert len(found) == len(written(project)) + 1, "and tunegate's wheel"
     stages = subprocess.run(
         [sys.executable, "-m", "dvc", "stage", "list", "--name-only"],
         cwd=project,

@@ -30,6 +30,18 @@ def test_a_merged_model_is_the_same_model(tiny_model: Path) -> None:
     assert proof["tokens"] == 12
 
 
+def test_a_merge_that_gives_no_number_is_refused(tiny_model: Path) -> None:
+    model = tuned(tiny_model)
+    calls = iter(range(100))
+
+    def spoil(_module: Any, _inputs: Any, output: Any) -> Any:
+        return output * float("nan") if next(calls) == 3 else output
+
+    model.base_model.model.lm_head.register_forward_hook(spoil)
+    with pytest.raises(RefusedError, match="differ by nan"):
+        merge(model, EXAMPLES, tolerance=1e-3)
+
+
 def test_a_merge_beyond_the_tolerance_is_refused(tiny_model: Path) -> None:
     with pytest.raises(RefusedError, match="the tolerance is 1e-12"):
         merge(tuned(tiny_model), EXAMPLES, tolerance=1e-12)

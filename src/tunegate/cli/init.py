@@ -2,12 +2,14 @@
 
 Reads the template: tunegate's repository itself, or its copy in an installed wheel. Which files it has is said once, in
 pyproject.toml under force-include. Writes them into a new folder, changed by the four rules in `project_files` and
-nowhere else. It does not run the pipeline, and does not know what the files mean.
+nowhere else, and adds tunegate's own wheel where no index can have it. It does not run the pipeline, and does not know
+what the files mean.
 """
 
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +25,7 @@ SHIPPED = "tunegate/template/"
 OVERLAY = Path(__file__).resolve().parent / "project"
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 DEFAULT_NAME = "permit-helpdesk"
+WHEELS = "requirements/wheels"
 PINNED = ("requirements/dev.txt", "requirements/pipeline.txt", "requirements/serve.txt")
 
 
@@ -40,6 +43,7 @@ def init(
     with atomic_folder(place) as new:
         for path, text in project_files(name or place.name).items():
             write_text(new / path, text)
+        _add_own_wheel(new / WHEELS)
         _git_init(new)
     print(f"{folder} is ready. Next:\n  cd {folder}\n  git add . && git commit -m 'A new project'\n  dvc repro")
 
@@ -79,6 +83,17 @@ def template() -> dict[str, Path]:
         raise MachineError("no template", place=str(PACKAGE), remedy="install tunegate again, from its wheel")
     targets = tomllib.loads(read_text(settings))["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     return {target.removeprefix(SHIPPED): root / source for source, target in targets.items()}
+
+
+def _add_own_wheel(folder: Path) -> None:
+    """Build tunegate into `folder` when this is its repository: no index has what is not released."""
+    if (PACKAGE / "template").is_dir():
+        return
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    built = subprocess.run(command, cwd=PACKAGE.parents[1], capture_output=True, text=True, check=False)
+    if built.returncode:
+        problem = f"tunegate's wheel cannot be built: {built.stderr.strip()[-300:]}"
+        raise MachineError(problem, place=WHEELS, remedy="`make setup` installs what building needs")
 
 
 def _git_init(folder: Path) -> None:

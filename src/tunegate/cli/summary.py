@@ -46,7 +46,9 @@ def _as_text(metrics: dict[str, Any], record: Record | None) -> str:
     parts = [f"{metrics['rows']} test rows, lineage {metrics['lineage'][:12]}", table(aligned)]
     parts.append("\n".join(f"{name:<9}{where}" for name, where in _places(record)))
     width = max(len(command) for command, _ in _NEXT)
-    parts.append("Next:\n" + "\n".join(f"  {command:<{width}}  {meaning}" for command, meaning in _NEXT))
+    activate = Path(".venv/bin/activate")
+    head = f"Next, after `source {activate}`:" if activate.is_file() else "Next:"
+    parts.append(f"{head}\n" + "\n".join(f"  {command:<{width}}  {meaning}" for command, meaning in _NEXT))
     return "\n\n".join(parts)
 
 

@@ -23,7 +23,8 @@ def merge(model: Any, examples: Sequence[Example], tolerance: float) -> tuple[An
     merged = model.merge_and_unload(safe_merge=True)
     after = [_logits(merged, example) for example in examples]
     scale = max(float(logits.abs().max()) for logits in before)
-    worst = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True)) / scale
+    # A tensor's maximum, unlike Python's, is NaN when any of its numbers is.
+    worst = float(torch.stack([(a - b).abs().max() for a, b in zip(before, after, strict=True)]).max()) / scale
     same = sum(int((a.argmax(-1) == b.argmax(-1)).sum()) for a, b in zip(before, after, strict=True))
     tokens = sum(len(logits) for logits in before)
     if not worst <= tolerance:

@@ -14,6 +14,9 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+OWN_WHEELS = Path("requirements/wheels")
+"""Where a project made by `tunegate init` keeps tunegate itself, when no index has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class PackageSources:
@@ -76,10 +79,11 @@ def package_sources() -> PackageSources:
     """What pip would use here."""
     certificates = _setting("cert") or os.environ.get("SSL_CERT_FILE")
     path = Path(certificates) if certificates else None
+    own = [str(OWN_WHEELS)] if OWN_WHEELS.is_dir() else []
     return PackageSources(
         index=_setting("index-url"),
         extra=tuple((_setting("extra-index-url") or "").split()),
-        links=tuple((_setting("find-links") or "").split()),
+        links=(*(_setting("find-links") or "").split(), *own),
         certificates=path if path and path.is_file() else None,
     )
 

@@ -73,8 +73,9 @@ class Record(Run):
 def write_record(run: Run, artifacts: Mapping[str, Path], root: Path = RUNS) -> Record:
     """Record a run with copies of `artifacts`, files and folders by name, so that its upload needs nothing else."""
     adapter = sha256_of_tree(artifacts[ADAPTER])
-    # Not the metrics: timings differ each time, and the others follow from lineage and adapter.
-    said = [run.name, run.commit, run.dirty, run.lineage, run.params, adapter]
+    # Not the timings: they differ each time.
+    found = {name: value for name, value in run.metrics.items() if not name.endswith("_seconds")}
+    said = [run.name, run.commit, run.dirty, run.lineage, run.params, adapter, found]
     record = Record(**run.model_dump(), id=digest(said)[:16], recorded_at=_now(), adapter=adapter)
     with atomic_folder(root / record.id) as folder:
         for target, source in artifacts.items():

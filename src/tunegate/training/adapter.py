@@ -19,7 +19,7 @@ from tunegate.params import Train
 def start(base: Path, settings: Train) -> Any:
     """The model that training starts from: seeded first, then loaded, then given its adapter."""
     torch.manual_seed(settings.seed)
-    # Once the loss is small, gradients are full of denormal numbers, on which a CPU is some ten times slower. The flag
+    # Once the loss is small, gradients are full of denormal numbers, on which a CPU is slow. The flag
     # is inherited by threads made later, so it is set before the first operation.
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True, warn_only=settings.device == "cuda")
