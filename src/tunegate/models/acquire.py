@@ -9,6 +9,7 @@ import importlib.util
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.files import read_text, sha256_of, write_json, write_text
@@ -108,6 +109,8 @@ def _materialise(entry: Entry, folder: Path, dtype: str, templates: Path, target
             problem = f"the listed files are no model that transformers loads: {str(error).splitlines()[0]}"
             remedy = "list weights, config.json, tokenizer.json and tokenizer_config.json under source.files"
             raise InputError(problem, place="models/catalog.yaml", remedy=remedy) from error
+        if packed:
+            restore_digits(tokenizer, verified / packed)
     if entry.eos_token is not None:
         tokenizer.eos_token = entry.eos_token
     if entry.template is not None:
@@ -119,6 +122,22 @@ def _materialise(entry: Entry, folder: Path, dtype: str, templates: Path, target
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     write_text(target / TEMPLATE, tokenizer.chat_template)
+
+
+def restore_digits(tokenizer: Any, packed: Path) -> None:
+    """Split numbers into digits where the GGUF file says so.
+
+    transformers 5.23 leaves this step out when it makes a tokenizer from a GGUF file of the SmolLM family, so that
+    numbers would become other tokens than those the model was trained on.
+    """
+    from gguf import GGUFReader
+    from tokenizers import pre_tokenizers
+
+    field = GGUFReader(packed).get_field("tokenizer.ggml.pre")
+    backend = tokenizer.backend_tokenizer
+    if field is not None and field.contents() == "smollm" and "Digits" not in str(backend.pre_tokenizer):
+        digits = pre_tokenizers.Digits(individual_digits=True)
+        backend.pre_tokenizer = pre_tokenizers.Sequence([digits, backend.pre_tokenizer])
 
 
 def _packed_file(entry: Entry) -> str | None:
