@@ -62,6 +62,16 @@ def test_a_missing_package_is_named(tmp_path: Path) -> None:
         acquire("tiny", missing, "float32", tmp_path, tmp_path, download_mlflow=no_mlflow)
 
 
+def test_without_a_network_a_hub_entry_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    source = {"kind": "hub", "repository": "a/b", "revision": "0" * 40, "files": {"config.json": "0" * 64}}
+    far = Entry.model_validate({"license": "MIT", "source": source})
+    with pytest.raises(MachineError, match="cannot fetch a/b at 000000000000") as caught:
+        acquire("far", far, "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
+    assert "kind folder" in caught.value.remedy
+
+
 def test_a_tokenizer_from_gguf_splits_numbers_as_the_model_was_trained(tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
