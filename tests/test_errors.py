@@ -106,6 +106,21 @@ def test_a_stage_leaves_with_the_code_of_its_error(stage: Callable[..., subproce
     assert (done.returncode, done.stderr) == (3, "error: params.yaml: the answer is no\nfix: ask again\n")
 
 
+def test_a_signal_that_a_library_swallows_comes_again(stage: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = stage(
+        """
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        except BaseException:
+            pass
+        time.sleep(60)
+        """
+    )
+    assert done.returncode == 143
+    assert "stopped by SIGTERM" in done.stderr
+
+
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_signal_cleans_up_and_leaves_with_the_shells_code(
     stage: Callable[..., subprocess.CompletedProcess[str]], name: str, code: int, tmp_path: Path

@@ -20,6 +20,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import ClassVar
 
+PATIENCE_SECONDS = 2.0
+"""How long a stopped process may clean up before it is interrupted again."""
+
 
 class TunegateError(Exception):
     """An error with a place, a problem and a remedy.
@@ -91,6 +94,7 @@ def exit_code_of(action: Callable[[], object], *, show_traceback: bool | None = 
     except TunegateError as error:
         return _say(str(error), error.exit_code, wanted)
     except Stopped as stopped:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         name = signal.Signals(stopped.number).name
         return _say(f"stopped by {name}: nothing half-written was kept", 128 + stopped.number, wanted)
     except OSError as error:
@@ -117,4 +121,7 @@ def _say(text: str, code: int, with_traceback: bool) -> int:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
+    # A library that is being imported may swallow the exception with a bare `except`: then it comes again.
+    signal.signal(signal.SIGALRM, lambda *_: _stop(number, None))
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
     raise Stopped(number)
