@@ -105,12 +105,12 @@ def test_a_checkpoint_is_not_resumed_with_other_params(project: Path, run: Run) 
 
 
 def test_two_repros_at_once_do_not_harm_each_other(project: Path, run: Run) -> None:
-    run("dvc", "repro", "--force", "--downstream", "train", "--dry", cwd=project)
     dvc = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", "train"]
-    first = subprocess.Popen(dvc, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    wait_for(project / ".dvc/tmp/rwlock", first)
-    second = subprocess.run(dvc, cwd=project, capture_output=True, text=True, check=False)
-    first_said, _ = first.communicate(timeout=300)
-    assert first.returncode == 0, first_said
-    assert second.returncode == 0 or "lock" in second.stderr
+    both = [
+        subprocess.Popen(dvc, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)
+    ]
+    said = [process.communicate(timeout=300)[0] for process in both]
+    # Either may take the lock first; the other waits for it or is told so, and one of them finishes.
+    assert any(process.returncode == 0 for process in both), said
+    assert all(p.returncode == 0 or "lock" in text for p, text in zip(both, said, strict=True)), said
     assert "up to date" in run("dvc", "repro", cwd=project)
