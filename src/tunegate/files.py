@@ -89,26 +89,31 @@ def write_text(path: Path, text: str) -> None:
 
 def read_yaml(path: Path) -> Any:
     """The content of a YAML 1.2 file. Raises InputError for bad syntax, duplicate keys and ambiguous values."""
-    text = read_text(path)
+    return parse_yaml(read_text(path), place=str(path))
+
+
+def parse_yaml(text: str, *, place: str, generated: bool = False) -> Any:
+    """The value of a YAML 1.2 text; `place` names it in errors, which are those of `read_yaml`.
+
+    In a text that a program `generated` (dvc.lock), values that YAML 1.1 would read differently are no mistake.
+    """
     try:
         new = _yaml("1.2").load(text)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", MantissaNoDotYAML1_1Warning)
-            old = _yaml("1.1").load(text)
+        old = new if generated else _as_yaml_1_1(text)
     except MantissaNoDotYAML1_1Warning as warning:
         mark, value = warning.node.start_mark, warning.node.value
         problem = f"ambiguous value: the number {value} in YAML 1.2, the text {value!r} in YAML 1.1"
-        raise InputError(problem, place=f"{path}:{mark.line + 1}", remedy=_PLAIN) from None
+        raise InputError(problem, place=f"{place}:{mark.line + 1}", remedy=_PLAIN) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
         remedy = "mend the YAML at this line"
-        raise InputError(str(error.problem).strip(), place=f"{path}{line}", remedy=remedy) from None
+        raise InputError(str(error.problem).strip(), place=f"{place}{line}", remedy=remedy) from None
     except (YAMLError, ValueError) as error:
-        raise InputError(str(error).splitlines()[0], place=str(path), remedy="mend the YAML") from None
+        raise InputError(str(error).splitlines()[0], place=place, remedy="mend the YAML") from None
     for key, one, other in _differences(new, old, ""):
         problem = f"ambiguous value: {one!r} in YAML 1.2, {other!r} in YAML 1.1"
-        raise InputError(problem, place=f"{path}: {key}", remedy=_PLAIN)
+        raise InputError(problem, place=f"{place}: {key}", remedy=_PLAIN)
     return new
 
 
@@ -207,6 +212,12 @@ def _yaml(version: str) -> YAML:
     loader = YAML(typ="safe", pure=True)
     loader.version = version
     return loader
+
+
+def _as_yaml_1_1(text: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MantissaNoDotYAML1_1Warning)
+        return _yaml("1.1").load(text)
 
 
 def _quoted(value: Any) -> Any:

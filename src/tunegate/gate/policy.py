@@ -1,0 +1,126 @@
+"""policy/gate.yaml as frozen, closed models: what a change must meet.
+
+Read from the base revision, never from the pull request. This module knows the policy's shape, not how a metric is
+computed or decided.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from tunegate.params import Closed
+
+FILE = "policy/gate.yaml"
+
+MetricName = Literal["accuracy", "exact_match", "macro_f1", "macro_precision", "macro_recall", "nll"]
+Role = Literal["primary", "guard", "info"]
+Direction = Literal["higher", "lower"]
+Action = Literal["block", "warn", "approve"]
+"""What becomes of something that is not a refusal: it blocks, is only said, or needs a person's approval."""
+
+LOWER_IS_BETTER = ("nll",)
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Probability = Annotated[float, Field(gt=0, lt=0.5)]
+
+
+class MetricPolicy(Closed):
+    """What one metric must meet."""
+
+    role: Role
+    """`primary` and `guard` decide and must all hold; `info` is shown."""
+    direction: Direction
+    """Which way is better."""
+    margin: NotNegative = 0.0
+    """Largest accepted loss against the baseline, in the metric's own unit (0.02 is two points of accuracy)."""
+    floor: float | None = None
+    """The value itself may not be worse than this, whatever the baseline's was."""
+
+
+class SlicePolicy(Closed):
+    """Subgroups of the test rows, each tested on the primary metric."""
+
+    by: tuple[str, ...] = ()
+    """Names of slices (a row's `slices`), for instance language."""
+    margin: Positive = 0.1
+    """Largest accepted loss within a slice."""
+    min_rows: Annotated[int, Field(ge=1)] = 30
+    """Slices with fewer rows are counted, not tested."""
+    action: Literal["refuse", "warn"] = "warn"
+    """What a slice does that is significantly worse than its margin after Holm's correction: refuse, or warn."""
+
+
+class GuardPolicy(Closed):
+    """Bounds on what the metrics do not see."""
+
+    latency_ratio: Positive | None = None
+    """Largest p95 of seconds per answer, relative to the highest recorded on the same hardware before."""
+    package_ratio: Positive | None = None
+    """Largest size of the package, relative to the baseline's."""
+    trained_token_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Smallest share of the training tokens that the loss is computed on."""
+    dropped_row_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Largest share of the ingested rows that no split contains."""
+
+
+class Contamination(Closed):
+    """Test rows among the training rows, exact or nearly."""
+
+    near: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Jaccard similarity of the questions' words in runs of three from which two questions are near duplicates."""
+    action: Literal["refuse", "warn"] = "refuse"
+    """What near duplicates do. Exact ones always refuse."""
+
+
+class Policy(Closed):
+    """The whole of policy/gate.yaml."""
+
+    metrics: dict[MetricName, MetricPolicy]
+    """Each metric's role, direction, margin and floor. One is `primary`."""
+    alpha: Probability = 0.05
+    """Chance of passing a change that is exactly `margin` worse (one-sided)."""
+    cluster: Literal["group", "id"] = "group"
+    """Rows that share this value are one observation: a question and its translation, say."""
+    min_rows: Annotated[int, Field(ge=2)] = 100
+    """With fewer test rows nothing passes."""
+    min_clusters: Annotated[int, Field(ge=2)] = 50
+    """With fewer clusters nothing passes."""
+    resamples: Annotated[int, Field(ge=10_000, le=1_000_000)] = 10_000
+    """Bootstrap resamples."""
+    seed: Annotated[int, Field(ge=0)] = 7
+    """Seeds the bootstrap: the same files give the same verdict."""
+    power: Annotated[float, Field(gt=0.5, lt=1)] = 0.8
+    """Power for which an inconclusive verdict names the rows it needs."""
+    slices: SlicePolicy = SlicePolicy()
+    """Subgroups."""
+    guards: GuardPolicy = GuardPolicy()
+    """Bounds on time, size and data."""
+    contamination: Contamination = Contamination()
+    """Test rows among training rows."""
+    inconclusive: Action = "block"
+    """What an inconclusive metric does."""
+    protected_change: Action = "approve"
+    """What a change of the policy, of the test set or of how it is measured does."""
+    test_set_budget: Annotated[int, Field(ge=1)] = 50
+    """Uses of one test set after which the verdict warns that it is worn out."""
+
+    @model_validator(mode="after")
+    def _has_one_primary(self) -> "Policy":
+        primary = [name for name, metric in self.metrics.items() if metric.role == "primary"]
+        if len(primary) != 1:
+            raise ValueError(f"exactly one metric of role primary, not {len(primary)}")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_its_directions(self) -> "Policy":
+        for name, metric in self.metrics.items():
+            right = "lower" if name in LOWER_IS_BETTER else "higher"
+            if metric.direction != right:
+                raise ValueError(f"metrics.{name}.direction must be {right}")
+        return self
+
+    @property
+    def primary(self) -> MetricName:
+        """The metric that slices are tested on and the headline names."""
+        return next(name for name, metric in self.metrics.items() if metric.role == "primary")

@@ -1,0 +1,100 @@
+"""dvc.lock, as typed values: what each stage was run on, with what, and what came out.
+
+Parses text, wherever it comes from (a file, a commit, one side of a merge), and writes it back as DVC does. Knows
+neither git nor the cache.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tunegate.errors import InputError
+from tunegate.files import parse_yaml
+
+FILE = "dvc.lock"
+_REMEDY = "restore the file from git, or run `dvc repro`"
+
+
+@dataclasses.dataclass(frozen=True)
+class Locked:
+    """A dependency or output with the hash that was locked."""
+
+    path: str
+    md5: str
+    """Ends with `.dir` where it is a folder."""
+    size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One stage's run."""
+
+    stage: str
+    raw: dict[str, Any]
+    """As it stands in the file: what the run cache's keys are made of."""
+
+    @property
+    def cmd(self) -> str:
+        """The command that was run."""
+        return str(self.raw["cmd"])
+
+    @property
+    def deps(self) -> dict[str, Locked]:
+        """Dependencies by path."""
+        return _paths(self.raw.get("deps", []))
+
+    @property
+    def outs(self) -> dict[str, Locked]:
+        """Outputs by path."""
+        return _paths(self.raw.get("outs", []))
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Parameters by `file:key`, for instance `params.yaml:train`."""
+        files = self.raw.get("params", {})
+        return {f"{file}:{key}": value for file, values in files.items() for key, value in values.items()}
+
+
+Lock = Mapping[str, Entry]
+
+
+def parse_lock(text: str, *, place: str) -> dict[str, Entry]:
+    """The entries of a dvc.lock by stage, in its order. Raises InputError when it is not one, or half a one."""
+    content = parse_yaml(text, place=place, generated=True)
+    stages = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(stages, dict) or str(content.get("schema")) != "2.0":
+        raise InputError("not a dvc.lock of schema 2.0", place=place, remedy=_REMEDY)
+    for name, raw in stages.items():
+        _check(name, raw, place)
+    return {str(name): Entry(str(name), raw) for name, raw in stages.items()}
+
+
+def dump_lock(lock: Lock) -> str:
+    """The text of a dvc.lock, in DVC's own layout."""
+    from dvc.utils.serialize import dumps_yaml
+
+    return str(dumps_yaml({"schema": "2.0", "stages": {name: entry.raw for name, entry in lock.items()}}))
+
+
+def output_of(lock: Lock, path: str, *, place: str) -> Locked:
+    """The locked output `path`. Raises InputError when no stage has it."""
+    for entry in lock.values():
+        if path in entry.outs:
+            return entry.outs[path]
+    raise InputError(f"no stage has the output {path}", place=place, remedy="run `dvc repro` and commit dvc.lock")
+
+
+def _paths(items: list[dict[str, Any]]) -> dict[str, Locked]:
+    return {item["path"]: Locked(item["path"], item["md5"], int(item.get("size", 0))) for item in items}
+
+
+def _check(name: object, raw: object, place: str) -> None:
+    where = f"{place}: {name}"
+    if not isinstance(raw, dict) or not isinstance(raw.get("cmd"), str):
+        raise InputError("a stage without a command", place=where, remedy=_REMEDY)
+    for kind in ("deps", "outs"):
+        for item in raw.get(kind, []):
+            if not isinstance(item, dict) or not isinstance(item.get("path"), str):
+                raise InputError(f"{kind}: an item without a path", place=where, remedy=_REMEDY)
+            if not isinstance(item.get("md5"), str):
+                raise InputError(f"{item['path']}: no md5", place=where, remedy=_REMEDY)

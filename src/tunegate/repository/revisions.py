@@ -1,0 +1,176 @@
+"""A git repository by its revisions: resolve, merge base, files of a commit, the tree that a merge would give.
+
+Runs `git`; never touches the working tree, the index or a branch. What git cannot answer is an InputError that says
+what to fetch or name instead. This module does not know DVC.
+"""
+
+import dataclasses
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from tunegate.errors import InputError, MachineError, RefusedError
+
+_TIMEOUT_SECONDS = 120
+_DEFAULT_BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+
+
+@dataclasses.dataclass(frozen=True)
+class Repository:
+    """The git repository that holds a project."""
+
+    root: Path
+    """The project's folder, with dvc.yaml in it; at the top of the repository or below it."""
+    prefix: str
+    """The project's folder relative to the repository's top, `` or `folder/`."""
+
+    def resolve(self, revision: str) -> str:
+        """The commit that `revision` names, in forty hexadecimal digits. Raises InputError when there is none."""
+        if revision.startswith("-"):
+            raise InputError("not a revision", place=revision, remedy="name a branch, a tag or a commit")
+        found = self._try("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        if found:
+            return found
+        remedy = "name a branch, tag or commit that `git log` knows" + self._depth_hint()
+        raise InputError("no such revision in this repository", place=revision, remedy=remedy)
+
+    def default_base(self) -> str:
+        """The remote's default branch, or the local one where there is no remote. Raises InputError without any."""
+        for name in _DEFAULT_BASES:
+            if self._try("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"):
+                return name
+        raise InputError(
+            "no default branch: looked for " + ", ".join(_DEFAULT_BASES),
+            place=str(self.root),
+            remedy="name it with --base, or run `git fetch origin` and `git remote set-head origin --auto`",
+        )
+
+    def merge_base(self, base: str, head: str) -> str:
+        """The newest commit that both have. Raises InputError where there is none, or a shallow clone hides it."""
+        found = self._try("merge-base", self.resolve(base), self.resolve(head))
+        if found:
+            return found
+        problem = f"no merge base of {base} and {head}"
+        if self.shallow:
+            remedy = "this clone is shallow: `git fetch --unshallow`, or check out with fetch-depth: 0"
+        else:
+            remedy = "the two have no common history: rebase the branch onto the base"
+        raise InputError(problem, place=str(self.root), remedy=remedy)
+
+    @property
+    def shallow(self) -> bool:
+        """Whether history is cut off."""
+        return self._try("rev-parse", "--is-shallow-repository") == "true"
+
+    @property
+    def depth(self) -> int:
+        """How many commits of HEAD's first-parent history are here."""
+        return int(self._try("rev-list", "--count", "--first-parent", "HEAD") or 0)
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether `older` is `newer` or one of its ancestors."""
+        return self._try("merge-base", "--is-ancestor", older, newer) is not None
+
+    def read(self, revision: str, path: str) -> str | None:
+        """The text of the project's file `path` at `revision`, or None where it has none."""
+        content = self.read_bytes(revision, path)
+        try:
+            return None if content is None else content.decode()
+        except UnicodeDecodeError:
+            raise InputError("not UTF-8", place=f"{revision[:12]}:{path}", remedy="save it as UTF-8") from None
+
+    def read_bytes(self, revision: str, path: str) -> bytes | None:
+        """The content of the project's file `path` at `revision`, or None where it has none."""
+        done = self._run("cat-file", "blob", f"{revision}:{self.prefix}{path}")
+        return done.stdout if done.returncode == 0 else None
+
+    def files(self, revision: str, under: str = "") -> list[str]:
+        """The project's files at `revision`, sorted, below the folder `under`; paths relative to the project."""
+        where = f"{self.prefix}{under}".rstrip("/")
+        found = self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", revision, *([where] if where else []))
+        return [name.removeprefix(self.prefix) for name in found.split("\0") if name]
+
+    def history(self, revisions: list[str], path: str) -> Iterator[str]:
+        """The commits reachable from `revisions` that changed `path`, newest first."""
+        # Every side of every merge: simplification would hide attempts that a merge threw away.
+        found = self._git("rev-list", "--full-history", *revisions, "--", path)
+        yield from found.splitlines()
+
+    def merge_commit(self, ours: str, theirs: str) -> str:
+        """A commit, on no branch, of the tree that merging `theirs` into `ours` gives.
+
+        Raises RefusedError with the paths where git cannot merge them by itself.
+        """
+        parents = (self.resolve(ours), self.resolve(theirs))
+        done = self._run("merge-tree", "--write-tree", "--name-only", "--no-messages", *parents)
+        tree, *conflicts = done.stdout.decode("utf-8", "replace").split("\n\n")[0].split("\n")
+        if done.returncode == 1:
+            paths = ", ".join(path for path in conflicts if path)
+            remedy = "merge the base branch into this one, and run `dvc repro`"
+            raise RefusedError(f"merge conflicts in {paths}", place=f"{ours} + {theirs}", remedy=remedy)
+        if done.returncode:
+            raise MachineError(_said(done), place="git merge-tree", remedy="git 2.38 or newer is needed")
+        # A fixed identity and time: the same two commits give the same merge.
+        who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in _MERGER.items()}
+        flags = [flag for parent in parents for flag in ("-p", parent)]
+        return self._git("commit-tree", tree.strip(), *flags, "-m", "A merge to be checked", environment=who).strip()
+
+    def run(self, *arguments: str) -> str:
+        """What `git` prints. Raises MachineError with git's own words when it fails."""
+        return self._git(*arguments)
+
+    def _depth_hint(self) -> str:
+        if not self.shallow:
+            return ""
+        return f"; this clone is shallow ({self.depth} deep): `git fetch --unshallow` first"
+
+    def _try(self, *arguments: str) -> str | None:
+        done = self._run(*arguments)
+        return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
+
+    def _git(self, *arguments: str, environment: dict[str, str] | None = None) -> str:
+        done = self._run(*arguments, environment=environment)
+        if done.returncode:
+            raise MachineError(_said(done), place=f"git {arguments[0]}", remedy="see what git says")
+        return done.stdout.decode("utf-8", "replace")
+
+    def _run(self, *arguments: str, environment: dict[str, str] | None = None) -> "subprocess.CompletedProcess[bytes]":
+        return _git_in(self.root, *arguments, environment=environment)
+
+
+def open_repository(folder: Path = Path()) -> Repository:
+    """The repository around the project in `folder`. Raises InputError when there is no git or no repository."""
+    done = _git_in(folder, "rev-parse", "--show-prefix")
+    if done.returncode:
+        remedy = "run this inside a clone of your project, or `git init` one"
+        raise InputError("not a git repository", place=str(folder.resolve()), remedy=remedy)
+    return Repository(folder.resolve(), done.stdout.decode().strip())
+
+
+_MERGER = {"NAME": "tunegate", "EMAIL": "tunegate@localhost", "DATE": "2000-01-01T00:00:00Z"}
+
+
+def _git_in(
+    folder: Path, *arguments: str, environment: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[bytes]":
+    settings = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        return subprocess.run(
+            command,
+            env=settings | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise MachineError("git is not installed", place="PATH", remedy="install git 2.38 or newer") from None
+    except subprocess.TimeoutExpired:
+        remedy = "look at the disk or the network it waits for"
+        raise MachineError(f"no answer in {_TIMEOUT_SECONDS} s", place=" ".join(command), remedy=remedy) from None
+
+
+def _said(done: "subprocess.CompletedProcess[bytes]") -> str:
+    return done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
