@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from miniature import Miniature, make_miniature
 
 from tunegate.cli.init import project_files
 from tunegate.files import read_yaml, sha256_of, write_text, write_yaml
@@ -156,3 +157,17 @@ def tiny_package(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         merge_check={"largest_difference": 0.0},
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def first_miniature(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
+    """A miniature project (tests/miniature.py) that has run once and been committed. Read only."""
+    made = make_miniature(tmp_path_factory.mktemp("miniature") / "project", project_files("tiny"), run)
+    made.commit("The first model")
+    return made
+
+
+@pytest.fixture
+def miniature(first_miniature: Miniature, tmp_path: Path) -> Miniature:
+    """A copy of the miniature project, cache included."""
+    return Miniature(Path(shutil.copytree(first_miniature.root, tmp_path / "project", symlinks=True)), run)

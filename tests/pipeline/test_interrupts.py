@@ -106,9 +106,8 @@ def test_a_checkpoint_is_not_resumed_with_other_params(project: Path, run: Run) 
 
 def test_two_repros_at_once_do_not_harm_each_other(project: Path, run: Run) -> None:
     dvc = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", "train"]
-    both = [
-        subprocess.Popen(dvc, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)
-    ]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    both = [subprocess.Popen(dvc, cwd=project, text=True, **pipes) for _ in range(2)]
     said = [process.communicate(timeout=300)[0] for process in both]
     # Either may take the lock first; the other waits for it or is told so, and one of them finishes.
     assert any(process.returncode == 0 for process in both), said

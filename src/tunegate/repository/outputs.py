@@ -68,24 +68,29 @@ class Outputs:
         return {item["relpath"]: item["md5"] for item in items}
 
     def _fetch(self, locked: Locked) -> None:
-        from dvc_data.hashfile.hash_info import HashInfo
-
         if self._cached(locked):
             return
         if not self._repo.config["core"].get("remote"):
             raise self._lost(locked, "and no DVC remote is configured")
-        for attempt in range(_TRIES):
-            try:
-                self._repo.cloud.pull([HashInfo("md5", locked.md5)])
-                break
-            except Exception as error:
-                if attempt == _TRIES - 1:
-                    problem = f"the DVC remote cannot be read: {error}"
-                    remedy = "check `dvc remote list`, the network and the credentials"
-                    raise MachineError(problem, place=locked.path, remedy=remedy) from None
-                time.sleep(_PAUSE_SECONDS * 2**attempt)
+        self._pull([locked.md5], locked.path)
+        if locked.md5.endswith(".dir") and self._object(locked.md5).is_file():
+            self._pull(list(self._listing(locked).values()), locked.path)
         if not self._cached(locked):
             raise self._lost(locked, "nor does the DVC remote")
+
+    def _pull(self, hashes: list[str], path: str) -> None:
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        for attempt in range(1, _TRIES + 1):
+            try:
+                self._repo.cloud.pull([HashInfo("md5", md5) for md5 in hashes])
+                return
+            except Exception as error:  # every kind of remote has its own
+                if attempt == _TRIES:
+                    problem = f"the DVC remote cannot be read, {_TRIES} times: {error}"
+                    remedy = "check `dvc remote list`, the network and the credentials"
+                    raise MachineError(problem, place=path, remedy=remedy) from None
+                time.sleep(_PAUSE_SECONDS * 2**attempt)
 
     def _cached(self, locked: Locked) -> bool:
         if not self._object(locked.md5).is_file():
