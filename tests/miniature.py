@@ -15,7 +15,7 @@ from tunegate.data.rows import Row, table_of
 from tunegate.evaluation.answering import PREDICTION
 from tunegate.evaluation.examples import examples_of
 from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
-from tunegate.files import read_parquet, read_yaml, write_json, write_parquet, write_text, write_yaml
+from tunegate.files import read_json, read_parquet, read_yaml, write_json, write_parquet, write_text, write_yaml
 
 _TRAJECTORY = """step,epoch,loss,valid_loss,grad_norm,learning_rate,tokens
 1,1,2.5,,1,0.1,512
@@ -105,6 +105,15 @@ class Miniature:
         write_yaml(self.root / "params.yaml", values)
         write_json(self.root / "inputs/adapter/training.json", {"steps": 10, "tokens": 5120, **values["train"]})
 
+    def spend(self, *, hardware: str = "a processor, 2 threads", seconds: float = 10.0) -> None:
+        """Say what `train` costs; `evaluate` takes half the time."""
+        cost = {"hardware": hardware, "peak_memory_bytes": 2_000_000_000}
+        train = cost | {"seconds": seconds, "tokens": 5120, "steps": 10, "resumed": False}
+        write_json(self.root / "inputs/train_cost.json", train)
+        write_json(self.root / "inputs/evaluate_cost.json", cost | {"seconds": seconds / 2})
+        if (self.root / "inputs/predictions.parquet").exists():
+            self._report()
+
     def commit(self, message: str, *, repro: bool = True) -> str:
         """Run the pipeline, commit everything and return the commit."""
         if repro:
@@ -121,7 +130,8 @@ class Miniature:
         examples = examples_of(read_parquet(self.root / "inputs/predictions.parquet"), place="inputs")
         found = metrics_of(examples, lineage="0" * 64, min_slice_rows=5, ignore_case=True)
         write_json(self.root / "inputs/reports/metrics.json", found)
-        write_json(self.root / "inputs/reports/timings.json", timings_of(examples))
+        costs = {stage: read_json(self.root / f"inputs/{stage}_cost.json") for stage in ("train", "evaluate")}
+        write_json(self.root / "inputs/reports/timings.json", timings_of(examples) | costs)
         write_text(self.root / "inputs/reports/confusion.csv", confusion_csv(examples, ignore_case=True))
 
 
@@ -141,6 +151,7 @@ def make_miniature(root: Path, project: dict[str, str], run: Callable[..., str])
     data = {"rows": {"in": 300, "out": 300}, "stages": []}
     write_json(root / "inputs/reports/data.json", data)
     made.train_on([f"training question {i} of family {i * 6151 % 9973} about a door" for i in range(50)])
+    made.spend()
     made.predict(predictions(answers(200, 0.7)))
     made.change()
     run("git", "init", "-q", "-b", "main", cwd=root)
@@ -154,10 +165,10 @@ def _stages() -> dict[str, Any]:
         source = f"inputs/{Path(out).name}"
         command = f"rm -rf {out} && mkdir -p {Path(out).parent} && cp -r {source} {out}"
         stages[name] = {"cmd": command, "params": params, "deps": [source, *deps], "outs": [out]}
-    train = stages["train"]
-    train["cmd"] += " && cp inputs/trajectory.csv models/trajectory.csv"
-    train["deps"].append("inputs/trajectory.csv")
-    train["outs"].append("models/trajectory.csv")
+    for name, extra in (("train", "trajectory.csv"), ("train", "train_cost.json"), ("evaluate", "evaluate_cost.json")):
+        stages[name]["cmd"] += f" && cp inputs/{extra} models/{extra}"
+        stages[name]["deps"].append(f"inputs/{extra}")
+        stages[name]["outs"].append(f"models/{extra}")
     names = ("metrics.json", "timings.json", "data.json", "confusion.csv")
     stages["score"] = {
         "cmd": "mkdir -p reports && cp inputs/reports/* reports/",
