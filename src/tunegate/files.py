@@ -128,11 +128,15 @@ def write_yaml(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises InputError with line and column when it is cut or malformed."""
-    text = read_text(path)
+    return parse_json(read_text(path), place=str(path))
+
+
+def parse_json(text: str, *, place: str) -> Any:
+    """The value of a JSON text; `place` names it in errors, which are those of `read_json`."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        place = f"{path}:{error.lineno}:{error.colno}"
+        place = f"{place}:{error.lineno}:{error.colno}"
         raise InputError(f"not valid JSON: {error.msg}", place=place, remedy="mend or restore the file") from None
 
 

@@ -15,6 +15,7 @@ import torch
 from tqdm import tqdm
 
 from tunegate.errors import InputError
+from tunegate.evaluation.examples import MODELS
 from tunegate.models.template import messages_of, render
 from tunegate.models.tokenisation import prompt_tokens
 from tunegate.params import Evaluate
@@ -56,12 +57,17 @@ class Question:
     """The reference answer's tokens, with the one that ends it."""
 
 
-def answer_all(model: Any, tokenizer: Any, rows: Sequence[Row], settings: Evaluate) -> list[Row]:
-    """One row of models/predictions.parquet per test row, sorted by id; `model` is the base with its adapter."""
+def answer_all(
+    model: Any, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
+) -> list[Row]:
+    """One row of models/predictions.parquet per test row, sorted by id; `model` is the base with its adapter.
+
+    `models` are those that answer; the columns of another are left out.
+    """
     questions = [_question(tokenizer, row) for row in rows]
     answers: dict[str, dict[str, Row]] = {}
-    for name, switched in (("base", model.disable_adapter), ("tuned", contextlib.nullcontext)):
-        with switched():
+    for name in models:
+        with model.disable_adapter() if name == "base" else contextlib.nullcontext():
             answers[name] = _answers(model, tokenizer, questions, settings, name)
     return [_prediction(q, answers) for q in sorted(questions, key=lambda q: q.row["id"])]
 

@@ -38,11 +38,16 @@ def load_base(folder: Path, *, device: str, precision: str) -> Any:
     return model.to(device).eval()
 
 
-def require_device(device: str) -> None:
-    """Raise MachineError unless this machine has the device."""
+def has_device(device: str) -> bool:
+    """Whether this machine has the device."""
     import torch
 
-    if device == "cuda" and not torch.cuda.is_available():
+    return device != "cuda" or torch.cuda.is_available()
+
+
+def require_device(device: str) -> None:
+    """Raise MachineError unless this machine has the device."""
+    if not has_device(device):
         remedy = "set device to cpu in params.yaml, run on a machine with a GPU, or `dvc pull` what one has computed"
         raise MachineError("device is cuda and this machine has no usable GPU", place="params.yaml", remedy=remedy)
 

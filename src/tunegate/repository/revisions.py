@@ -6,7 +6,9 @@ what to fetch or name instead. This module does not know DVC.
 
 import dataclasses
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,6 +99,21 @@ class Repository:
         found = self._git("rev-list", "--full-history", *revisions, "--", path)
         yield from found.splitlines()
 
+    def versions(self, revisions: list[str], path: str) -> dict[str, bytes]:
+        """The project's file `path` as every commit left it that changed it, newest first, by commit."""
+        commits = list(self.history(revisions, path))
+        names = "".join(f"{commit}:{self.prefix}{path}\n" for commit in commits).encode()
+        rest = self._run("cat-file", "--batch", given=names).stdout
+        found = {}
+        for commit in commits:
+            head, _, rest = rest.partition(b"\n")
+            # A commit that deleted the file has no object: git answers with the name and "missing".
+            if head.endswith(b" missing"):
+                continue
+            size = int(head.split()[-1])
+            found[commit], rest = rest[:size], rest[size + 1 :]
+        return found
+
     def merge_commit(self, ours: str, theirs: str) -> str:
         """A commit, on no branch, of the tree that merging `theirs` into `ours` gives.
 
@@ -111,14 +128,30 @@ class Repository:
             raise RefusedError(f"merge conflicts in {paths}", place=f"{ours} + {theirs}", remedy=remedy)
         if done.returncode:
             raise MachineError(_said(done), place="git merge-tree", remedy="git 2.38 or newer is needed")
-        # A fixed identity and time: the same two commits give the same merge.
-        who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in _MERGER.items()}
-        flags = [flag for parent in parents for flag in ("-p", parent)]
-        return self._git("commit-tree", tree.strip(), *flags, "-m", "A merge to be checked", environment=who).strip()
+        return self._commit(tree.strip(), parents, "A merge to be checked")
+
+    def working_commit(self) -> str:
+        """A commit, on no branch, of the tracked files as they are; new files are part once `git add` names them."""
+        head = self.resolve("HEAD")
+        index = self.root / self._git("rev-parse", "--git-path", "index").strip()
+        with tempfile.TemporaryDirectory(prefix="tunegate-index-") as folder:
+            copy = Path(folder) / "index"
+            if index.is_file():
+                shutil.copyfile(index, copy)
+            environment = {"GIT_INDEX_FILE": str(copy)}
+            self._git("add", "--update", "--", ":/", environment=environment)
+            tree = self._git("write-tree", environment=environment).strip()
+        return self._commit(tree, (head,), "The tracked files as they are")
 
     def run(self, *arguments: str) -> str:
         """What `git` prints. Raises MachineError with git's own words when it fails."""
         return self._git(*arguments)
+
+    def _commit(self, tree: str, parents: tuple[str, ...], message: str) -> str:
+        # A fixed identity and time: the same content gives the same commit.
+        who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in _AUTHOR.items()}
+        flags = [flag for parent in parents for flag in ("-p", parent)]
+        return self._git("commit-tree", tree, *flags, "-m", message, environment=who).strip()
 
     def _depth_hint(self) -> str:
         if not self.shallow:
@@ -135,8 +168,10 @@ class Repository:
             raise MachineError(_said(done), place=f"git {arguments[0]}", remedy="see what git says")
         return done.stdout.decode("utf-8", "replace")
 
-    def _run(self, *arguments: str, environment: dict[str, str] | None = None) -> "subprocess.CompletedProcess[bytes]":
-        return _git_in(self.root, *arguments, environment=environment)
+    def _run(
+        self, *arguments: str, environment: dict[str, str] | None = None, given: bytes = b""
+    ) -> "subprocess.CompletedProcess[bytes]":
+        return _git_in(self.root, *arguments, environment=environment, given=given)
 
 
 def open_repository(folder: Path = Path()) -> Repository:
@@ -148,11 +183,11 @@ def open_repository(folder: Path = Path()) -> Repository:
     return Repository(folder.resolve(), done.stdout.decode().strip())
 
 
-_MERGER = {"NAME": "tunegate", "EMAIL": "tunegate@localhost", "DATE": "2000-01-01T00:00:00Z"}
+_AUTHOR = {"NAME": "tunegate", "EMAIL": "tunegate@localhost", "DATE": "2000-01-01T00:00:00Z"}
 
 
 def _git_in(
-    folder: Path, *arguments: str, environment: dict[str, str] | None = None
+    folder: Path, *arguments: str, environment: dict[str, str] | None = None, given: bytes = b""
 ) -> "subprocess.CompletedProcess[bytes]":
     settings = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     command = ["git", "-C", str(folder), *arguments]
@@ -160,7 +195,7 @@ def _git_in(
         return subprocess.run(
             command,
             env=settings | (environment or {}),
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             timeout=_TIMEOUT_SECONDS,
             check=False,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegate.errors import InputError
-from tunegate.files import parse_yaml, read_text
+from tunegate.files import parse_json, parse_yaml, read_text
 from tunegate.params import Params, parse
 from tunegate.repository import lock as locks
 from tunegate.repository.outputs import Outputs
@@ -45,10 +45,11 @@ class Snapshot:
 
     def yaml(self, path: str) -> Any:
         """The content of a YAML file. Raises InputError when it is missing."""
-        text = self.text(path)
-        if text is None:
-            raise InputError("no such file", place=self.place(path), remedy="restore it from git")
-        return parse_yaml(text, place=self.place(path))
+        return parse_yaml(self._present(path), place=self.place(path))
+
+    def json(self, path: str) -> Any:
+        """The content of a JSON file. Raises InputError when it is missing."""
+        return parse_json(self._present(path), place=self.place(path))
 
     @functools.cached_property
     def params(self) -> Params:
@@ -69,3 +70,9 @@ class Snapshot:
     def output(self, path: str) -> Path:
         """The locked output `path`, read only. Raises InputError when it is not locked, lost or damaged."""
         return self.outputs.path_of(locks.output_of(self.lock, path, place=self.place(locks.FILE)))
+
+    def _present(self, path: str) -> str:
+        text = self.text(path)
+        if text is None:
+            raise InputError("no such file", place=self.place(path), remedy="restore it from git, or run `dvc repro`")
+        return text

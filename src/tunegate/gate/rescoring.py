@@ -1,0 +1,99 @@
+"""Scoring a locked model again, on this machine: the incumbent on a new test set, or a sample of a claim.
+
+Restores model and rows from DVC's cache or remote; writes nothing. A model trained on a GPU is scored here on whatever
+this machine has. Heavy: loads torch.
+"""
+
+import math
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from tunegate.errors import InputError, RefusedError
+from tunegate.evaluation.examples import Example, examples_of
+from tunegate.files import read_parquet
+from tunegate.params import Evaluate
+from tunegate.repository.snapshot import Snapshot
+
+PREDICTIONS = "models/predictions.parquet"
+PREPARED = "data/prepared"
+BASE = "models/base"
+ADAPTER = "models/adapter"
+
+NLL_TOLERANCE = {"fp32": 0.01, "bf16": 0.1}
+"""Largest difference of a row's NLL, in nats per token, between two machines, by the precision of the claim's forward
+pass: sums in another order move fp32 by 1e-5, bf16 by some hundredths."""
+ANSWERS_TOLERANCE = 0.02
+"""Largest share of rows whose greedy answer may differ: two tokens of equal likelihood can change places."""
+
+Row = dict[str, Any]
+
+
+def rescored(model: Snapshot, rows: Sequence[Row], settings: Evaluate) -> Any:
+    """A table of predictions (the columns of the untuned base empty) of `model`'s locked adapter for test `rows`."""
+    import pyarrow as pa
+
+    from tunegate.evaluation.answering import PREDICTION, answer_all
+    from tunegate.models.loading import attach_adapter, has_device, load_base, load_tokenizer
+
+    base = model.output(BASE)
+    device = settings.device if has_device(settings.device) else "cpu"
+    here = settings.model_copy(update={"device": device})
+    network = attach_adapter(load_base(base, device=device, precision=here.precision), model.output(ADAPTER), base)
+    answers = answer_all(network, load_tokenizer(base), rows, here, models=["tuned"])
+    return pa.Table.from_pylist(answers, schema=PREDICTION)
+
+
+def rows_of_test(snapshot: Snapshot) -> list[Row]:
+    """The locked test rows of a project."""
+    rows: list[Row] = read_parquet(snapshot.output(PREPARED) / "test.parquet").to_pylist()
+    if not rows:
+        raise InputError("no test rows", place=snapshot.place(PREPARED), remedy="raise prepare.test_share")
+    return rows
+
+
+def check_sample(snapshot: Snapshot, *, rows: int) -> str:
+    """Score `rows` random test rows again and compare them with the locked predictions; return what was found.
+
+    Nobody can know beforehand which rows. Raises RefusedError, with the rows, when the claim does not reproduce
+    within `NLL_TOLERANCE` and `ANSWERS_TOLERANCE`, or is not about the locked test rows.
+    """
+    place = snapshot.place(PREDICTIONS)
+    claimed = {e.id: e for e in examples_of(read_parquet(snapshot.output(PREDICTIONS)), place=place)}
+    asked = {row["id"]: row for row in rows_of_test(snapshot)}
+    if set(asked) != set(claimed):
+        problem = f"answers to {len(claimed)} rows, but the test set has {len(asked)}, or others"
+        raise RefusedError(problem, place=place, remedy="run `dvc repro evaluate`")
+    chosen = sorted(secrets.SystemRandom().sample(sorted(asked), min(rows, len(asked))))
+    settings = snapshot.params.evaluate
+    table = rescored(snapshot, [asked[name] for name in chosen], settings)
+    found = {row["id"]: row for row in table.to_pylist()}
+    _compare([claimed[name] for name in chosen], found, NLL_TOLERANCE[settings.precision], place)
+    worst = max(abs(claimed[name].tuned.nll - found[name]["tuned_nll"]) for name in chosen)
+    same = sum(claimed[name].tuned.text == found[name]["tuned_answer"] for name in chosen)
+    return f"{len(chosen)} random test rows scored again: {same} equal answers, NLL within {worst:.1e} nats per token"
+
+
+def _compare(claims: Sequence[Example], found: dict[str, Row], tolerance: float, place: str) -> None:
+    remedy = "run `dvc repro --force evaluate` where the predictions were made, and find out why they differ"
+    apart = [
+        f"{claim.id} (claimed {claim.tuned.nll:.4f}, here {found[claim.id]['tuned_nll']:.4f})"
+        for claim in claims
+        if not math.isclose(claim.tuned.nll, found[claim.id]["tuned_nll"], abs_tol=tolerance)
+    ]
+    if apart:
+        raise RefusedError(f"NLL does not reproduce within {tolerance}: {_few(apart)}", place=place, remedy=remedy)
+    # An answer differs where its text does, a claim of correctness where text and reference do not bear it out.
+    other = [
+        f"{claim.id} (claimed {claim.tuned.text!r}, here {found[claim.id]['tuned_answer']!r})"
+        for claim in claims
+        if (claim.tuned.text, claim.tuned.correct)
+        != (found[claim.id]["tuned_answer"], found[claim.id]["tuned_correct"])
+        or claim.reference != found[claim.id]["reference"]
+    ]
+    if len(other) > ANSWERS_TOLERANCE * len(claims):
+        raise RefusedError(f"answers do not reproduce: {_few(other)}", place=place, remedy=remedy)
+
+
+def _few(items: Sequence[str]) -> str:
+    return ", ".join(items[:5]) + (f" and {len(items) - 5} more" if len(items) > 5 else "")
