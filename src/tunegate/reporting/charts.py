@@ -1,44 +1,50 @@
-"""The report's plots as inline SVG: colours come from the page's style, so one drawing serves light and dark.
+"""The reports' plots as inline SVG: loss curves, confusion matrix, intervals of differences.
 
-Equal input gives equal bytes: coordinates have one decimal, and nothing in a drawing is random or dated. Pure functions
-over plain values; all text is escaped here.
+Equal input gives equal bytes: nothing in a drawing is random or dated. Pure functions over plain values; all text is
+escaped here.
 """
 
 import collections
-import math
+import dataclasses
 from collections.abc import Sequence
 from html import escape
 
 from tunegate.evaluation.metrics import OTHER, Pair
 from tunegate.evaluation.trajectory import Point
+from tunegate.reporting.svg import Scale, short_name, svg, ticks
 
 _WIDTH, _HEIGHT = 720.0, 280.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 12.0, 12.0, 34.0
 _CELL = 14.0
 _CHARACTER = 5.6
-_MAX_NAME = 34
+_PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_MIDDLE = 220.0, 40.0, 14.0
 
 MAX_CLASSES = 45
 """More classes than this do not fit on a page: the most confused ones are drawn."""
 
+Curve = list[tuple[float, float]]
 
-def loss_curve(points: Sequence[Point]) -> str:
-    """Training loss (every step, and smoothed) and validation loss over the optimizer steps; empty without points."""
+
+def loss_curve(points: Sequence[Point], before: Sequence[Point] = ()) -> str:
+    """Training loss (every step, and smoothed) and validation loss over the optimizer steps; empty without points.
+
+    `before` is another training, drawn behind it: smoothed and validation only.
+    """
     if not points:
         return ""
-    loss = [(point["step"], point["loss"]) for point in points]
-    valid = [(point["step"], point["valid_loss"]) for point in points if "valid_loss" in point]
-    steps = _ticks(0, max(step for step, _ in loss), 6)
-    losses = _ticks(0, max(value for _, value in loss + valid), 5)
-    x, y = _Scale(steps[-1], _LEFT, _WIDTH - _RIGHT), _Scale(losses[-1], _HEIGHT - _BOTTOM, _TOP)
+    loss, valid = _curve(points, "loss"), _curve(points, "valid_loss")
+    old, old_valid = _curve(before, "loss"), _curve(before, "valid_loss")
+    every = [*loss, *valid, *old, *old_valid]
+    steps = ticks(0, max(step for step, _ in every), 6)
+    losses = ticks(0, max(value for _, value in every), 5)
+    x, y = Scale(0, steps[-1], _LEFT, _WIDTH - _RIGHT), Scale(0, losses[-1], _HEIGHT - _BOTTOM, _TOP)
     parts = [_grid(losses, y), _steps(steps, x)]
-    parts.append(_line("raw", loss, x, y))
-    parts.append(_line("train", _smooth(loss), x, y))
-    if valid:
-        parts.append(_line("valid", valid, x, y))
-        parts += [f'<circle class="valid" cx="{x(s):.1f}" cy="{y(v):.1f}" r="3"/>' for s, v in valid]
+    if old:
+        parts += [_line("before", _smooth(old), x, y), *_marked("valid before", old_valid, x, y)]
+    parts += [_line("raw", loss, x, y), _line("train", _smooth(loss), x, y), *_marked("valid", valid, x, y)]
     title = f"Loss from {loss[0][1]:.2f} at the first step to {loss[-1][1]:.2f} at the last"
-    return _svg("curve", _WIDTH, _HEIGHT, title, parts)
+    title += f"; before from {old[0][1]:.2f} to {old[-1][1]:.2f}" if old else ""
+    return svg("curve", _WIDTH, _HEIGHT, title, parts)
 
 
 def confusion_matrix(pairs: Sequence[Pair]) -> str:
@@ -49,7 +55,7 @@ def confusion_matrix(pairs: Sequence[Pair]) -> str:
     columns = [*classes, OTHER]
     counts = collections.Counter((pair.reference, pair.answer) for pair in pairs)
     totals = collections.Counter(pair.reference for pair in pairs)
-    gutter = _CHARACTER * max(len(_name(name)) for name in columns) + 10
+    gutter = _CHARACTER * max(len(short_name(name)) for name in columns) + 10
     head = gutter * 0.8 + 4
     parts = [_row_name(name, gutter, head + _CELL * i) for i, name in enumerate(classes)]
     parts += [_column_name(name, gutter + _CELL * i, head) for i, name in enumerate(columns)]
@@ -61,7 +67,7 @@ def confusion_matrix(pairs: Sequence[Pair]) -> str:
                 place = (gutter + _CELL * j, head + _CELL * i)
                 parts.append(_cell(place, reference, answer, count, totals[reference]))
     title = f"Confusion matrix of {len(classes)} classes"
-    return _svg("matrix", gutter + width + gutter * 0.6, head + height + 4, title, parts)
+    return svg("matrix", gutter + width + gutter * 0.6, head + height + 4, title, parts)
 
 
 def drawn_classes(pairs: Sequence[Pair]) -> list[str]:
@@ -71,25 +77,54 @@ def drawn_classes(pairs: Sequence[Pair]) -> list[str]:
     return sorted(sorted(names, key=lambda name: -wrong[name])[:MAX_CLASSES])
 
 
-class _Scale:
-    """From 0..`most` to pixels."""
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A difference with its bounds, turned so that larger is better."""
 
-    def __init__(self, most: float, start: float, end: float) -> None:
-        self.most, self.start, self.end = most, start, end
+    difference: float
+    low: float
+    high: float
+    limit: float | None
+    """The largest accepted loss, as a negative number or 0; None where nothing is asked."""
 
-    def __call__(self, value: float) -> float:
-        return self.start + (self.end - self.start) * value / self.most
-
-
-def _ticks(low: float, high: float, about: int) -> list[float]:
-    """Round numbers from `low` to at least `high`."""
-    raw = max(high - low, 1e-9) / about
-    unit = 10 ** math.floor(math.log10(raw))
-    step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= raw * 0.999)
-    return [low + step * n for n in range(math.ceil((high - low) / step - 1e-9) + 1)] if high > low else [low, low + 1]
+    @property
+    def reach(self) -> float:
+        """How far from 0 anything of it lies."""
+        return max(abs(self.low), abs(self.high), abs(self.difference), abs(self.limit or 0.0))
 
 
-def _smooth(points: Sequence[tuple[float, float]], weight: float = 0.8) -> list[tuple[float, float]]:
+def interval_plot(interval: Interval, reach: float, title: str, limit_name: str) -> str:
+    """A bar from bound to bound with the estimate on it, over a line at 0 and one at the limit, from -reach to reach.
+
+    What lies left of the limit is shaded. `limit_name` is written under the limit's line.
+    """
+    x = Scale(-reach, reach, 8, _PLOT_WIDTH - 8)
+    low, high, middle = x(interval.low), x(interval.high), x(interval.difference)
+    parts = []
+    if interval.limit is not None:
+        at = x(interval.limit)
+        parts.append(f'<rect class="beyond" x="0" y="2" width="{at:.1f}" height="24"/>')
+        parts.append(f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="2" y2="26"/>')
+        parts.append(f'<text x="{at:.1f}" y="38" text-anchor="{_anchor(at)}">{escape(limit_name)}</text>')
+    parts.append(f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="2" y2="26"/>')
+    if interval.limit is None or abs(x(0) - x(interval.limit)) > 34:
+        parts.append(f'<text x="{x(0):.1f}" y="38" text-anchor="middle">0</text>')
+    parts.append(f'<line class="range" x1="{low:.1f}" x2="{high:.1f}" y1="{_PLOT_MIDDLE}" y2="{_PLOT_MIDDLE}"/>')
+    for end in (low, high):
+        parts.append(f'<line class="range end" x1="{end:.1f}" x2="{end:.1f}" y1="9" y2="19"/>')
+    parts.append(f'<circle class="estimate" cx="{middle:.1f}" cy="{_PLOT_MIDDLE}" r="4.5"/>')
+    return svg("interval", _PLOT_WIDTH, _PLOT_HEIGHT, title, parts)
+
+
+def _anchor(at: float) -> str:
+    return "start" if at < 24 else "middle"
+
+
+def _curve(points: Sequence[Point], column: str) -> Curve:
+    return [(point["step"], point[column]) for point in points if column in point]
+
+
+def _smooth(points: Curve, weight: float = 0.8) -> Curve:
     """Exponential moving average, corrected for its start (as in Adam, arXiv 1412.6980, section 3)."""
     found, mean = [], 0.0
     for number, (step, value) in enumerate(points, 1):
@@ -98,7 +133,7 @@ def _smooth(points: Sequence[tuple[float, float]], weight: float = 0.8) -> list[
     return found
 
 
-def _grid(values: Sequence[float], y: _Scale) -> str:
+def _grid(values: Sequence[float], y: Scale) -> str:
     lines = (
         f'<line class="grid" x1="{_LEFT:.1f}" x2="{_WIDTH - _RIGHT:.1f}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
         f'<text x="{_LEFT - 8:.1f}" y="{y(v) + 4:.1f}" text-anchor="end">{v:g}</text>'
@@ -107,13 +142,20 @@ def _grid(values: Sequence[float], y: _Scale) -> str:
     return "".join(lines)
 
 
-def _steps(values: Sequence[float], x: _Scale) -> str:
+def _steps(values: Sequence[float], x: Scale) -> str:
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     marks = (f'<text x="{x(v):.1f}" y="{_HEIGHT - 18:.1f}" text-anchor="middle">{v:g}</text>' for v in values)
     return "".join(marks) + f'<text x="{middle:.1f}" y="{_HEIGHT - 3:.1f}" text-anchor="middle">optimizer step</text>'
 
 
-def _line(kind: str, points: Sequence[tuple[float, float]], x: _Scale, y: _Scale) -> str:
+def _marked(kind: str, points: Curve, x: Scale, y: Scale) -> list[str]:
+    if not points:
+        return []
+    marks = [f'<circle class="{kind}" cx="{x(s):.1f}" cy="{y(v):.1f}" r="3"/>' for s, v in points]
+    return [_line(kind, points, x, y), *marks]
+
+
+def _line(kind: str, points: Curve, x: Scale, y: Scale) -> str:
     place = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in points)
     return f'<polyline class="{kind}" points="{place}"/>'
 
@@ -129,20 +171,9 @@ def _cell(place: tuple[float, float], reference: str, answer: str, count: int, t
 
 
 def _row_name(name: str, gutter: float, y: float) -> str:
-    return f'<text x="{gutter - 6:.1f}" y="{y + _CELL - 4:.1f}" text-anchor="end">{escape(_name(name))}</text>'
+    return f'<text x="{gutter - 6:.1f}" y="{y + _CELL - 4:.1f}" text-anchor="end">{escape(short_name(name))}</text>'
 
 
 def _column_name(name: str, x: float, head: float) -> str:
     place = f"{x + _CELL / 2 + 3:.1f},{head - 4:.1f}"
-    return f'<text transform="translate({place}) rotate(-55)">{escape(_name(name))}</text>'
-
-
-def _name(name: str) -> str:
-    return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…"
-
-
-def _svg(kind: str, width: float, height: float, title: str, parts: Sequence[str]) -> str:
-    return (
-        f'<svg class="{kind}" viewBox="0 0 {width:.1f} {height:.1f}" role="img" aria-label="{escape(title)}"'
-        f' style="--natural:{width:.0f}px">{"".join(parts)}</svg>'
-    )
+    return f'<text transform="translate({place}) rotate(-55)">{escape(short_name(name))}</text>'

@@ -1,4 +1,4 @@
-"""How numbers look to people, the same in the report and on the terminal. It does not know where they come from."""
+"""How numbers look to people, the same in the reports and on the terminal. It does not know where they come from."""
 
 import dataclasses
 from typing import Literal
@@ -13,8 +13,11 @@ LABELS = {
 }
 """Metrics in the order in which people see them."""
 
+Tone = Literal["better", "worse", "same"]
+
 _LOWER_IS_BETTER = {"nll"}
 _MINUS = "\N{MINUS SIGN}"
+_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Comparison:
     base: str
     tuned: str
     change: str
-    tone: Literal["better", "worse", "same"]
+    tone: Tone
 
 
 def compare(base: dict[str, float], tuned: dict[str, float]) -> list[Comparison]:
@@ -45,13 +48,60 @@ def shown(name: str, value: float) -> str:
     return f"{value:.3f}" if name in _LOWER_IS_BETTER else f"{100 * value:.1f} %"
 
 
-def _comparison(name: str, base: float, tuned: float) -> Comparison:
-    change = tuned - base
-    better = change < 0 if name in _LOWER_IS_BETTER else change > 0
-    # Judged by what is printed: a change that rounds to nothing is none.
+def signed(name: str, change: float) -> str:
+    """A difference of a metric with its sign: shares in percentage points. One that rounds to nothing has ±."""
     text = f"{abs(change):.3f}" if name in _LOWER_IS_BETTER else f"{100 * abs(change):.1f}"
     if float(text) == 0:
-        return Comparison(name, LABELS[name], shown(name, base), shown(name, tuned), "±" + text, "same")
-    sign = "+" if change > 0 else _MINUS
-    tone: Literal["better", "worse"] = "better" if better else "worse"
-    return Comparison(name, LABELS[name], shown(name, base), shown(name, tuned), sign + text, tone)
+        return f"±{text}"
+    return ("+" if change > 0 else _MINUS) + text
+
+
+def tone_of(name: str, change: float) -> Tone:
+    """Whether a difference is for the better. Judged by what is printed: a change that rounds to nothing is none."""
+    if signed(name, change).startswith("±"):
+        return "same"
+    return "better" if (change < 0) is (name in _LOWER_IS_BETTER) else "worse"
+
+
+def unit_of(name: str) -> str:
+    """The unit of a difference of the metric."""
+    return "nats" if name in _LOWER_IS_BETTER else "points"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: `84 ms`, `12.3 s`, `4 min 12 s`, `3 h 5 min`."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(count: float) -> str:
+    """Bytes for people, in powers of 1000: `271 MB`."""
+    for unit in _UNITS[:-1]:
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} {_UNITS[-1]}"
+
+
+def ratio(before: float, after: float) -> str:
+    """A relative change: `+12 %`, or nothing where it cannot be said."""
+    if not before:
+        return ""
+    change = round(100 * (after / before - 1))
+    return "±0 %" if not change else f"{'+' if change > 0 else _MINUS}{abs(change)} %"
+
+
+def difference(before: int, after: int) -> str:
+    """A change of a count with its sign; nothing where there is none."""
+    return "" if before == after else f"{'+' if after > before else _MINUS}{abs(after - before):,}"
+
+
+def _comparison(name: str, base: float, tuned: float) -> Comparison:
+    change = tuned - base
+    return Comparison(
+        name, LABELS[name], shown(name, base), shown(name, tuned), signed(name, change), tone_of(name, change)
+    )

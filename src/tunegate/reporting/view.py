@@ -15,12 +15,12 @@ from tunegate.evaluation.trajectory import Point
 from tunegate.params import Params
 from tunegate.reporting.charts import MAX_CLASSES, confusion_matrix, loss_curve
 from tunegate.reporting.numbers import Comparison, compare, headline
+from tunegate.reporting.texts import short, words
 from tunegate.repository.lineage import Lineage
 from tunegate.tracking.describe import flat_params
 
 _SHOWN_EXAMPLES = 12
 _SHOWN_CONFUSIONS = 10
-_LONGEST_TEXT = 280
 _OUTCOMES = {
     "broken": ("Broken", "the untuned base was right, the tuned model is wrong"),
     "wrong": ("Still wrong", "neither model is right"),
@@ -146,13 +146,9 @@ def _confusions(pairs: Sequence[Pair]) -> list[tuple[Pair, int]]:
 def _stage(ledger: dict[str, Any]) -> StageLedger:
     rows, sources = ledger["rows"], ledger["per_source"]
     flows = [(name, f"{flow['in']} → {flow['out']}") for name, flow in sources.items()] if len(sources) > 1 else []
-    notes = [(_words(name), f"{number:.6g}") for name, number in ledger["notes"].items()]
-    left_out = [(_words(name), number) for name, number in ledger["reasons"].items()]
+    notes = [(words(name), f"{number:.6g}") for name, number in ledger["notes"].items()]
+    left_out = [(words(name), number) for name, number in ledger["reasons"].items()]
     return StageLedger(ledger["stage"], rows["in"], rows["out"], left_out, flows + notes)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _groups(examples: Sequence[Example]) -> list[ExampleGroup]:
@@ -166,12 +162,8 @@ def _groups(examples: Sequence[Example]) -> list[ExampleGroup]:
 def _cut(example: Example) -> Example:
     return dataclasses.replace(
         example,
-        question=_short(example.question),
-        reference=_short(example.reference),
-        base=dataclasses.replace(example.base, text=_short(example.base.text)),
-        tuned=dataclasses.replace(example.tuned, text=_short(example.tuned.text)),
+        question=short(example.question),
+        reference=short(example.reference),
+        base=dataclasses.replace(example.base, text=short(example.base.text)),
+        tuned=dataclasses.replace(example.tuned, text=short(example.tuned.text)),
     )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
