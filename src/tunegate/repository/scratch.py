@@ -1,0 +1,165 @@
+"""A throw-away checkout of a project at any commit, in which DVC can run stages, beside a working tree left alone.
+
+The checkout lies below the system's temporary folder, borrows git's objects and shares DVC's cache with the original,
+so that nothing is fetched or kept twice; it is gone when the block ends, also when a signal ends it. What stages make
+there enters the shared cache, as any run's outputs do. Submodules are not checked out. This module does not know what
+is run, or why.
+"""
+
+import collections
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tunegate.errors import InputError, MachineError
+from tunegate.repository.revisions import Repository
+
+_PREFIX = "tunegate-scratch-"
+_LAST_LINES = 200
+_PATIENCE_SECONDS = 10
+_LOST = "run `git fsck`; in a partial clone, fetch the commit with its files first"
+_OF_THE_CALLER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+"""What git tells its hooks about their repository: it would mislead git in another one."""
+
+
+@contextlib.contextmanager
+def scratch(repository: Repository, commit: str | None) -> Iterator[Path]:
+    """The project's folder in a checkout of `commit`: any revision, also a commit on no branch.
+
+    None stands for the working tree: its tracked files as they are. Files that git does not know are not part of it;
+    `git add` makes them so. Raises MachineError with git's words where the checkout fails.
+    """
+    name = repository.resolve(commit) if commit else repository.working_commit()
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
+    try:
+        top = folder / "checkout"
+        _check_out(repository, name, top)
+        project = top / repository.prefix
+        _share_dvc(repository, project, folder / "dvc")
+        yield project
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_stages(folder: Path, targets: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
+    """Run `dvc repro` in the scratch project `folder` for the stages `targets`, or for all; its words go to stderr.
+
+    Nothing is reported to MLflow's server: a run in a scratch checkout is a check, not a result. Raises InputError
+    with the stage's own error, or MachineError with the last thing said.
+    """
+    command = [sys.executable, "-m", "dvc", "repro", *targets]
+    settings = _environment(folder) | dict(environment or {})
+    last: collections.deque[str] = collections.deque(maxlen=_LAST_LINES)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=settings,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout
+        for line in process.stdout:
+            sys.stderr.write(line)
+            last.append(line.rstrip())
+        code = process.wait()
+    finally:
+        _end(process)
+    if code:
+        raise _failure(list(last), targets, code)
+
+
+def _check_out(repository: Repository, commit: str, top: Path) -> None:
+    objects = (repository.root / repository.run("rev-parse", "--git-path", "objects").strip()).resolve()
+    shallow = repository.root / repository.run("rev-parse", "--git-path", "shallow").strip()
+    # Not `git clone --shared`: it refuses to share with a shallow clone, and cannot name a commit on no branch.
+    _git("init", top.parent, "--quiet", "--template=", str(top))
+    git = top / ".git"
+    (git / "objects/info").mkdir(parents=True, exist_ok=True)
+    (git / "objects/info/alternates").write_text(f"{objects}\n")
+    if shallow.is_file():
+        shutil.copyfile(shallow, git / "shallow")
+    _git("checkout", top, "--quiet", "--detach", commit)
+    # git ends with 0 although it could not read a file's content.
+    if lost := _git("ls-files", top, "--deleted").splitlines():
+        raise MachineError("git cannot read it", place=f"{commit[:12]}:{lost[0]}", remedy=_LOST)
+
+
+def _share_dvc(repository: Repository, project: Path, state: Path) -> None:
+    from dvc.config import Config
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(repository.root)) as repo:
+            cache, known, own = repo.cache.local_cache_dir, repo.config.read(), repo.config.read("local")
+            above = os.path.relpath(repo.root_dir, repository.root)
+    except NotDvcRepoError:
+        raise InputError("not a DVC project", place=str(repository.root), remedy="run `dvc init`") from None
+    dvc = project / above / ".dvc"
+    dvc.mkdir(exist_ok=True)
+    with Config(str(dvc)).edit("local") as config:
+        # Relative addresses of the committed config mean the original's place, so all of them are written out.
+        config.update(_plain({**own, "remote": known["remote"]}))
+        config["cache"]["dir"] = cache
+        config["core"]["site_cache_dir"] = str(state)
+
+
+def _plain(value: Any) -> Any:
+    # DVC marks paths that were relative by a subclass of str, and would make them relative again.
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else str(value)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    unwanted = (*_OF_THE_CALLER, "MLFLOW_TRACKING_URI")
+    settings = {name: value for name, value in os.environ.items() if name not in unwanted}
+    settings |= {"DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
+    settings["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{settings.get('PATH', '')}"
+    # A repository that holds the stages' own code (src/) runs that of its commit, not what is installed.
+    sources = [str(folder / "src")] if (folder / "src").is_dir() else []
+    path = [*sources, *filter(None, [settings.get("PYTHONPATH")])]
+    return settings | ({"PYTHONPATH": os.pathsep.join(path)} if path else {})
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    if process.stdout:
+        process.stdout.close()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            if process.poll() is None:
+                os.killpg(process.pid, number)
+                process.wait(_PATIENCE_SECONDS)
+
+
+def _failure(lines: list[str], targets: Sequence[str], code: int) -> InputError | MachineError:
+    place = f"dvc repro {' '.join(targets)}".strip()
+    said = [index for index, line in enumerate(lines) if line.startswith("error: ")]
+    if not said:
+        words = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
+        return MachineError(words, place=place, remedy="see the lines above")
+    problem, remedy = lines[said[-1]].removeprefix("error: "), ""
+    for line in lines[said[-1] + 1 :]:
+        remedy = line.removeprefix("fix: ") if line.startswith("fix: ") else remedy
+    return InputError(problem, place=place, remedy=remedy)
+
+
+def _git(verb: str, folder: Path, *arguments: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_THE_CALLER}
+    # A user's hooks know nothing of this checkout.
+    command = ["git", "-C", str(folder), "-c", "core.hooksPath=/dev/null", verb, *arguments]
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if done.returncode:
+        words = done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
+        raise MachineError(words, place=f"git {verb} {arguments[-1]}", remedy=_LOST)
+    return done.stdout.decode("utf-8", "replace")
