@@ -15,7 +15,8 @@ from tunegate.data.rows import Row, table_of
 from tunegate.evaluation.answering import PREDICTION
 from tunegate.evaluation.examples import examples_of
 from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
-from tunegate.files import read_json, read_parquet, read_yaml, write_json, write_parquet, write_text, write_yaml
+from tunegate.files import read_parquet, read_yaml, write_json, write_parquet, write_text, write_yaml
+from tunegate.models.cost import Cost, TrainCost, read_cost
 
 _TRAJECTORY = """step,epoch,loss,valid_loss,grad_norm,learning_rate,tokens
 1,1,2.5,,1,0.1,512
@@ -130,8 +131,10 @@ class Miniature:
         examples = examples_of(read_parquet(self.root / "inputs/predictions.parquet"), place="inputs")
         found = metrics_of(examples, lineage="0" * 64, min_slice_rows=5, ignore_case=True)
         write_json(self.root / "inputs/reports/metrics.json", found)
-        costs = {stage: read_json(self.root / f"inputs/{stage}_cost.json") for stage in ("train", "evaluate")}
-        write_json(self.root / "inputs/reports/timings.json", timings_of(examples) | costs)
+        train = read_cost(self.root / "inputs/train_cost.json", TrainCost)
+        evaluate = read_cost(self.root / "inputs/evaluate_cost.json", Cost)
+        timings = timings_of(examples, train=train, evaluate=evaluate)
+        write_json(self.root / "inputs/reports/timings.json", timings)
         write_text(self.root / "inputs/reports/confusion.csv", confusion_csv(examples, ignore_case=True))
 
 

@@ -7,6 +7,7 @@ import pytest
 from tunegate.errors import InputError
 from tunegate.evaluation.examples import Example, examples_of
 from tunegate.evaluation.metrics import OTHER, Pair, metrics_of, outcome_of, pairs_of, timings_of
+from tunegate.models.cost import Cost, TrainCost
 
 
 def row(name: str, reference: str, base: str, tuned: str, **changes: Any) -> dict[str, Any]:
@@ -108,7 +109,11 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
 
 def test_timings_are_mean_and_percentiles() -> None:
     rows = [row(str(n), "a", "a", "a", tuned_seconds=float(n)) for n in range(1, 102)]
-    assert timings_of(examples(*rows))["tuned"] == {"mean_seconds": 51.0, "p50_seconds": 51.0, "p95_seconds": 96.0}
+    cost = Cost(hardware="a processor", seconds=2.5, peak_memory_bytes=1)
+    train = TrainCost(**cost.model_dump(), tokens=5, steps=1, resumed=True)
+    timings = timings_of(examples(*rows), train=train, evaluate=cost)
+    assert (timings["evaluate"], timings["train"]["resumed"]) == (cost.model_dump(), True)
+    assert timings["tuned"] == {"mean_seconds": 51.0, "p50_seconds": 51.0, "p95_seconds": 96.0}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None])

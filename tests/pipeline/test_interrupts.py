@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tunegate.files import read_yaml, write_yaml
+from tunegate.files import read_json, read_yaml, write_yaml
 
 Run = Callable[..., str]
 STAGES = ["base", "ingest", "validate", "prepare", "tokenize", "train", "evaluate", "score", "package"]
@@ -75,6 +75,7 @@ def test_a_killed_training_resumes_to_the_same_bytes(project: Path, run: Run, nu
     run(*command(project, "train"), cwd=project)
     expected = {file.name: file.read_bytes() for file in (project / "models/adapter").iterdir()}
     trajectory = (project / "models/trajectory.csv").read_bytes()
+    whole = read_json(project / "models/train_cost.json")
     assert not checkpoint.exists()
 
     process = start(project, "train")
@@ -87,6 +88,9 @@ def test_a_killed_training_resumes_to_the_same_bytes(project: Path, run: Run, nu
     run(*command(project, "train"), cwd=project)
     assert {file.name: file.read_bytes() for file in (project / "models/adapter").iterdir()} == expected
     assert (project / "models/trajectory.csv").read_bytes() == trajectory
+    cost = read_json(project / "models/train_cost.json")
+    assert (whole["resumed"], cost["resumed"]) == (False, True)
+    assert all(cost[name] == whole[name] for name in ("hardware", "tokens", "steps"))
     assert not checkpoint.exists()
 
 

@@ -14,6 +14,7 @@ from tunegate.repository.lineage import Parts, digest, lineage_of
 
 ROOT = Path(__file__).parents[2]
 REPORTS = ("metrics.json", "timings.json", "data.json", "confusion.csv", "report.html")
+COST = {"hardware": "a processor, 2 threads", "seconds": 60.5, "peak_memory_bytes": 2_000_000_000}
 LINEAGE = lineage_of(Parts(**{name: digest(name) for name in Parts.model_fields}))
 
 
@@ -57,13 +58,22 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_json(Path("adapter/lineage.json"), LINEAGE.model_dump())
     Path("adapter/adapter_model.safetensors").write_bytes(b"weights")
     Path("trajectory.csv").write_text("step,epoch,loss,valid_loss\n1,0,3.5,\n2,0,2.5,2.75\n")
+    write_json(Path("train_cost.json"), COST | {"tokens": 5120, "steps": 10, "resumed": False})
+    write_json(Path("evaluate_cost.json"), COST)
     for stage in ("ingest", "validate", "prepare", "tokenize"):
         ledger = {"stage": stage, "rows": {"in": 3, "out": 3}, "per_source": {"faq": {"in": 3, "out": 3}}}
         write_json(Path(stage) / "ledger.json", ledger)
 
 
 def score() -> subprocess.CompletedProcess[str]:
-    inputs = ["params.yaml", "predictions.parquet", "adapter", "trajectory.csv"]
+    inputs = [
+        "params.yaml",
+        "predictions.parquet",
+        "adapter",
+        "trajectory.csv",
+        "train_cost.json",
+        "evaluate_cost.json",
+    ]
     ledgers = ["ingest", "validate", "prepare", "tokenize"]
     reports = [f"reports/{name}" for name in REPORTS]
     command = [sys.executable, "-m", "tunegate.stages", "score", *inputs, *ledgers, *reports]
@@ -80,6 +90,8 @@ def test_every_report_is_written_and_a_server_that_is_away_does_not_stop_the_sta
     assert (metrics["rows"], metrics["lineage"]) == (3, LINEAGE.key)
     assert metrics["tuned"]["accuracy"] == pytest.approx(2 / 3, abs=1e-6)
     assert json.loads(Path("reports/data.json").read_text())["rows"] == {"in": 3, "out": 3}
+    timings = json.loads(Path("reports/timings.json").read_text())
+    assert (timings["train"]["tokens"], timings["evaluate"]) == (5120, COST)
     with Path("reports/confusion.csv").open() as stream:
         assert [row["answer"] for row in csv.DictReader(stream)] == ["roads", "(other)", "roads"]
 
@@ -102,6 +114,13 @@ def test_the_same_input_gives_the_same_bytes() -> None:
     first = {name: Path("reports", name).read_bytes() for name in REPORTS}
     score()
     assert {name: Path("reports", name).read_bytes() for name in REPORTS} == first
+
+
+def test_a_cost_that_is_none_stops_the_stage_and_names_the_file() -> None:
+    write_json(Path("train_cost.json"), COST)
+    done = score()
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: train_cost.json: tokens: missing\nfix: ")
 
 
 def test_a_number_that_is_none_stops_the_stage_and_writes_nothing() -> None:

@@ -17,7 +17,9 @@ def test_params_are_flat_text() -> None:
 
 def test_a_run_names_model_commit_lineage_and_numbers() -> None:
     metrics = {"lineage": "k", "rows": 2, "base": {"nll": 2.0}, "tuned": {"nll": 1.0}, "delta": {"nll": -1.0}}
+    cost = {"hardware": "a processor", "seconds": 60.5}
     timings = {"base": {"mean_seconds": 0.1}, "tuned": {"mean_seconds": 0.2}}
+    timings |= {"train": cost | {"tokens": 7, "resumed": True}, "evaluate": cost}
     run = describe(PARAMS, Checkout("c" * 40, "main", dirty=True), metrics, timings)
     assert (run.name, run.lineage, run.checkout.short) == (PARAMS.score.name, "k", "cccccccc+")
     assert run.metrics == {
@@ -27,4 +29,9 @@ def test_a_run_names_model_commit_lineage_and_numbers() -> None:
         "delta.nll": -1.0,
         "base.mean_seconds": 0.1,
         "tuned.mean_seconds": 0.2,
+        "cost.train.seconds": 60.5,
+        "cost.train.tokens": 7.0,
+        "cost.train.resumed": 1.0,
+        "cost.evaluate.seconds": 60.5,
     }
+    assert run.tags == dict.fromkeys(("tunegate.hardware.train", "tunegate.hardware.evaluate"), "a processor")

@@ -54,6 +54,7 @@ def recorded(lineage: str = "a" * 64, weights: str = "weights", commit: str = "c
         lineage=lineage,
         params={"train.rank": "16"},
         metrics={"tuned.accuracy": 0.5, "base.accuracy": 0.0},
+        tags={"tunegate.hardware.train": "a processor"},
     )
     artifacts = {outbox.ADAPTER: adapter, runs.TRAJECTORY: Path("trajectory.csv"), "report.html": Path("report.html")}
     return write_record(run, artifacts, ROOT)
@@ -87,6 +88,7 @@ def test_a_run_has_params_metrics_lineage_commit_curve_and_artifacts() -> None:
     assert run.data.metrics["tuned.accuracy"] == 0.5
     assert run.data.tags[registry.LINEAGE] == "a" * 64
     assert run.data.tags["mlflow.source.git.commit"] == "c" * 40
+    assert run.data.tags["tunegate.hardware.train"] == "a processor"
     curve = client().get_metric_history(run.info.run_id, "train.loss")
     assert [(point.step, point.value) for point in curve] == [(1, 3.5), (2, 2.5)]
     assert [point.step for point in client().get_metric_history(run.info.run_id, "train.valid_loss")] == [2]

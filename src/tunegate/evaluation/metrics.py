@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tunegate.evaluation.examples import MODELS, Example
+from tunegate.models.cost import Cost, TrainCost
 
 OTHER = "(other)"
 """Stands for an answer that is none of the classes."""
@@ -43,9 +44,13 @@ def metrics_of(examples: Sequence[Example], *, lineage: str, min_slice_rows: int
     }
 
 
-def timings_of(examples: Sequence[Example]) -> dict[str, Any]:
-    """The content of reports/timings.json: seconds per row of both models. Differs from run to run."""
-    return {"rows": len(examples), **{model: _latency(examples, model) for model in MODELS}}
+def timings_of(examples: Sequence[Example], *, train: TrainCost, evaluate: Cost) -> dict[str, Any]:
+    """The content of reports/timings.json: seconds per row of both models, and what two stages cost.
+
+    Differs from run to run.
+    """
+    latency = {model: _latency(examples, model) for model in MODELS}
+    return {"rows": len(examples), **latency, "train": train.model_dump(), "evaluate": evaluate.model_dump()}
 
 
 def pairs_of(examples: Sequence[Example], model: str, *, ignore_case: bool) -> list[Pair]:

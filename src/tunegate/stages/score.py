@@ -10,6 +10,7 @@ from tunegate.evaluation.examples import examples_of
 from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
 from tunegate.evaluation.trajectory import read_trajectory
 from tunegate.files import read_parquet, write_json, write_text
+from tunegate.models.cost import Cost, TrainCost, read_cost
 from tunegate.params import load_params
 from tunegate.reporting.page import render
 from tunegate.reporting.view import Measured
@@ -21,7 +22,7 @@ from tunegate.tracking.runs import TRAJECTORY, deliver
 
 
 def main(
-    params: str, predictions: str, adapter: str, trajectory: str,
+    params: str, predictions: str, adapter: str, trajectory: str, train_cost: str, evaluate_cost: str,
     ingested: str, validated: str, prepared: str, tokens: str,
     metrics: str, timings: str, data: str, confusion: str, report: str,
 ) -> None:  # fmt: skip
@@ -36,7 +37,9 @@ def main(
         min_slice_rows=settings.score.min_slice_rows,
         ignore_case=settings.evaluate.ignore_case,
     )
-    seconds = timings_of(examples)
+    seconds = timings_of(
+        examples, train=read_cost(Path(train_cost), TrainCost), evaluate=read_cost(Path(evaluate_cost), Cost)
+    )
     page = render(Measured(settings, lineage, found, examples, points, ledger))
     write_json(Path(metrics), found)
     write_json(Path(timings), seconds)

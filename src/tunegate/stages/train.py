@@ -3,26 +3,29 @@
 from pathlib import Path
 
 from tunegate.files import atomic_folder, read_parquet, write_json, write_text
+from tunegate.models.cost import hardware, measured
 from tunegate.models.tokenisation import examples_from
 from tunegate.params import load_params
 from tunegate.repository.lineage import FILE
 from tunegate.training import checkpoint, identity, loop
 from tunegate.training.adapter import save_adapter, start
-from tunegate.training.trajectory import summary, to_csv
+from tunegate.training.trajectory import cost_of, summary, to_csv
 
 
-def main(params: str, tokens: str, base: str, lock: str, adapter: str, trajectory: str) -> None:
-    """Write the adapter's folder and the trajectory."""
+def main(params: str, tokens: str, base: str, lock: str, adapter: str, trajectory: str, cost: str) -> None:
+    """Write the adapter's folder, the trajectory and what they cost."""
     settings = load_params(Path(params))
     made_of = identity.lineage(settings, Path(tokens), Path(base), Path(lock))
     fingerprint = identity.fingerprint(made_of, settings)
     rows = {split: examples_from(read_parquet(Path(tokens) / f"{split}.parquet")) for split in ("train", "valid")}
     model = start(Path(base), settings.train)
-    progress = loop.run(model, rows["train"], rows["valid"], settings.train, fingerprint)
+    with measured(settings.train.device) as meter:
+        progress = loop.run(model, rows["train"], rows["valid"], settings.train, fingerprint)
     with atomic_folder(Path(adapter)) as folder:
         save_adapter(model, folder, base)
         write_json(folder / FILE, made_of.model_dump())
         write_json(folder / "training.json", summary(progress.records, len(rows["train"])))
     write_text(Path(trajectory), to_csv(progress.records))
+    write_json(Path(cost), cost_of(progress, meter, hardware(settings.train.device)).model_dump())
     checkpoint.discard()
     print(f"train: {progress.step} steps, lineage {made_of.key[:12]}")

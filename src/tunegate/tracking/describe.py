@@ -9,7 +9,10 @@ from typing import Any
 from tunegate.evaluation.examples import MODELS
 from tunegate.params import Params
 from tunegate.repository.git import Checkout
-from tunegate.tracking.outbox import Run
+from tunegate.tracking.outbox import COST, Run
+
+COSTS = ("train", "evaluate")
+"""The stages of which timings.json says what they cost."""
 
 
 def describe(params: Params, checkout: Checkout, metrics: dict[str, Any], timings: dict[str, Any]) -> Run:
@@ -22,6 +25,7 @@ def describe(params: Params, checkout: Checkout, metrics: dict[str, Any], timing
         lineage=metrics["lineage"],
         params=flat_params(params),
         metrics=_flat_metrics(metrics, timings),
+        tags={f"tunegate.hardware.{stage}": timings[stage]["hardware"] for stage in COSTS},
     )
 
 
@@ -34,7 +38,13 @@ def flat_params(params: Params) -> dict[str, str]:
 def _flat_metrics(metrics: dict[str, Any], timings: dict[str, Any]) -> dict[str, float]:
     found = {"rows": float(metrics["rows"])}
     found |= {f"{group}.{name}": value for group in (*MODELS, "delta") for name, value in metrics[group].items()}
-    return found | {f"{model}.{name}": value for model in MODELS for name, value in timings[model].items()}
+    found |= {f"{model}.{name}": value for model in MODELS for name, value in timings[model].items()}
+    return found | {
+        f"{COST}{stage}.{name}": float(value)
+        for stage in COSTS
+        for name, value in timings[stage].items()
+        if name != "hardware"
+    }
 
 
 def _text(value: object) -> str:

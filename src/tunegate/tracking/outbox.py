@@ -15,6 +15,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pydantic import Field
+
 from tunegate.errors import MachineError
 from tunegate.files import STATE, atomic_folder, read_json, sha256_of_tree, write_json
 from tunegate.params import Closed, parse
@@ -24,6 +26,8 @@ from tunegate.repository.lineage import digest
 RUNS = STATE / "runs"
 ADAPTER = "adapter"
 """The name of the adapter among a record's artifacts."""
+COST = "cost."
+"""What the names of metrics that tell a run's cost begin with."""
 
 _REMEDY = "delete this folder if its run is in MLflow; otherwise run `dvc repro --force score`"
 
@@ -51,6 +55,8 @@ class Run(Closed):
     lineage: str
     params: dict[str, str]
     metrics: dict[str, float]
+    tags: dict[str, str] = Field(default={})
+    """What else is known and decides nothing, for instance on which hardware it ran."""
 
     @property
     def checkout(self) -> Checkout:
@@ -73,8 +79,8 @@ class Record(Run):
 def write_record(run: Run, artifacts: Mapping[str, Path], root: Path = RUNS) -> Record:
     """Record a run with copies of `artifacts`, files and folders by name, so that its upload needs nothing else."""
     adapter = sha256_of_tree(artifacts[ADAPTER])
-    # Not the timings: they differ each time.
-    found = {name: value for name, value in run.metrics.items() if not name.endswith("_seconds")}
+    # Not the timings and costs: they differ each time.
+    found = {n: value for n, value in run.metrics.items() if not (n.endswith("_seconds") or n.startswith(COST))}
     said = [run.name, run.commit, run.dirty, run.lineage, run.params, adapter, found]
     record = Record(**run.model_dump(), id=digest(said)[:16], recorded_at=_now(), adapter=adapter)
     with atomic_folder(root / record.id) as folder:

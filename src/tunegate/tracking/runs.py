@@ -98,6 +98,7 @@ def _create(client: Any, experiment: str, record: Record) -> Any:
         "tunegate.dirty": str(record.dirty).lower(),
         "mlflow.source.git.commit": record.commit,
         "mlflow.source.git.branch": record.branch,
+        **record.tags,
     }
     return client.create_run(
         experiment,

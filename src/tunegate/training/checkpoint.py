@@ -22,12 +22,16 @@ _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 @dataclasses.dataclass
 class Progress:
-    """How far a run is, and what it has recorded."""
+    """How far a run is, what it has recorded, and how long it took."""
 
     step: int = 0
     """Optimizer steps done."""
     records: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     """One record per step, as in the trajectory."""
+    seconds: float = 0.0
+    """Spent on these steps; those of steps that a kill threw away are not among them."""
+    resumed: bool = False
+    """Whether it came from a checkpoint."""
 
 
 def save(
@@ -79,7 +83,7 @@ def resume(
     torch.set_rng_state(tensors["random"])
     if "random.cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random.cuda"])
-    return Progress(run["step"], run["records"])
+    return Progress(run["step"], run["records"], run["seconds"], resumed=True)
 
 
 def discard(folder: Path = FOLDER) -> None:

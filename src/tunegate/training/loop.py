@@ -112,10 +112,12 @@ def run(
     engine = _Engine(model.to(accelerator.device), parameters, optimizer, accelerator, settings, len(plan))
     with _signals() as caught, _bar(len(plan), progress.step) as bar:
         for epoch, ends_epoch, examples in plan[progress.step :]:
+            started = time.perf_counter()
             record = engine.step(examples, progress.step)
             progress.step += 1
             valid_loss = engine.mean_loss(valid) if ends_epoch else None
             progress.records.append({"step": progress.step, "epoch": epoch, "valid_loss": valid_loss} | record)
+            progress.seconds += time.perf_counter() - started
             _show(bar, record)
             if caught or progress.step % settings.checkpoint_every == 0:
                 checkpoint.save(progress, parameters, optimizer, fingerprint)

@@ -1,8 +1,14 @@
-"""The trajectory: one line per optimizer step, as a DVC plot, and its summary. No times: equal runs, equal bytes."""
+"""The trajectory: one line per optimizer step, as a DVC plot, and its summary. No times: equal runs, equal bytes.
+
+What a run cost is apart from them, in numbers that differ each time.
+"""
 
 import csv
 import io
 from typing import Any
+
+from tunegate.models.cost import Meter, TrainCost
+from tunegate.training.checkpoint import Progress
 
 COLUMNS = ("step", "epoch", "loss", "valid_loss", "grad_norm", "learning_rate", "tokens")
 
@@ -29,3 +35,15 @@ def summary(records: list[dict[str, Any]], rows: int) -> dict[str, Any]:
         "loss": last["loss"],
         "valid_loss": valid[-1] if valid else None,
     }
+
+
+def cost_of(progress: Progress, meter: Meter, hardware: str) -> TrainCost:
+    """What the run cost, the parts before a resume included; `meter` measured its last part."""
+    return TrainCost(
+        hardware=hardware,
+        seconds=round(progress.seconds, 3),
+        peak_memory_bytes=meter.peak_memory_bytes,
+        tokens=sum(record["tokens"] for record in progress.records),
+        steps=progress.step,
+        resumed=progress.resumed,
+    )
