@@ -91,7 +91,7 @@ def test_the_checkout_is_gone_after_a_signal_and_after_an_error(miniature: Minia
     found = miniature.git("rev-parse", "HEAD:params.yaml")
     lost = miniature.root / ".git/objects" / found[:2] / found[2:]
     lost.unlink()
-    with pytest.raises(MachineError, match="params.yaml: git cannot read it"), scratch(repository, "HEAD"):
+    with pytest.raises(MachineError, match=r"params\.yaml: git cannot read it"), scratch(repository, "HEAD"):
         pass
     assert not list(temporary.iterdir())
 
