@@ -15,7 +15,7 @@ from tunegate.data.rows import Row, table_of
 from tunegate.evaluation.answering import PREDICTION
 from tunegate.evaluation.examples import examples_of
 from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
-from tunegate.files import read_parquet, read_yaml, write_json, write_parquet, write_text, write_yaml
+from tunegate.files import read_parquet, read_yaml, sha256_of_tree, write_json, write_parquet, write_text, write_yaml
 from tunegate.models.cost import Cost, TrainCost, read_cost
 
 _TRAJECTORY = """step,epoch,loss,valid_loss,grad_norm,learning_rate,tokens
@@ -28,7 +28,6 @@ _STAGES = {
     "prepare": ("data/prepared", [], ["prepare"]),
     "tokenize": ("data/tokens", ["data/prepared", "models/base"], ["tokenize"]),
     "train": ("models/adapter", ["data/tokens", "models/base"], ["train"]),
-    "evaluate": ("models/predictions.parquet", ["data/prepared", "models/base", "models/adapter"], ["evaluate"]),
     "package": ("models/package", ["models/adapter"], ["package"]),
 }
 
@@ -80,7 +79,7 @@ class Miniature:
 
     def predict(self, table: pa.Table) -> None:
         """Say what `evaluate` gives, and what follows from it."""
-        write_parquet(self.root / "inputs/predictions.parquet", table)
+        write_parquet(self.root / "inputs/adapter/predictions.parquet", table)
         test = [
             Row(r["id"], r["group"], "made", text=r["question"], label=r["label"], slices=dict(r["slices"]))
             for r in table.to_pylist()
@@ -105,15 +104,15 @@ class Miniature:
             values[section][key] = value
         write_yaml(self.root / "params.yaml", values)
         write_json(self.root / "inputs/adapter/training.json", {"steps": 10, "tokens": 5120, **values["train"]})
+        self._report()
 
     def spend(self, *, hardware: str = "a processor, 2 threads", seconds: float = 10.0) -> None:
         """Say what `train` costs; `evaluate` takes half the time."""
         cost = {"hardware": hardware, "peak_memory_bytes": 2_000_000_000}
         train = cost | {"seconds": seconds, "tokens": 5120, "steps": 10, "resumed": False}
         write_json(self.root / "inputs/train_cost.json", train)
-        write_json(self.root / "inputs/evaluate_cost.json", cost | {"seconds": seconds / 2})
-        if (self.root / "inputs/predictions.parquet").exists():
-            self._report()
+        write_json(self.root / "inputs/adapter/evaluate_cost.json", cost | {"seconds": seconds / 2})
+        self._report()
 
     def commit(self, message: str, *, repro: bool = True) -> str:
         """Run the pipeline, commit everything and return the commit."""
@@ -128,11 +127,15 @@ class Miniature:
         return self.run("git", *arguments, cwd=self.root).strip()
 
     def _report(self) -> None:
-        examples = examples_of(read_parquet(self.root / "inputs/predictions.parquet"), place="inputs")
-        found = metrics_of(examples, lineage="0" * 64, min_slice_rows=5, ignore_case=True)
+        if not (self.root / "inputs/adapter/predictions.parquet").exists():
+            return
+        examples = examples_of(read_parquet(self.root / "inputs/adapter/predictions.parquet"), place="inputs")
+        found = metrics_of(
+            examples, lineage=sha256_of_tree(self.root / "inputs/adapter"), min_slice_rows=5, ignore_case=True
+        )
         write_json(self.root / "inputs/reports/metrics.json", found)
         train = read_cost(self.root / "inputs/train_cost.json", TrainCost)
-        evaluate = read_cost(self.root / "inputs/evaluate_cost.json", Cost)
+        evaluate = read_cost(self.root / "inputs/adapter/evaluate_cost.json", Cost)
         timings = timings_of(examples, train=train, evaluate=evaluate)
         write_json(self.root / "inputs/reports/timings.json", timings)
         write_text(self.root / "inputs/reports/confusion.csv", confusion_csv(examples, ignore_case=True))
@@ -151,12 +154,13 @@ def make_miniature(root: Path, project: dict[str, str], run: Callable[..., str])
     for stage, folder in (("prepare", "prepared"), ("tokenize", "tokens")):
         ledger = {"stage": stage, "rows": {"in": 300, "out": 300}, "reasons": {}, "per_source": {}, "notes": {}}
         write_json(root / f"inputs/{folder}/ledger.json", ledger)
-    data = {"rows": {"in": 300, "out": 300}, "stages": []}
+    tokenized = {"stage": "tokenize", "notes": {"train_tokens_trained_share": 0.25}}
+    data = {"rows": {"in": 300, "out": 300}, "stages": [tokenized]}
     write_json(root / "inputs/reports/data.json", data)
     made.train_on([f"training question {i} of family {i * 6151 % 9973} about a door" for i in range(50)])
+    made.change()
     made.spend()
     made.predict(predictions(answers(200, 0.7)))
-    made.change()
     run("git", "init", "-q", "-b", "main", cwd=root)
     run("dvc", "init", "-q", "-f", cwd=root)
     return made
@@ -168,7 +172,14 @@ def _stages() -> dict[str, Any]:
         source = f"inputs/{Path(out).name}"
         command = f"rm -rf {out} && mkdir -p {Path(out).parent} && cp -r {source} {out}"
         stages[name] = {"cmd": command, "params": params, "deps": [source, *deps], "outs": [out]}
-    for name, extra in (("train", "trajectory.csv"), ("train", "train_cost.json"), ("evaluate", "evaluate_cost.json")):
+    # The answers come with the adapter: what `evaluate` itself depends on is how answers are made, as in real life.
+    stages["evaluate"] = {
+        "cmd": "cp models/adapter/predictions.parquet models/adapter/evaluate_cost.json models/",
+        "params": ["evaluate"],
+        "deps": ["data/prepared", "models/base", "models/adapter"],
+        "outs": ["models/predictions.parquet", "models/evaluate_cost.json"],
+    }
+    for name, extra in (("train", "trajectory.csv"), ("train", "train_cost.json")):
         stages[name]["cmd"] += f" && cp inputs/{extra} models/{extra}"
         stages[name]["deps"].append(f"inputs/{extra}")
         stages[name]["outs"].append(f"models/{extra}")

@@ -1,0 +1,179 @@
+"""The evidence of a verdict: two revisions, their locked predictions, and what the pull request touched of the rules.
+
+Reads git and DVC's cache or remote, never the working tree's outputs; writes nothing. The policy is the base
+revision's: a pull request cannot ease what it is measured by. The baseline is the model locked at the merge base.
+Whatever cannot be read is an error, so that nothing passes for want of evidence.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tunegate.errors import InputError
+from tunegate.files import parse_yaml, read_parquet
+from tunegate.gate import noise
+from tunegate.gate.contamination import contaminated
+from tunegate.gate.decision import decide_metrics, decide_slices
+from tunegate.gate.guards import METRICS, decide_guards
+from tunegate.gate.judgement import Findings, judge
+from tunegate.gate.policy import FILE, Policy
+from tunegate.gate.rescoring import PREDICTIONS, PREPARED, rescored, rows_of_test
+from tunegate.gate.scores import Paired, paired_of, test_set_sha256
+from tunegate.gate.uses import uses_of
+from tunegate.gate.verdict import Revisions, TestSet, Verdict
+from tunegate.params import parse
+from tunegate.repository.outputs import open_outputs
+from tunegate.repository.revisions import open_repository
+from tunegate.repository.snapshot import Snapshot
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """A verdict with what it was made from; usable while `open_judgement`'s block lasts."""
+
+    verdict: Verdict
+    candidate: Snapshot
+    baseline: Snapshot | None
+    """None for the first model."""
+    candidate_predictions: Any
+    """`pyarrow.Table`."""
+    baseline_predictions: Any
+    """`pyarrow.Table` on the candidate's test set, scored again where needed; None for the first model."""
+
+
+@contextlib.contextmanager
+def open_judgement(
+    root: Path = Path(), *, base: str | None = None, head: str | None = None, approvals: Sequence[str] = ()
+) -> Iterator[Judged]:
+    """Judge the project in `root` at `head`, or as its working tree has it, against `base`.
+
+    `base` is the branch that the change goes to, by default the remote's default branch. Raises InputError for
+    evidence that is missing or damaged, MachineError for a remote that does not answer.
+    """
+    repository = open_repository(root)
+    target = repository.resolve(base or repository.default_base())
+    commit = repository.resolve(head) if head else None
+    fork = repository.merge_base(target, commit or "HEAD")
+    with open_outputs(repository.root) as outputs:
+        candidate = Snapshot(repository, commit, outputs)
+        merge_base = Snapshot(repository, fork, outputs)
+        revisions = Revisions(base=target, merge_base=fork, head=candidate.name)
+        yield _judged(candidate, merge_base, Snapshot(repository, target, outputs), revisions, approvals)
+
+
+def _judged(
+    candidate: Snapshot, merge_base: Snapshot, target: Snapshot, revisions: Revisions, approvals: Sequence[str]
+) -> Judged:
+    policy, text = _policy(target, candidate)
+    table = _predictions(candidate)
+    baseline = merge_base if _has_model(merge_base) else None
+    before = _predictions(baseline) if baseline else None
+    changed = before is not None and test_set_sha256(before) != test_set_sha256(table)
+    again = baseline is not None and (changed or bool(_measurement(candidate, baseline)))
+    if baseline and again:
+        before = rescored(baseline, rows_of_test(candidate), candidate.params.evaluate)
+    paired = paired_of(table, before, cluster=policy.cluster, ignore_case=candidate.params.evaluate.ignore_case)
+    measured = noise.noise_of([s for s in (candidate, baseline) if s])
+    exact, near = _leaks(candidate, candidate, policy)
+    found = Findings(
+        revisions=revisions,
+        policy=policy,
+        policy_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        protected=list(_protected(candidate, merge_base, target, changed=changed)),
+        rescored=again,
+        test_set=_test_set(candidate, table, paired, target, policy, changed=changed),
+        metrics=decide_metrics(paired, policy, seeds=measured.deviations() if measured else None),
+        slices=decide_slices(paired, policy),
+        guards=decide_guards(policy.guards, candidate, baseline),
+        exact=exact,
+        near=near,
+        baseline_exact=_leaks(candidate, baseline, policy)[0] if baseline and changed else [],
+        seeds=len(measured.seeds) if measured else 1,
+        approvals=approvals,
+    )
+    return Judged(judge(found), candidate, baseline, table, before)
+
+
+def _policy(target: Snapshot, candidate: Snapshot) -> tuple[Policy, str]:
+    """The base revision's policy, or, where it has none yet, the candidate's own; with its text."""
+    for snapshot in (target, candidate):
+        text = snapshot.text(FILE)
+        if text is not None:
+            place = snapshot.place(FILE)
+            remedy = "docs/gate.md explains every key"
+            return parse(Policy, parse_yaml(text, place=place), place=place, remedy=remedy), text
+    remedy = "write one (docs/gate.md), or copy that of `tunegate init`"
+    raise InputError("no policy, neither at the base nor here", place=FILE, remedy=remedy)
+
+
+def _has_model(snapshot: Snapshot) -> bool:
+    """Whether a model was locked there. Raises InputError for a lock without predictions."""
+    if not snapshot.lock:
+        return False
+    if snapshot.locked(PREDICTIONS) is None:
+        remedy = "run `dvc repro` on the base branch and commit dvc.lock there"
+        raise InputError(f"it locks no {PREDICTIONS}", place=snapshot.place("dvc.lock"), remedy=remedy)
+    return True
+
+
+def _predictions(snapshot: Snapshot) -> Any:
+    if not snapshot.lock:
+        raise InputError("nothing was run yet", place=snapshot.place("dvc.lock"), remedy="`dvc repro`, then commit")
+    return read_parquet(snapshot.output(PREDICTIONS))
+
+
+def _measurement(candidate: Snapshot, baseline: Snapshot) -> list[str]:
+    """What differs in how the two were measured: the command, parameters and code of the stage `evaluate`."""
+    new, old = ({**_how(snapshot)} for snapshot in (candidate, baseline))
+    return sorted(name for name in new.keys() | old.keys() if new.get(name) != old.get(name))
+
+
+def _how(snapshot: Snapshot) -> dict[str, Any]:
+    entry = next(entry for entry in snapshot.lock.values() if PREDICTIONS in entry.outs)
+    made = {path for other in snapshot.lock.values() for path in other.outs}
+    # Models and rows are what is compared; all other dependencies are how.
+    return {"the command of evaluate": entry.cmd, **entry.params} | {
+        path: dep.md5 for path, dep in entry.deps.items() if path not in made
+    }
+
+
+def _protected(candidate: Snapshot, merge_base: Snapshot, target: Snapshot, *, changed: bool) -> Iterator[str]:
+    """Sentences on what the change touches of the rules it is judged by."""
+    before, now = merge_base.text(FILE), candidate.text(FILE)
+    if target.text(FILE) is None:
+        yield f"{FILE} is new: the base has no policy, so the change's own is used"
+    elif now is None:
+        yield f"{FILE} is deleted by this change"
+    elif now != before and now != target.text(FILE):
+        yield f"{FILE} is edited by this change; the base's is used"
+    if not merge_base.lock:
+        return
+    if changed:
+        yield "the test set is not the baseline's; the baseline was scored again on this one"
+    if how := _measurement(candidate, merge_base):
+        yield f"how models are scored is changed ({', '.join(how)}); the baseline was scored again in this way"
+
+
+def _leaks(candidate: Snapshot, trained: Snapshot, policy: Policy) -> tuple[list[Any], list[Any]]:
+    return contaminated(candidate.output(PREPARED), trained.output(PREPARED), near=policy.contamination.near)
+
+
+def _test_set(
+    candidate: Snapshot, table: Any, paired: Paired, target: Snapshot, policy: Policy, *, changed: bool
+) -> TestSet:
+    sha256 = test_set_sha256(table)
+    revisions = [revision for revision in (target.commit, candidate.commit or "HEAD") if revision]
+    lineage = str(candidate.json(METRICS).get("lineage"))
+    return TestSet(
+        sha256=sha256,
+        rows=len(paired.ids),
+        clusters=int(paired.clusters.max()) + 1,
+        changed=changed,
+        uses=uses_of(candidate.repository, revisions, sha256, lineage),
+        budget=policy.test_set_budget,
+    )
+
+

@@ -1,0 +1,157 @@
+"""From results to the verdict: which reasons there are, how heavy each is, and what follows.
+
+Pure: takes what was found, opens nothing. All guards must hold (an intersection-union test: no correction is needed),
+and whatever is doubtful is never a pass by silence.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+from tunegate.data.duplicates import Match
+from tunegate.gate.contamination import named
+from tunegate.gate.policy import Action, Policy
+from tunegate.gate.verdict import (
+    GuardResult,
+    Level,
+    MetricResult,
+    Outcome,
+    Reason,
+    Revisions,
+    SliceResult,
+    TestSet,
+    Verdict,
+)
+
+_LEVELS: tuple[Level, ...] = ("refused", "inconclusive", "approval", "warning", "note")
+_OF_ACTION: dict[Action, Level] = {"block": "inconclusive", "approve": "approval", "warn": "warning"}
+_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """Everything a verdict is made of."""
+
+    revisions: Revisions
+    policy: Policy
+    policy_sha256: str
+    protected: Sequence[str]
+    """Sentences: what the change touches of policy, test set and measurement."""
+    rescored: bool
+    test_set: TestSet
+    metrics: Sequence[MetricResult]
+    slices: Sequence[SliceResult]
+    guards: Sequence[GuardResult]
+    exact: Sequence[Match]
+    """Test rows that the candidate was trained on."""
+    near: Sequence[Match]
+    baseline_exact: Sequence[Match]
+    """Test rows that the baseline was trained on."""
+    seeds: int
+    approvals: Sequence[str]
+
+
+def judge(found: Findings) -> Verdict:
+    """The verdict."""
+    reasons = sorted(_reasons(found), key=lambda reason: _LEVELS.index(reason.level))
+    outcome = _outcome(reasons, found.approvals)
+    contamination = {"exact": named(list(found.exact)), "near": named(list(found.near))}
+    return Verdict(
+        outcome=outcome,
+        headline=_headline(outcome, reasons, found),
+        reasons=reasons,
+        revisions=found.revisions,
+        rescored=found.rescored,
+        approvals=sorted(set(found.approvals)),
+        policy_sha256=found.policy_sha256,
+        alpha=found.policy.alpha,
+        resamples=found.policy.resamples,
+        test_set=found.test_set,
+        metrics=list(found.metrics),
+        slices=list(found.slices),
+        guards=list(found.guards),
+        contamination={kind: ids for kind, ids in contamination.items() if ids},
+        seeds=found.seeds,
+    )
+
+
+def _outcome(reasons: Sequence[Reason], approvals: Sequence[str]) -> Outcome:
+    levels = {reason.level for reason in reasons}
+    if "refused" in levels:
+        return "refused"
+    if "inconclusive" in levels or ("approval" in levels and not approvals):
+        return "inconclusive"
+    return "pass"
+
+
+def _reasons(found: Findings) -> Iterator[Reason]:
+    yield from _of_metrics(found)
+    yield from _of_slices(found)
+    for guard in found.guards:
+        yield Reason(level="note" if guard.outcome == "pass" else guard.outcome, text=guard.sentence)
+    yield from _of_contamination(found)
+    for sentence in found.protected:
+        yield Reason(level=_OF_ACTION[found.policy.protected_change], text=sentence)
+    yield from _of_test_set(found)
+    if found.approvals:
+        yield Reason(level="note", text=f"approved by {', '.join(sorted(set(found.approvals)))}")
+
+
+def _of_metrics(found: Findings) -> Iterator[Reason]:
+    policy, rows = found.policy, found.test_set
+    if rows.rows < policy.min_rows or rows.clusters < policy.min_clusters:
+        text = (
+            f"{rows.rows} test rows in {rows.clusters} independent groups are too few: "
+            f"the policy wants {policy.min_rows} rows and {policy.min_clusters} groups"
+        )
+        yield Reason(level="inconclusive", text=text)
+    for metric in found.metrics:
+        level: Level = "refused" if metric.outcome == "refused" else "note"
+        if metric.outcome == "inconclusive":
+            level = _OF_ACTION[policy.inconclusive]
+        yield Reason(level=level, text=metric.sentence)
+    if found.seeds < 2:
+        text = "one training seed: this tests the checkpoint, not the recipe (`tunegate noise` measures the recipe)"
+        yield Reason(level="note", text=text)
+
+
+def _of_slices(found: Findings) -> Iterator[Reason]:
+    for part in found.slices:
+        if part.outcome in ("refused", "warning"):
+            yield Reason(level="refused" if part.outcome == "refused" else "warning", text=part.sentence)
+
+
+def _of_contamination(found: Findings) -> Iterator[Reason]:
+    near: Level = "refused" if found.policy.contamination.action == "refuse" else "warning"
+    kinds: list[tuple[Sequence[Match], Level, str]] = [
+        (found.exact, "refused", "are among the training rows"),
+        (found.near, near, "nearly equal a training row"),
+        (found.baseline_exact, "approval", "are rows that the baseline was trained on, so the comparison favours it"),
+    ]
+    for matches, level, words in kinds:
+        if matches:
+            shown = ", ".join(named(list(matches[:_SHOWN])))
+            more = f" and {len(matches) - _SHOWN} more" if len(matches) > _SHOWN else ""
+            text = f"{len(matches)} of {found.test_set.rows} test rows {words}: {shown}{more}"
+            yield Reason(level=level, text=text)
+
+
+def _of_test_set(found: Findings) -> Iterator[Reason]:
+    uses, budget = found.test_set.uses, found.test_set.budget
+    if uses > budget:
+        text = f"this test set was used {uses} times, the budget is {budget}: it is worn out; put new rows into it"
+        yield Reason(level="warning", text=text)
+    else:
+        yield Reason(level="note", text=f"use {uses} of {budget} of this test set")
+
+
+def _headline(outcome: Outcome, reasons: Sequence[Reason], found: Findings) -> str:
+    if outcome == "pass":
+        primary = next(metric for metric in found.metrics if metric.role == "primary")
+        warnings = sum(reason.level == "warning" for reason in reasons)
+        said = "" if not warnings else f", with {warnings} warning{'s' if warnings > 1 else ''}"
+        return f"Pass{said}: {primary.sentence}"
+    heaviest = reasons[0]
+    if outcome == "refused":
+        return f"Refused: {heaviest.text}"
+    needs = "Needs approval" if heaviest.level == "approval" else "Inconclusive"
+    return f"{needs}: {heaviest.text}"
