@@ -143,9 +143,9 @@ class Repository:
             tree = self._git("write-tree", environment=environment).strip()
         return self._commit(tree, (head,), "The tracked files as they are")
 
-    def run(self, *arguments: str) -> str:
-        """What `git` prints. Raises MachineError with git's own words when it fails."""
-        return self._git(*arguments)
+    def run(self, *arguments: str, environment: dict[str, str] | None = None) -> str:
+        """What `git` prints, with `environment` added. Raises MachineError with git's own words when it fails."""
+        return self._git(*arguments, environment=environment)
 
     def _commit(self, tree: str, parents: tuple[str, ...], message: str) -> str:
         # A fixed identity and time: the same content gives the same commit.
