@@ -1,0 +1,1 @@
+"""Where a change is proposed, discussed and merged: GitHub, GitLab, or git alone."""

@@ -1,0 +1,81 @@
+"""What tunegate asks of a forge, the place where a branch is proposed: who, which commits, comment, status, approvals.
+
+The implementations are `github`, `gitlab` and `local`, chosen by `detect`. Nothing in here knows a metric or DVC.
+"""
+
+import dataclasses
+from typing import Literal, Protocol
+
+from tunegate.errors import InputError
+
+State = Literal["success", "failure", "pending", "error"]
+"""What a commit status says: it may be merged, it may not, a person or a run is waited for, the gate could not run."""
+
+CONTEXT = "tunegate/gate"
+"""The status's name: what branch protection requires."""
+
+MARKER = "<!-- tunegate -->"
+"""Hidden in our comment, so that the next run updates it in place."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A proposed change: a pull request, a merge request, or a local branch."""
+
+    number: int | None
+    """None where there are only branches."""
+    base_ref: str
+    """The branch that it goes to."""
+    base: str
+    """That branch's commit, in forty hexadecimal digits."""
+    head_ref: str
+    """The branch that it comes from; empty for a detached head."""
+    head: str
+    """The proposed commit."""
+    head_repository: str
+    """Where that branch lives: owner/name, or an address."""
+    is_fork: bool
+    """Whether that is another repository, whose branch we may not write."""
+    author: str
+    fetch: str = ""
+    """The ref of `origin` through which the head can be fetched; empty where the head's own branch is in `origin`."""
+
+
+class Forge(Protocol):
+    """A forge. Errors are InputError (what was set up is wrong) and MachineError (it does not answer)."""
+
+    name: str
+
+    def change(self) -> Change:
+        """The change that this job is about."""
+        ...
+
+    def comment(self, change: Change, marker: str, markdown: str) -> str:
+        """Write our one comment on the change, or update it in place; return where it is."""
+        ...
+
+    def status(self, sha: str, state: State, description: str, url: str) -> None:
+        """Set the status `CONTEXT` of a commit; `url` may be empty."""
+        ...
+
+    def approvals(self, change: Change) -> list[str]:
+        """The people other than the author who approved exactly the change's head commit, sorted."""
+        ...
+
+    def git_environment(self) -> dict[str, str]:
+        """Environment variables with which git can fetch from and push to `origin`; they may hold a secret."""
+        ...
+
+
+def required(environment: dict[str, str], name: str, what: str) -> str:
+    """The variable `name`. Raises InputError when it is missing or empty."""
+    value = environment.get(name, "").strip()
+    if not value:
+        raise InputError(f"not set: {what}", place=name, remedy="docs/ci.md says what a job's environment needs")
+    return value
+
+
+def shortened(text: str, limit: int) -> str:
+    """`text` in one line of at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
