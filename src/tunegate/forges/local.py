@@ -20,6 +20,7 @@ APPROVAL_NOTES = "refs/notes/tunegate-approvals"
 
 _DESCRIPTION_LIMIT = 255
 _TRIES = 3
+_OVERTAKEN = ("fetch first", "non-fast-forward", "cannot lock ref")
 _BOT = {"NAME": "tunegate", "EMAIL": "tunegate@localhost"}
 
 
@@ -109,7 +110,7 @@ class Local:
                 return
             except MachineError as error:
                 # Someone else's note came first: take it, and add ours again.
-                if attempt == _TRIES or "fetch first" not in error.problem:
+                if attempt == _TRIES or not any(words in error.problem for words in _OVERTAKEN):
                     raise MachineError(error.problem, place=f"git push origin {ref}", remedy=error.remedy) from None
 
     def _fetch(self, ref: str) -> None:
