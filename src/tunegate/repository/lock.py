@@ -90,8 +90,11 @@ def _paths(items: list[dict[str, Any]]) -> dict[str, Locked]:
 
 def _check(name: object, raw: object, place: str) -> None:
     where = f"{place}: {name}"
-    if not isinstance(raw, dict) or not isinstance(raw.get("cmd"), str):
+    if not isinstance(raw, dict) or not isinstance(raw.get("cmd"), str | list):
         raise InputError("a stage without a command", place=where, remedy=_REMEDY)
+    params = raw.get("params", {})
+    if not isinstance(params, dict) or not all(isinstance(values, dict) for values in params.values()):
+        raise InputError("parameters without values", place=where, remedy=_REMEDY)
     for kind in ("deps", "outs"):
         for item in raw.get(kind, []):
             if not isinstance(item, dict) or not isinstance(item.get("path"), str):

@@ -54,13 +54,26 @@ def run_stages(folder: Path, targets: Sequence[str] = (), environment: Mapping[s
     Nothing is reported to MLflow's server: a run in a scratch checkout is a check, not a result. Raises InputError
     with the stage's own error, or MachineError with the last thing said.
     """
-    command = [sys.executable, "-m", "dvc", "repro", *targets]
-    settings = _environment(folder) | dict(environment or {})
+    code, last = _dvc(folder, ["repro", *targets], environment or {})
+    if code:
+        raise _failure(last, targets, code)
+
+
+def place_outputs(folder: Path, paths: Sequence[str]) -> None:
+    """Check out the locked outputs `paths`, which DVC's cache has, in the scratch project `folder`."""
+    if not paths:
+        return
+    code, last = _dvc(folder, ["checkout", "--quiet", *paths], {})
+    if code:
+        raise _failure(last, paths, code)
+
+
+def _dvc(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, list[str]]:
     last: collections.deque[str] = collections.deque(maxlen=_LAST_LINES)
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", "dvc", *arguments],
         cwd=folder,
-        env=settings,
+        env=_environment(folder) | dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -73,11 +86,9 @@ def run_stages(folder: Path, targets: Sequence[str] = (), environment: Mapping[s
         for line in process.stdout:
             sys.stderr.write(line)
             last.append(line.rstrip())
-        code = process.wait()
+        return process.wait(), list(last)
     finally:
         _end(process)
-    if code:
-        raise _failure(list(last), targets, code)
 
 
 def _check_out(repository: Repository, commit: str, top: Path) -> None:
@@ -143,7 +154,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 
 def _failure(lines: list[str], targets: Sequence[str], code: int) -> InputError | MachineError:
-    place = f"dvc repro {' '.join(targets)}".strip()
+    place = f"dvc: {' '.join(targets)}" if targets else "dvc"
     said = [index for index, line in enumerate(lines) if line.startswith("error: ")]
     if not said:
         words = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")

@@ -1,0 +1,189 @@
+"""The stages of dvc.yaml at a commit, as DVC resolves them, and whether a lock entry is about what stands there.
+
+Read from git's objects, without a checkout: DVC itself loads the project from them, so that variables, `foreach`,
+`.dvcignore` and the md5 of folders mean what they mean in a run. Writes nothing. Git filters (LFS) are not applied.
+This module does not know whether a run ever happened: see `tunegate.repository.proof`.
+"""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from tunegate.errors import InputError
+from tunegate.repository.lock import Entry, Lock, Locked
+from tunegate.repository.outputs import Outputs
+from tunegate.repository.revisions import Repository
+
+_NOWHERE = "nothing"
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A stage as dvc.yaml defines it."""
+
+    name: str
+    cmd: Any
+    """A command, or a list of them."""
+    params: Mapping[str, Any]
+    """Values at the commit, by `file:key`."""
+    deps: Mapping[str, str]
+    """Path from the project's folder, by the path that dvc.yaml says."""
+    outs: Mapping[str, str]
+    """The same of the outputs."""
+    tracked: frozenset[str]
+    """Outputs that git keeps (`cache: false`), as dvc.yaml says them."""
+    remembered: bool
+    """Whether DVC's run cache can hold runs of this stage."""
+
+
+class Pipeline:
+    """The pipeline at a commit; made by `open_pipeline`."""
+
+    def __init__(self, repo: Any, outputs: Outputs) -> None:
+        self._repo = repo
+        self._outputs = outputs
+        self._loaded = {
+            str(stage.name): stage
+            for stage in repo.index.stages
+            if stage.path == repo.fs.join(repo.root_dir, "dvc.yaml")
+        }
+        self.stages = {name: self._stage(name, loaded) for name, loaded in self._loaded.items()}
+        self._makers = {path: (name, out) for name, s in self.stages.items() for out, path in s.outs.items()}
+
+    def outdated(self, stage: Stage, entry: Entry, lock: Lock) -> list[str]:
+        """How what `entry` was run on differs from what stands at the commit; empty where it does not."""
+        return [
+            *_changed("cmd", {"": entry.raw["cmd"]}, {"": stage.cmd}),
+            *_changed("", entry.params, stage.params),
+            *self._outdated_deps(stage, entry, lock),
+            *_unlike("output", entry.outs, stage.outs),
+        ]
+
+    def edited(self, stage: Stage, entry: Entry) -> list[str]:
+        """Which outputs that git keeps are not what `entry` says came out."""
+        found = []
+        for out in self._loaded[stage.name].outs:
+            if out.def_path not in stage.tracked or out.def_path not in entry.outs:
+                continue
+            here, came = self._md5(out), entry.outs[out.def_path].md5
+            if here != came:
+                found.append(f"{out.def_path}: {_short(came)} came out, {_short(here)} is in git")
+        return found
+
+    def _stage(self, name: str, loaded: Any) -> Stage:
+        from dvc.dependency import ParamsDependency
+
+        files = [dep for dep in loaded.deps if isinstance(dep, ParamsDependency)]
+        params = {f"{file.def_path}:{key}": value for file in files for key, value in file.read_params().items()}
+        deps = {dep.def_path: self._path(dep) for dep in loaded.deps if not isinstance(dep, ParamsDependency)}
+        outs = {out.def_path: self._path(out) for out in loaded.outs}
+        tracked = frozenset(out.def_path for out in loaded.outs if not out.use_cache)
+        return Stage(name, loaded.cmd, params, deps, outs, tracked, _remembered(loaded))
+
+    def _path(self, item: Any) -> str:
+        if item.protocol != "local" or not item.is_in_repo:
+            return str(item.def_path)
+        return str(item.fs.relpath(item.fs_path, self._repo.root_dir))
+
+    def _outdated_deps(self, stage: Stage, entry: Entry, lock: Lock) -> Iterator[str]:
+        yield from _unlike("dependency", entry.deps, stage.deps)
+        for dep in self._loaded[stage.name].deps:
+            if dep.def_path in stage.deps and dep.def_path in entry.deps:
+                here, source = self._now(dep, stage.deps[dep.def_path], lock)
+                ran = entry.deps[dep.def_path].md5
+                if here != ran:
+                    yield f"{dep.def_path}: ran on {_short(ran)}, {source} {_short(here)}"
+
+    def _now(self, dep: Any, path: str, lock: Lock) -> tuple[str, str]:
+        """The md5 that a dependency has now, and who says so."""
+        if dep.protocol != "local" or not dep.is_in_repo:
+            return "", "no commit names the content of what lies outside of the repository:"
+        if maker := next(self._around(self._makers, path), None):
+            name, out = self._makers[maker]
+            locked = lock[name].outs.get(out) if name in lock else None
+            return (self._within(locked, path.removeprefix(maker)) if locked else ""), f"`{name}` gives"
+        if added := next(self._around(self._added, path), None):
+            return self._within(self._added[added], path.removeprefix(added)), f"{added}.dvc says"
+        if inner := next((m for m in self._cached if m.startswith(f"{path}/")), None):
+            return "", f"depend on the files, not on a folder around the output {inner}:"
+        return self._md5(dep), "in git is"
+
+    @staticmethod
+    def _around(paths: Iterable[str], path: str) -> Iterator[str]:
+        return (candidate for candidate in paths if path == candidate or path.startswith(f"{candidate}/"))
+
+    def _within(self, locked: Locked, path: str) -> str:
+        if not path:
+            return locked.md5
+        from dvc.fs import localfs
+        from dvc_data.hashfile.build import build
+
+        file = self._outputs.path_of(locked) / path.strip("/")
+        if not file.exists():
+            return ""
+        nowhere: Any = None  # a dry run stores nothing
+        return str(build(nowhere, str(file), localfs, "md5", dry_run=True)[2].hash_info.value)
+
+    def _md5(self, item: Any) -> str:
+        return str(item.get_hash().value) if item.exists else ""
+
+    @functools.cached_property
+    def _added(self) -> dict[str, Locked]:
+        """What `dvc add` made, by path."""
+        outs = (out for stage in self._repo.index.stages if not stage.cmd for out in stage.outs)
+        return {path: Locked(path, str(out.hash_info.value), 0) for out in outs if (path := self._path(out))}
+
+    @functools.cached_property
+    def _cached(self) -> set[str]:
+        made = {stage.outs[out] for stage in self.stages.values() for out in stage.outs if out not in stage.tracked}
+        return made | set(self._added)
+
+
+def open_pipeline(repository: Repository, commit: str, outputs: Outputs) -> Pipeline:
+    """The pipeline of the project at `commit`. Raises InputError where DVC cannot make sense of it."""
+    from dvc.exceptions import DvcException
+    from dvc.fs import GitFileSystem
+    from dvc.repo import Repo
+    from dvc.scm import SCM
+
+    place = f"{commit[:12]}:dvc.yaml"
+    if repository.read(commit, "dvc.yaml") is None:
+        raise InputError("no such file", place=place, remedy="name a commit that has a pipeline")
+    scm = SCM(repository.run("rev-parse", "--show-toplevel").strip())
+    files = GitFileSystem(scm=scm, rev=commit)
+    try:
+        return Pipeline(Repo("/" + repository.prefix.rstrip("/"), fs=files, scm=scm), outputs)
+    except DvcException as error:
+        raise InputError(str(error), place=place, remedy="`dvc stage list` must work") from None
+
+
+def _remembered(loaded: Any) -> bool:
+    # As DVC decides it, in Stage.run and in stage.cache._can_hash.
+    if loaded.is_callback or loaded.always_changed or not (loaded.cmd and loaded.deps and loaded.outs):
+        return False
+    plain = [out for out in loaded.outs if not (out.is_metric or out.is_plot)]
+    inside = all(item.protocol == "local" and item.is_in_repo for item in (*loaded.deps, *loaded.outs))
+    return inside and all(out.use_cache for out in plain) and not any(out.persist for out in loaded.outs)
+
+
+def _unlike(what: str, locked: Mapping[str, Any], defined: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"{path}: is no {what} in the run's record" for path in defined if path not in locked)
+    yield from (f"{path}: was a {what} of the run, is none in dvc.yaml" for path in locked if path not in defined)
+
+
+def _changed(key: str, ran: Any, here: Any) -> Iterator[str]:
+    if isinstance(ran, Mapping) and isinstance(here, Mapping):
+        for name in dict.fromkeys([*ran, *here]):
+            inner = f"{key}.{name}".strip(".")
+            yield from _changed(inner, ran.get(name, _NOWHERE), here.get(name, _NOWHERE))
+    elif _text(ran) != _text(here):
+        yield f"{key}: ran with {_text(ran)}, here {_text(here)}"
+
+
+_text: Callable[[Any], str] = functools.partial(json.dumps, sort_keys=True, default=str, ensure_ascii=False)
+
+
+def _short(md5: str) -> str:
+    return (md5[:8] + (".dir" if md5.endswith(".dir") else "")) or _NOWHERE

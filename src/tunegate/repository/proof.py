@@ -1,0 +1,114 @@
+"""Proof of run: that every entry of dvc.lock is a run that happened, on what stands at the commit.
+
+A stage is proven when its entry is about the commit (same command, parameters, dependencies; `pipeline`), the run is
+remembered by DVC's run cache here or on the remote (`runs`), and its outputs that git keeps are what came out. A stage
+that the run cache cannot hold is run again in a scratch checkout. Writes nothing into the project. What this does not
+prove: whoever may write to cache or remote can pretend a run; scoring again is the answer to that.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from tunegate.errors import InputError
+from tunegate.repository import lock as locks
+from tunegate.repository.pipeline import Pipeline, Stage, open_pipeline
+from tunegate.repository.runs import Runs
+from tunegate.repository.scratch import place_outputs, run_stages, scratch
+from tunegate.repository.snapshot import Snapshot
+
+AGAIN = "run again here"
+NOT_RUN_AGAIN = "fits, not run again"
+
+State = Literal["proven", "missing", "stale", "unproven", "different"]
+
+
+@dataclasses.dataclass(frozen=True)
+class StageProof:
+    """What is known of one stage's entry in dvc.lock."""
+
+    stage: str
+    state: State
+    """`missing`: no entry. `stale`: its run was on something else. `unproven`: no such run is known.
+    `different`: something else came out, or stands in git."""
+    how: str = ""
+    """What proves it: the run cache here or on the remote, or that it was run again."""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def proven(self) -> bool:
+        """Whether the run happened, on what stands at the commit, and gave what the entry says."""
+        return self.state == "proven"
+
+    def as_json(self) -> dict[str, Any]:
+        """For `tunegate verify --json`."""
+        return {**dataclasses.asdict(self), "problems": list(self.problems)}
+
+
+def prove(snapshot: Snapshot, *, quick: bool = False) -> list[StageProof]:
+    """The proof of every stage of dvc.yaml, in its order, and of what dvc.lock has beyond them.
+
+    `quick` neither asks the remote nor runs a stage again: what only they could prove is told to fit. Raises
+    InputError for a damaged run cache or a dvc.yaml that DVC cannot read, MachineError when the remote is silent.
+    """
+    commit = snapshot.commit or snapshot.repository.working_commit()
+    fixed = dataclasses.replace(snapshot, commit=commit)
+    pipeline = open_pipeline(snapshot.repository, commit, snapshot.outputs)
+    runs = Runs(snapshot.repository.root, remote=not quick)
+    proofs = [_prove(stage, fixed.lock, pipeline, runs) for stage in pipeline.stages.values()]
+    if not quick:
+        waiting = [pipeline.stages[proof.stage] for proof in proofs if proof.how == NOT_RUN_AGAIN]
+        proofs = _with(proofs, _run_again(fixed, waiting))
+    unknown = [name for name in fixed.lock if name not in pipeline.stages]
+    return [*proofs, *(StageProof(name, "stale", problems=("is no stage of dvc.yaml",)) for name in unknown)]
+
+
+def _prove(stage: Stage, lock: locks.Lock, pipeline: Pipeline, runs: Runs) -> StageProof:
+    entry = lock.get(stage.name)
+    if entry is None:
+        return StageProof(stage.name, "missing", problems=("dvc.lock has no run of it",))
+    if problems := pipeline.outdated(stage, entry, lock):
+        return StageProof(stage.name, "stale", problems=tuple(problems))
+    if problems := pipeline.edited(stage, entry):
+        return StageProof(stage.name, "different", problems=tuple(problems))
+    if not stage.remembered:
+        return StageProof(stage.name, "proven", NOT_RUN_AGAIN)
+    if where := runs.find(entry):
+        return StageProof(stage.name, "proven", where)
+    asked = f"the remote neither: {runs.no_remote}" if runs.no_remote else "nor on the DVC remote"
+    return StageProof(stage.name, "unproven", problems=(f"no such run in the run cache here, {asked}",))
+
+
+def _run_again(snapshot: Snapshot, stages: Sequence[Stage]) -> list[StageProof]:
+    if not stages:
+        return []
+    with scratch(snapshot.repository, snapshot.commit) as folder:
+        return [_again(snapshot, stage, folder) for stage in stages]
+
+
+def _again(snapshot: Snapshot, stage: Stage, folder: Path) -> StageProof:
+    made = [
+        locked for path in stage.deps.values() if (locked := snapshot.locked(path)) and not (folder / path).exists()
+    ]
+    for locked in made:
+        snapshot.outputs.path_of(locked)
+    place_outputs(folder, [locked.path for locked in made])
+    try:
+        run_stages(folder, ["--single-item", "--force", stage.name])
+    except InputError as error:
+        return StageProof(stage.name, "different", problems=(f"run again, it fails: {error.problem}",))
+    found = locks.parse_lock((folder / locks.FILE).read_text(encoding="utf-8"), place=locks.FILE)[stage.name]
+    problems = [
+        f"{path}: {out.md5} was locked, {found.outs[path].md5} came out when run again"
+        for path, out in snapshot.lock[stage.name].outs.items()
+        if found.outs[path].md5 != out.md5
+    ]
+    if problems:
+        return StageProof(stage.name, "different", problems=tuple(problems))
+    return StageProof(stage.name, "proven", AGAIN)
+
+
+def _with(proofs: Sequence[StageProof], newer: Sequence[StageProof]) -> list[StageProof]:
+    by_name = {proof.stage: proof for proof in newer}
+    return [by_name.get(proof.stage, proof) for proof in proofs]

@@ -1,0 +1,147 @@
+"""DVC's run cache: which runs happened, by what they were run on. On this machine, and on the DVC remote.
+
+DVC keeps a file per run, named by a hash of the command, parameters and dependencies (the key) and by one of all of it
+with the outputs. Both follow from a lock entry alone. Reads only. Whoever may write to the cache or the remote could
+write such a file without a run: this module cannot tell.
+"""
+
+import copy
+import functools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tunegate.errors import InputError, MachineError
+from tunegate.files import parse_yaml, read_text
+from tunegate.repository.lock import Entry
+
+HERE = "run cache here"
+REMOTE = "run cache on the remote"
+_TRIES = 3
+_PAUSE_SECONDS = 1.0
+
+
+def key_of(raw: dict[str, Any]) -> str:
+    """The run cache's name for what a lock entry was run on: command, parameters, dependencies, paths of outputs."""
+    return _hash(raw, key=True)
+
+
+class Runs:
+    """The runs that the project in `root` remembers."""
+
+    def __init__(self, root: Path, *, remote: bool = True) -> None:
+        self._root = root
+        self._ask_remote = remote
+
+    def find(self, entry: Entry) -> str:
+        """Where the run that made `entry` is remembered: `HERE`, `REMOTE`, or the empty text.
+
+        Raises InputError when what stands there is not the entry, MachineError when the remote does not answer.
+        """
+        name = self._name(entry.raw)
+        file = self._folder / name
+        if file.is_file():
+            _check(read_text(file), entry, str(file))
+            return HERE
+        if self._remote is None:
+            return ""
+        text = self._asked(lambda: self._from_remote(name))
+        if text is None:
+            return ""
+        _check(text, entry, f"DVC remote: runs/{name}")
+        return REMOTE
+
+    def known(self, key: str) -> list[dict[str, Any]]:
+        """The runs on this machine with `key`, sorted, as lock entries; damaged files are none."""
+        found = []
+        for file in sorted((self._folder / key[:2] / key).glob("*")):
+            try:
+                raw = parse_yaml(read_text(file), place=str(file), generated=True)
+            except InputError:
+                continue
+            if isinstance(raw, dict) and isinstance(raw.get("outs"), list) and _hash(raw) == file.name:
+                found.append(raw)
+        return found
+
+    @property
+    def no_remote(self) -> str:
+        """Why the remote cannot be asked; empty where it can."""
+        return self._remote_or_why if isinstance(self._remote_or_why, str) else ""
+
+    @functools.cached_property
+    def _remote_or_why(self) -> Any:
+        from dvc.config import RemoteConfigError
+        from dvc.exceptions import DvcException
+
+        if not self._ask_remote:
+            return "it was not asked"
+        if not self._repo.config["core"].get("remote"):
+            return "no DVC remote is configured"
+        try:
+            store = self._repo.cloud.get_remote_odb(None, "verify", hash_name="md5-dos2unix")
+        except RemoteConfigError:
+            return "a cloud-versioned remote keeps no runs"
+        except DvcException as error:
+            problem = f"the DVC remote cannot be opened: {error}"
+            raise MachineError(problem, place=str(self._root), remedy="check `dvc remote list`") from None
+        if store.fs.protocol in ("http", "https"):
+            return "a remote over HTTP keeps no runs"
+        return store
+
+    @property
+    def _remote(self) -> Any:
+        return None if isinstance(self._remote_or_why, str) else self._remote_or_why
+
+    @functools.cached_property
+    def _repo(self) -> Any:
+        from dvc.repo import Repo
+
+        return Repo(str(self._root))
+
+    @functools.cached_property
+    def _folder(self) -> Path:
+        return Path(self._repo.cache.local_cache_dir) / "runs"
+
+    def _from_remote(self, name: str) -> str | None:
+        path = self._remote.fs.join(self._remote.path, "runs", *name.split("/"))
+        try:
+            with self._remote.fs.open(path, "rb") as stream:
+                return bytes(stream.read()).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return None
+
+    def _asked(self, question: Callable[[], str | None]) -> str | None:
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return question()
+            except Exception as error:  # every kind of remote has its own
+                if attempt == _TRIES:
+                    problem = f"the DVC remote cannot be read, {_TRIES} times: {error}"
+                    remedy = "check `dvc remote list`, the network and the credentials"
+                    raise MachineError(problem, place="run cache", remedy=remedy) from None
+                time.sleep(_PAUSE_SECONDS * 2**attempt)
+        raise AssertionError("unreachable")
+
+    @staticmethod
+    def _name(raw: dict[str, Any]) -> str:
+        key = key_of(raw)
+        return f"{key[:2]}/{key}/{_hash(raw)}"
+
+
+def _hash(raw: dict[str, Any], *, key: bool = False) -> str:
+    from dvc.stage.cache import _get_cache_hash
+
+    return str(_get_cache_hash(copy.deepcopy(raw), key=key))
+
+
+def _check(text: str, entry: Entry, place: str) -> None:
+    remedy = "delete this file; where the run was made, `dvc push --run-cache` again"
+    try:
+        raw = parse_yaml(text, place=place, generated=True)
+    except InputError as error:
+        raise InputError(f"damaged run cache: {error.problem}", place=place, remedy=remedy) from None
+    if not isinstance(raw, dict) or _hash(raw) != _hash(entry.raw):
+        raise InputError(
+            f"damaged run cache: not the run of `{entry.stage}` it is named for", place=place, remedy=remedy
+        )
