@@ -50,6 +50,20 @@ class Outputs:
             return False
         return True
 
+    def cached(self, locked: Locked) -> bool:
+        """Whether DVC's cache on this machine holds the whole of `locked`; no remote is asked."""
+        if not self._object(locked.md5).is_file():
+            return False
+        return not locked.md5.endswith(".dir") or all(
+            self._object(md5).is_file() for md5 in self._listing(locked).values()
+        )
+
+    @property
+    def remote(self) -> str | None:
+        """The name of the default DVC remote, or None without one."""
+        name = self._repo.config["core"].get("remote")
+        return str(name) if name else None
+
     def _place(self, locked: Locked, target: Path) -> None:
         self._fetch(locked)
         if not locked.md5.endswith(".dir"):
@@ -68,14 +82,14 @@ class Outputs:
         return {item["relpath"]: item["md5"] for item in items}
 
     def _fetch(self, locked: Locked) -> None:
-        if self._cached(locked):
+        if self.cached(locked):
             return
-        if not self._repo.config["core"].get("remote"):
+        if not self.remote:
             raise self._lost(locked, "and no DVC remote is configured")
         self._pull([locked.md5], locked.path)
         if locked.md5.endswith(".dir") and self._object(locked.md5).is_file():
             self._pull(list(self._listing(locked).values()), locked.path)
-        if not self._cached(locked):
+        if not self.cached(locked):
             raise self._lost(locked, "nor does the DVC remote")
 
     def _pull(self, hashes: list[str], path: str) -> None:
@@ -91,13 +105,6 @@ class Outputs:
                     remedy = "check `dvc remote list`, the network and the credentials"
                     raise MachineError(problem, place=path, remedy=remedy) from None
                 time.sleep(_PAUSE_SECONDS * 2**attempt)
-
-    def _cached(self, locked: Locked) -> bool:
-        if not self._object(locked.md5).is_file():
-            return False
-        return not locked.md5.endswith(".dir") or all(
-            self._object(md5).is_file() for md5 in self._listing(locked).values()
-        )
 
     def _verified(self, md5: str, path: str) -> Path:
         found = self._object(md5)
