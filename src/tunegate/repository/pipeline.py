@@ -2,6 +2,7 @@
 
 Read from git's objects, without a checkout: DVC itself loads the project from them, so that variables, `foreach`,
 `.dvcignore` and the md5 of folders mean what they mean in a run. Writes nothing. Git filters (LFS) are not applied.
+The working tree can be read too, with the files that git does not know, as `dvc repro` does.
 This module does not know whether a run ever happened: see `tunegate.repository.proof`.
 """
 
@@ -36,6 +37,10 @@ class Stage:
     """Outputs that git keeps (`cache: false`), as dvc.yaml says them."""
     remembered: bool
     """Whether DVC's run cache can hold runs of this stage."""
+    frozen: bool
+    """Whether DVC takes it as it is, whatever changed."""
+    always: bool
+    """Whether DVC runs it each time, whatever changed."""
 
 
 class Pipeline:
@@ -51,6 +56,22 @@ class Pipeline:
         }
         self.stages = {name: self._stage(name, loaded) for name, loaded in self._loaded.items()}
         self._makers = {path: (name, out) for name, s in self.stages.items() for out, path in s.outs.items()}
+
+    def makers(self, path: str) -> list[str]:
+        """The stages whose outputs are `path`, in it, or around it; a path from the project's folder."""
+        whole = f"{path}/"
+        return sorted(
+            {name for out, (name, _) in self._makers.items() if whole.startswith(f"{out}/") or out.startswith(whole)}
+        )
+
+    def md5(self, stage: Stage, path: str) -> str:
+        """What a dependency that no stage makes, or an output that git keeps, is now; empty where it is not there."""
+        loaded = self._loaded[stage.name]
+        item = next(item for item in (*loaded.deps, *loaded.outs) if item.def_path == path)
+        where = self._path(item)
+        if added := next(self._around(self._added, where), None):
+            return self._within(self._added[added], where.removeprefix(added))
+        return self._md5(item)
 
     def outdated(self, stage: Stage, entry: Entry, lock: Lock) -> list[str]:
         """How what `entry` was run on differs from what stands at the commit; empty where it does not."""
@@ -80,7 +101,8 @@ class Pipeline:
         deps = {dep.def_path: self._path(dep) for dep in loaded.deps if not isinstance(dep, ParamsDependency)}
         outs = {out.def_path: self._path(out) for out in loaded.outs}
         tracked = frozenset(out.def_path for out in loaded.outs if not out.use_cache)
-        return Stage(name, loaded.cmd, params, deps, outs, tracked, _remembered(loaded))
+        always = loaded.always_changed or loaded.is_callback
+        return Stage(name, loaded.cmd, params, deps, outs, tracked, _remembered(loaded), loaded.frozen, always)
 
     def _path(self, item: Any) -> str:
         if item.protocol != "local" or not item.is_in_repo:
@@ -127,6 +149,8 @@ class Pipeline:
         return str(build(nowhere, str(file), localfs, "md5", dry_run=True)[2].hash_info.value)
 
     def _md5(self, item: Any) -> str:
+        # What dvc.lock does not name yet is hashed as DVC will when it writes it there.
+        item.update_legacy_hash_name()
         return str(item.get_hash().value) if item.exists else ""
 
     @functools.cached_property
@@ -141,22 +165,39 @@ class Pipeline:
         return made | set(self._added)
 
 
-def open_pipeline(repository: Repository, commit: str, outputs: Outputs) -> Pipeline:
-    """The pipeline of the project at `commit`. Raises InputError where DVC cannot make sense of it."""
+def open_pipeline(repository: Repository, commit: str | None, outputs: Outputs) -> Pipeline:
+    """The pipeline of the project at `commit`, or in the working tree where that is None.
+
+    Raises InputError where DVC cannot make sense of it.
+    """
     from dvc.exceptions import DvcException
+
+    place = f"{commit[:12]}:dvc.yaml" if commit else "dvc.yaml"
+    if commit and repository.read(commit, "dvc.yaml") is None:
+        raise InputError("no such file", place=place, remedy="name a commit that has a pipeline")
+    try:
+        return Pipeline(_load(repository, commit), outputs)
+    except DvcException as error:
+        raise InputError(_words(error), place=place, remedy="`dvc stage list` must work") from None
+
+
+def _load(repository: Repository, commit: str | None) -> Any:
     from dvc.fs import GitFileSystem
     from dvc.repo import Repo
     from dvc.scm import SCM
 
-    place = f"{commit[:12]}:dvc.yaml"
-    if repository.read(commit, "dvc.yaml") is None:
-        raise InputError("no such file", place=place, remedy="name a commit that has a pipeline")
+    if commit is None:
+        return Repo(str(repository.root))
     scm = SCM(repository.run("rev-parse", "--show-toplevel").strip())
     files = GitFileSystem(scm=scm, rev=commit)
-    try:
-        return Pipeline(Repo("/" + repository.prefix.rstrip("/"), fs=files, scm=scm), outputs)
-    except DvcException as error:
-        raise InputError(str(error), place=place, remedy="`dvc stage list` must work") from None
+    return Repo("/" + repository.prefix.rstrip("/"), fs=files, scm=scm)
+
+
+def _words(error: Exception) -> str:
+    # DVC says what does not fit its schema only when it prints the error itself.
+    faults = getattr(getattr(error, "exc", None), "errors", [])
+    found = [f"{'.'.join(map(str, fault.path))}: {fault.error_message}" for fault in faults]
+    return "; ".join(found) or " ".join(str(error).split())
 
 
 def _remembered(loaded: Any) -> bool:

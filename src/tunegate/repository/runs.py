@@ -53,16 +53,21 @@ class Runs:
         return REMOTE
 
     def known(self, key: str) -> list[dict[str, Any]]:
-        """The runs on this machine with `key`, sorted, as lock entries; damaged files are none."""
+        """The runs with `key` whose outputs this machine has, as lock entries; damaged files are none."""
         found = []
         for file in sorted((self._folder / key[:2] / key).glob("*")):
             try:
                 raw = parse_yaml(read_text(file), place=str(file), generated=True)
             except InputError:
                 continue
-            if isinstance(raw, dict) and isinstance(raw.get("outs"), list) and _hash(raw) == file.name:
+            if isinstance(raw, dict) and _hash(raw) == file.name and self._has(raw.get("outs", [])):
                 found.append(raw)
         return found
+
+    def newest(self, key: str) -> dict[str, Any] | None:
+        """The run on this machine with `key` that DVC would restore, as a lock entry: the one written last."""
+        times = {file.name: file.stat().st_mtime for file in (self._folder / key[:2] / key).glob("*")}
+        return max(self.known(key), key=lambda raw: times[_hash(raw)], default=None)
 
     @property
     def no_remote(self) -> str:
@@ -122,6 +127,9 @@ class Runs:
                     raise MachineError(problem, place="run cache", remedy=remedy) from None
                 time.sleep(_PAUSE_SECONDS * 2**attempt)
         raise AssertionError("unreachable")
+
+    def _has(self, outs: list[dict[str, Any]]) -> bool:
+        return all(Path(self._repo.cache.local.oid_to_path(out["md5"])).is_file() for out in outs)
 
     @staticmethod
     def _name(raw: dict[str, Any]) -> str:
