@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 import torch
 
-from tunegate.evaluation.answering import answer_all, is_correct
+from tunegate.evaluation.answering import answer_all
+from tunegate.evaluation.examples import is_correct
 from tunegate.models.loading import load_base, load_tokenizer
 from tunegate.params import Evaluate, Train
 from tunegate.training.adapter import trainable, with_adapter

@@ -15,6 +15,7 @@ import torch
 from tqdm import tqdm
 
 from tunegate.errors import InputError
+from tunegate.evaluation.examples import is_correct
 from tunegate.evaluation.examples import MODELS
 from tunegate.models.template import messages_of, render
 from tunegate.models.tokenisation import prompt_tokens
@@ -70,12 +71,6 @@ def answer_all(
         with model.disable_adapter() if name == "base" else contextlib.nullcontext():
             answers[name] = _answers(model, tokenizer, questions, settings, name)
     return [_prediction(q, answers) for q in sorted(questions, key=lambda q: q.row["id"])]
-
-
-def is_correct(answer: str, reference: str, *, ignore_case: bool) -> bool:
-    """Exact match after trimming white space and, if asked, case folding."""
-    pair = (answer.strip(), reference.strip())
-    return pair[0].casefold() == pair[1].casefold() if ignore_case else pair[0] == pair[1]
 
 
 def _question(tokenizer: Any, row: Row) -> Question:

@@ -49,6 +49,12 @@ class Example:
         return self.base if model == "base" else self.tuned
 
 
+def is_correct(answer: str, reference: str, *, ignore_case: bool) -> bool:
+    """Exact match after trimming white space and, if asked, case folding."""
+    pair = (answer.strip(), reference.strip())
+    return pair[0].casefold() == pair[1].casefold() if ignore_case else pair[0] == pair[1]
+
+
 def examples_of(table: Any, *, place: str) -> list[Example]:
     """The rows of a `pyarrow.Table`, sorted by id, so that nothing depends on the order in which they were answered."""
     missing = [name for name in _COLUMNS if name not in table.column_names]
