@@ -26,6 +26,7 @@ class Stub:
         self.versions: list[dict[str, Any]] = []
         self.permissions: dict[str, str] = {}
         self.login = ""
+        self.base = "b" * 40
         self.asked: list[str] = []
         self.failures: list[tuple[int, dict[str, str], str]] = []
         """Status, headers and body of the next answers."""
@@ -47,7 +48,7 @@ class Stub:
             "number": number,
             "state": "open",
             "user": {"login": "ada"},
-            "base": {"ref": "main", "sha": "b" * 40},
+            "base": {"ref": "main", "sha": "0" * 40},
             "head": {"ref": "faster", "sha": "a" * 40, "repo": {"full_name": "firm/desk", "owner": {"login": "firm"}}},
         }
         self.pulls.append(made | changes)
@@ -105,6 +106,7 @@ def _member(stub: Stub, query: dict[str, str], body: dict[str, Any], number: str
 ROUTES = {
     r"GET repos/firm/desk/pulls/(\d+)": _pull,
     r"GET repos/firm/desk/pulls": _pulls,
+    r"GET repos/firm/desk/branches/main": lambda stub, *_: {"commit": {"sha": stub.base}},
     r"GET repos/firm/desk/pulls/\d+/reviews": lambda stub, *_: stub.reviews,
     r"GET repos/firm/desk/issues/\d+/comments": lambda stub, *_: stub.comments,
     r"POST repos/firm/desk/issues/(\d+)/comments": _add_comment,

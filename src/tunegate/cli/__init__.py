@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from tunegate import __version__
-from tunegate.cli import data, image, init, params, runs, summary
+from tunegate.cli import ci, data, image, init, params, runs, summary
 from tunegate.errors import Stopped, UsageError, exit_code_of
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 app.command("init")(init.init)
+app.add_typer(ci.app, name="ci")
 app.add_typer(data.app, name="data")
 app.add_typer(image.app, name="image")
 app.add_typer(params.app, name="params")

@@ -44,13 +44,15 @@ class GitHub:
     def change(self) -> Change:
         """The pull request as it is now, not as the event described it: its head may have moved since."""
         pull = self._api.get(f"{self._home}/pulls/{self._number()}")
-        head = pull["head"]
+        base, head = pull["base"]["ref"], pull["head"]
+        # A pull request's own base.sha stays where it was when the branch was last pushed.
+        tip = self._api.get(f"{self._home}/branches/{urllib.parse.quote(base, safe='')}")["commit"]["sha"]
         # The repository of a deleted fork is null.
         repository = (head["repo"] or {}).get("full_name", "")
         return Change(
             number=pull["number"],
-            base_ref=pull["base"]["ref"],
-            base=pull["base"]["sha"],
+            base_ref=base,
+            base=tip,
             head_ref=head["ref"],
             head=head["sha"],
             head_repository=repository,
@@ -59,13 +61,15 @@ class GitHub:
             fetch=f"refs/pull/{pull['number']}/head",
         )
 
-    def comment(self, change: Change, marker: str, markdown: str) -> str:
-        """Update the comment of ours that holds `marker`, or add one; return its address."""
+    def comment(self, change: Change, marker: str, markdown: str, *, create: bool = True) -> str:
+        """Update the comment of ours that begins with `marker`, or add one; return its address."""
         body = {"body": f"{marker}\n{markdown}"}
         for attempt in range(1, _TRIES + 1):
             found = self._our_comment(change, marker)
             if found:
                 return str(self._api.send("PATCH", f"{self._home}/issues/comments/{found}", body)["html_url"])
+            if not create:
+                return ""
             path = f"{self._home}/issues/{change.number}/comments"
             try:
                 # An answer that got lost may have left a comment: look again before writing another.
@@ -90,15 +94,22 @@ class GitHub:
         approving = [user for user, state in last.items() if state == "APPROVED" and user != change.author]
         return sorted(user for user in approving if self._may_write(user))
 
+    def job_url(self) -> str:
+        """The workflow run's page."""
+        run = self._environment.get("GITHUB_RUN_ID", "")
+        return f"{self._server()}/{self._repository}/actions/runs/{run}" if run else ""
+
     def git_environment(self) -> dict[str, str]:
         """A header for git's requests to this GitHub, and to no other host."""
-        server = self._environment.get("GITHUB_SERVER_URL") or "https://github.com"
         secret = base64.b64encode(f"x-access-token:{self._token}".encode()).decode()
         return {
             "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.{server.rstrip('/')}/.extraheader",
+            "GIT_CONFIG_KEY_0": f"http.{self._server()}/.extraheader",
             "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {secret}",
         }
+
+    def _server(self) -> str:
+        return (self._environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
 
     def _number(self) -> int:
         place = required(self._environment, "GITHUB_EVENT_PATH", "the file with the event that started the job")

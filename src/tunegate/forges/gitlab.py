@@ -53,14 +53,16 @@ class GitLab:
             fetch=f"refs/merge-requests/{found['iid']}/head",
         )
 
-    def comment(self, change: Change, marker: str, markdown: str) -> str:
-        """Update the note of ours that holds `marker`, or add one; return the merge request's address with it."""
+    def comment(self, change: Change, marker: str, markdown: str, *, create: bool = True) -> str:
+        """Update the note of ours that begins with `marker`, or add one; return the merge request's address with it."""
         body = {"body": f"{marker}\n{markdown}"}
         path = f"{self._home}/merge_requests/{change.number}/notes"
         for attempt in range(1, _TRIES + 1):
             found = self._our_note(path, marker)
             if found:
                 return self._address(change, self._api.send("PUT", f"{path}/{found}", body))
+            if not create:
+                return ""
             try:
                 # An answer that got lost may have left a note: look again before writing another.
                 return self._address(change, self._api.send("POST", path, body, repeatable=False))
@@ -87,6 +89,10 @@ class GitLab:
         people = self._api.get(f"{path}/approvals").get("approved_by") or []
         after = [p["user"] for p in people if p.get("approved_at") and _time(p["approved_at"]) > since]
         return sorted(p["username"] for p in after if p["username"] != change.author and self._may_push(p["id"]))
+
+    def job_url(self) -> str:
+        """The job's page."""
+        return self._environment.get("CI_JOB_URL", "")
 
     def git_environment(self) -> dict[str, str]:
         """A header for git's requests to this GitLab, and to no other host."""

@@ -50,8 +50,11 @@ class Forge(Protocol):
         """The change that this job is about."""
         ...
 
-    def comment(self, change: Change, marker: str, markdown: str) -> str:
-        """Write our one comment on the change, or update it in place; return where it is."""
+    def comment(self, change: Change, marker: str, markdown: str, *, create: bool = True) -> str:
+        """Write our one comment on the change, or update it in place; return where it is.
+
+        Without `create`, only one that is there is updated; the answer is empty where there is none.
+        """
         ...
 
     def status(self, sha: str, state: State, description: str, url: str) -> None:
@@ -60,6 +63,10 @@ class Forge(Protocol):
 
     def approvals(self, change: Change) -> list[str]:
         """The people other than the author who approved exactly the change's head commit, sorted."""
+        ...
+
+    def job_url(self) -> str:
+        """The address of this job's log; empty where it has none."""
         ...
 
     def git_environment(self) -> dict[str, str]:

@@ -60,9 +60,11 @@ class Local:
             author=authors[-1] if authors else "",
         )
 
-    def comment(self, change: Change, marker: str, markdown: str) -> str:
+    def comment(self, change: Change, marker: str, markdown: str, *, create: bool = True) -> str:
         """Write the comment's file; return its path."""
         path = STATE / "ci" / change.head / "comment.md"
+        if not create and not (self._repository.root / path).exists():
+            return ""
         write_text(self._repository.root / path, f"{marker}\n{markdown}")
         return str(path)
 
@@ -88,6 +90,10 @@ class Local:
             raise InputError("git does not know who you are", place="user.email", remedy="git config user.email YOURS")
         self._note(APPROVAL_NOTES, sha, lambda notes: {"approved": sorted({*notes.get("approved", []), who})}, {})
         return who
+
+    def job_url(self) -> str:
+        """None: what runs here has no page."""
+        return ""
 
     def git_environment(self) -> dict[str, str]:
         """Nothing: git's own settings know how to reach `origin`."""

@@ -1,0 +1,237 @@
+"""`tunegate ci`: the steps of the jobs of a pull request, each one line in a workflow and the same on a laptop.
+
+`verify`, `train`, `gate` and `report` work on what is checked out. `publish` reads a change's commits without checking
+them out, and alone needs write access to status and comment; docs/ci.md says how the jobs fit together.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunegate.cli.runs import table
+from tunegate.errors import RefusedError
+
+if TYPE_CHECKING:
+    from tunegate.forges.interface import Change, Forge
+    from tunegate.gate.evidence import Judged
+    from tunegate.repository.proof import StageProof
+    from tunegate.repository.revisions import Repository
+
+app = typer.Typer(
+    help="The steps of a pull request's jobs, on CI and on a laptop.",
+    epilog="Example: tunegate ci verify && tunegate ci gate && tunegate ci report",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+OUT = Path("build/gate")
+_TOKENS = ("GITHUB_TOKEN", "GITLAB_TOKEN", "CI_JOB_TOKEN")
+
+ForgeName = Annotated[
+    str, typer.Option("--forge", envvar="TUNEGATE_FORGE", help="github, gitlab or local; default: whose CI this is.")
+]
+Base = Annotated[str | None, typer.Option("--base", envvar="TUNEGATE_BASE", help="Local only: the target branch.")]
+Head = Annotated[str | None, typer.Option("--head", envvar="TUNEGATE_HEAD", help="Local only: the proposed branch.")]
+Rows = Annotated[
+    int, typer.Option("--rescore", envvar="TUNEGATE_RESCORE", min=0, help="Test rows to score again on this machine.")
+]
+Out = Annotated[Path, typer.Option("--out", help="The folder to write into.")]
+
+
+@app.callback()
+def _noun() -> None:
+    """The steps of a pull request's jobs, on CI and on a laptop."""
+
+
+@app.command()
+def verify(forge: ForgeName = "", base: Base = None, head: Head = None, rescore: Rows = 16) -> None:
+    """Check that dvc.lock is proven, here and merged with the base. Example: tunegate ci verify --rescore 16
+
+    Where it is not there yet, says `run=missing` to the workflow, whose job `train` makes it.
+    """
+    from tunegate.gate.rescoring import check_sample
+    from tunegate.reporting.publication import refuse_unproven, waiting_of
+    from tunegate.repository.outputs import open_outputs
+    from tunegate.repository.proof import prove
+    from tunegate.repository.snapshot import Snapshot
+    from tunegate.repository.transfer import fetch_runs
+
+    _, repository, change = _open(forge, base, head)
+    fetch_runs(repository.root)
+    with open_outputs(repository.root) as outputs:
+        here = Snapshot(repository, repository.resolve("HEAD"), outputs)
+        waiting = waiting_of(prove(here, quick=True))
+        if waiting:
+            _say_missing(change, waiting)
+            return
+        proofs = prove(here)
+        _print_proofs(proofs)
+        refuse_unproven(proofs)
+        if not repository.is_ancestor(change.base, here.name):
+            merged = Snapshot(repository, repository.merge_commit(change.base, here.name), outputs)
+            refuse_unproven(prove(merged))
+            print(f"merged with {change.base_ref}: proven as well")
+        if rescore:
+            print(check_sample(here, rows=rescore))
+    _tell("run", "present")
+
+
+@app.command()
+def train(forge: ForgeName = "", base: Base = None, head: Head = None) -> None:
+    """Run what is missing, push it, commit dvc.lock to the branch. Example: tunegate ci train
+
+    Refuses a fork, whose branch is another's, and a branch that moved: nothing is ever overwritten.
+    """
+    from tunegate.repository import branches
+    from tunegate.repository.lock import FILE, parse_lock
+    from tunegate.repository.scratch import run_stages
+    from tunegate.repository.transfer import fetch_runs, push_runs
+
+    opened, repository, change = _open(forge, base, head)
+    _refuse_to_train(change, repository)
+    fetch_runs(repository.root)
+    # The change's own code runs here: without the token that can push, but with MLflow, to record the run.
+    settings = dict.fromkeys(_TOKENS, "") | _present("MLFLOW_TRACKING_URI")
+    run_stages(repository.root, ["--pull", "--allow-missing"], settings)
+    print(f"{push_runs(repository.root)} files pushed to the DVC remote")
+    lock = parse_lock((repository.root / FILE).read_text(encoding="utf-8"), place=FILE)
+    message = "dvc.lock and reports of this branch's run\n\nMade by `tunegate ci train`."
+    made = branches.commit(repository, branches.results_of(repository, lock), message)
+    if made:
+        branches.push(repository, made, change.head_ref, environment=opened.git_environment())
+        print(f"{made[:12]} pushed to {change.head_ref}")
+    _tell("commit", made or change.head)
+
+
+@app.command()
+def gate(forge: ForgeName = "", base: Base = None, head: Head = None, out: Out = OUT) -> None:
+    """Judge what is checked out: 0 pass, 3 refused, 4 inconclusive. Example: tunegate ci gate --out build/gate"""
+    from tunegate.cli.gate import as_text
+    from tunegate.files import write_json
+
+    with _judged(forge, base, head) as judged:
+        verdict = judged.verdict
+    write_json(out / "verdict.json", verdict.model_dump(mode="json"))
+    print(as_text(verdict))
+    raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def report(forge: ForgeName = "", base: Base = None, head: Head = None, out: Out = OUT) -> None:
+    """Write the report, and the job's summary. Example: tunegate ci report --out build/gate"""
+    from tunegate.reporting.publication import proofs_for_report
+    from tunegate.reporting.pull_request import pull_request_of
+    from tunegate.reporting.pull_request_page import render_markdown, write_report
+    from tunegate.repository.proof import prove
+
+    with _judged(forge, base, head) as judged:
+        made = pull_request_of(judged, proofs_for_report(prove(judged.candidate, quick=True)))
+        for path in write_report(made, out):
+            print(path)
+    _append("GITHUB_STEP_SUMMARY", render_markdown(made))
+
+
+@app.command()
+def publish(forge: ForgeName = "", base: Base = None, head: Head = None, rescore: Rows = 16) -> None:
+    """Judge a change from its commits alone; set status and comment. Example: tunegate ci publish
+
+    Run by the default branch's code: nothing of the change is executed, and nothing that its jobs wrote is read.
+    """
+    from tunegate.forges.interface import MARKER
+    from tunegate.reporting.publication import publication_of
+    from tunegate.repository import branches
+    from tunegate.repository.transfer import fetch_runs
+
+    opened, repository, change = _open(forge, base, head)
+    branches.fetch(repository, change.head, ref=change.fetch, environment=opened.git_environment())
+    fetch_runs(repository.root)
+    made = publication_of(change, opened.approvals(change), rescore=rescore)
+    opened.status(change.head, made.state, made.description, opened.job_url())
+    address = opened.comment(change, MARKER, made.markdown, create=made.touches_model or made.state != "success")
+    print(f"{change.head[:12]}: {made.state}: {made.description}")
+    print(f"comment: {address or 'none: the model is the same'}")
+
+
+@app.command()
+def approve(commit: Annotated[str, typer.Argument(help="The commit that you looked at.")] = "HEAD") -> None:
+    """Without a forge: note that you approve a commit, for others' branches. Example: tunegate ci approve a1b2c3d"""
+    from tunegate.forges.local import Local
+    from tunegate.repository.revisions import open_repository
+
+    sha = open_repository().resolve(commit)
+    print(f"{sha[:12]}: approved by {Local().approve(sha)}")
+
+
+def _open(name: str, base: str | None, head: str | None) -> "tuple[Forge, Repository, Change]":
+    """The forge, the clone and the change, with its base fetched and the DVC remote's settings in place."""
+    from tunegate.forges.detect import open_forge
+    from tunegate.repository import branches
+    from tunegate.repository.revisions import open_repository
+    from tunegate.repository.transfer import write_settings
+
+    repository = open_repository()
+    write_settings(repository.root)
+    forge = open_forge(name, base=base, head=head)
+    change = forge.change()
+    ref = f"refs/heads/{change.base_ref}" if change.number else ""
+    branches.fetch(repository, change.base, ref=ref, environment=forge.git_environment())
+    return forge, repository, change
+
+
+@contextmanager
+def _judged(name: str, base: str | None, head: str | None) -> "Iterator[Judged]":
+    from tunegate.gate.evidence import open_judgement
+
+    forge, repository, change = _open(name, base, head)
+    here = repository.resolve("HEAD")
+    approvals = forge.approvals(change) if here == change.head else []
+    with open_judgement(base=change.base, head=here, approvals=approvals) as judged:
+        yield judged
+
+
+def _refuse_to_train(change: "Change", repository: "Repository") -> None:
+    if change.is_fork:
+        remedy = "a maintainer pushes the commits to a branch of this repository (docs/ci.md, Forks)"
+        raise RefusedError(
+            "a fork's branch is not ours to train or to write", place=change.head_repository, remedy=remedy
+        )
+    here = repository.resolve("HEAD")
+    if here != change.head:
+        problem = f"the branch is at {change.head[:12]}, checked out is {here[:12]}"
+        raise RefusedError(problem, place=change.head_ref, remedy="the job for the branch's new commit trains it")
+    if not change.head_ref:
+        raise RefusedError("no branch is checked out to commit to", place=here[:12], remedy="name it with --head")
+
+
+def _say_missing(change: "Change", waiting: list[str]) -> None:
+    _tell("run", "missing")
+    problem = f"no run yet of {', '.join(waiting)}"
+    if change.is_fork:
+        remedy = "a maintainer pushes the commits to a branch of this repository (docs/ci.md, Forks)"
+        raise RefusedError(problem, place="dvc.lock", remedy=remedy)
+    print(f"dvc.lock: {problem}: `tunegate ci train`, or `dvc repro && dvc push --run-cache` and a commit, makes it")
+
+
+def _print_proofs(proofs: "list[StageProof]") -> None:
+    print(table([(p.stage, p.state, p.how or "; ".join(p.problems)) for p in proofs]))
+
+
+def _tell(name: str, value: str) -> None:
+    """Say something to the workflow's other jobs."""
+    _append("GITHUB_OUTPUT", f"{name}={value}\n")
+    print(f"{name}={value}")
+
+
+def _append(variable: str, text: str) -> None:
+    path = os.environ.get(variable, "")
+    if path:
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+
+
+def _present(*names: str) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if os.environ.get(name)}

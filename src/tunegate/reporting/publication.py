@@ -1,0 +1,125 @@
+"""What is said in public of a change: the commit's status and the comment, found out from the commits alone.
+
+This runs where secrets are, so nothing of the change is executed: its files are read through git and DVC by the code
+that is installed here, which a workflow takes from the default branch. No stage runs, no file that the change's own
+jobs wrote is believed. Writes to DVC's cache only.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from tunegate.errors import RefusedError, TunegateError
+from tunegate.forges.interface import Change, State
+from tunegate.gate.evidence import Judged, open_judgement
+from tunegate.gate.verdict import Verdict
+from tunegate.reporting.markdown import prose
+from tunegate.reporting.pull_request import Proof, pull_request_of
+from tunegate.reporting.pull_request_page import render_markdown
+from tunegate.repository.outputs import open_outputs
+from tunegate.repository.proof import StageProof, prove
+from tunegate.repository.revisions import Repository, open_repository
+from tunegate.repository.snapshot import Snapshot
+
+_STATES: dict[str, State] = {"pass": "success", "refused": "failure", "inconclusive": "failure"}
+_WAITING = ("missing", "stale")
+
+
+@dataclasses.dataclass(frozen=True)
+class Publication:
+    """A status and a comment."""
+
+    state: State
+    description: str
+    markdown: str
+    touches_model: bool = True
+    """Whether the change locks another run than its base: otherwise there is little to say."""
+
+
+def publication_of(change: Change, approvals: Sequence[str], *, rescore: int, root: Path = Path()) -> Publication:
+    """Judge the change's head against its base, score `rescore` test rows again, and put it into words."""
+    try:
+        proofs, merged = _proofs(open_repository(root), change)
+        waiting = waiting_of(proofs)
+        if waiting:
+            return _said("pending", _how_it_goes_on(change, waiting))
+        refuse_unproven([*proofs, *merged])
+        with open_judgement(root, base=change.base, head=change.head, approvals=approvals) as judged:
+            touches = judged.baseline is None or judged.candidate.lock != judged.baseline.lock
+            sample = _sample(judged, rescore) if touches else ""
+            markdown = render_markdown(pull_request_of(judged, proofs_for_report(proofs)))
+        state, description = state_of(judged.verdict)
+        return Publication(state, description, _with_sample(markdown, sample), touches)
+    except RefusedError as error:
+        return _said("failure", _sentence(error))
+    except TunegateError as error:
+        if change.is_fork:
+            return _said("pending", f"{_sentence(error)}. A maintainer has to run this: docs/ci.md, Forks")
+        return _said("error", _sentence(error))
+
+
+def state_of(verdict: Verdict) -> tuple[State, str]:
+    """The status that a verdict is, and its words: what waits for nothing but a person is pending."""
+    levels = {reason.level for reason in verdict.reasons}
+    if verdict.outcome == "inconclusive" and "inconclusive" not in levels:
+        return "pending", verdict.headline
+    return _STATES[verdict.outcome], verdict.headline
+
+
+def waiting_of(proofs: Sequence[StageProof]) -> list[str]:
+    """The stages whose run is still to be made."""
+    return [proof.stage for proof in proofs if proof.state in _WAITING]
+
+
+def refuse_unproven(proofs: Sequence[StageProof]) -> None:
+    """Raise RefusedError with the stages whose entry in dvc.lock is not a run that happened, on what stands there."""
+    wrong = {proof.stage: proof.problems for proof in proofs if not proof.proven}
+    if wrong:
+        problem = "; ".join(f"{stage}: {', '.join(problems)}" for stage, problems in wrong.items())
+        remedy = "where it was run, `dvc push --run-cache`; otherwise merge the base branch and `dvc repro`"
+        raise RefusedError(f"not proven: {problem}", place="dvc.lock", remedy=remedy)
+
+
+def proofs_for_report(proofs: Sequence[StageProof]) -> list[Proof]:
+    """The proofs as the report shows them."""
+    return [Proof(p.stage, p.proven, p.how if p.proven else "; ".join(p.problems)) for p in proofs]
+
+
+def _proofs(repository: Repository, change: Change) -> tuple[list[StageProof], list[StageProof]]:
+    """Of the head and, where the base moved on, of the merge of both."""
+    with open_outputs(repository.root) as outputs:
+        proofs = prove(Snapshot(repository, change.head, outputs), quick=True)
+        if waiting_of(proofs) or repository.is_ancestor(change.base, change.head):
+            return proofs, []
+        merged = repository.merge_commit(change.base, change.head)
+        return proofs, prove(Snapshot(repository, merged, outputs), quick=True)
+
+
+def _sample(judged: Judged, rows: int) -> str:
+    if not rows:
+        return ""
+    # What the change measures in another way cannot come out the same here; the verdict asks for an approval then.
+    if judged.verdict.rescored and not judged.verdict.test_set.changed:
+        return "The change alters how models are scored: no sample of its claim was scored again."
+    from tunegate.gate.rescoring import check_sample
+
+    return check_sample(judged.candidate, rows=rows) + "."
+
+
+def _how_it_goes_on(change: Change, waiting: Sequence[str]) -> str:
+    problem = f"dvc.lock has no run yet of {', '.join(waiting)}"
+    who = "a maintainer has to run this (docs/ci.md, Forks)" if change.is_fork else "the job train makes it"
+    return f"{problem}; {who}"
+
+
+def _sentence(error: TunegateError) -> str:
+    return f"{error.place}: {error.problem}" if error.place else error.problem
+
+
+def _said(state: State, sentence: str) -> Publication:
+    word = {"pending": "Waiting", "failure": "Refused", "error": "Error", "success": "Pass"}[state]
+    return Publication(state, sentence, f"## {word}\n\n{prose(sentence)}\n")
+
+
+def _with_sample(markdown: str, sample: str) -> str:
+    return f"{markdown.rstrip()}\n\n{prose(sample)}\n" if sample else markdown
