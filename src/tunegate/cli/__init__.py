@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from tunegate import __version__
-from tunegate.cli import ci, data, image, init, params, runs, summary
+from tunegate.cli import ci, data, image, init, lock, params, runs, setup_git, summary, verify
 from tunegate.errors import Stopped, UsageError, exit_code_of
 
 app = typer.Typer(
@@ -24,9 +24,12 @@ app.command("init")(init.init)
 app.add_typer(ci.app, name="ci")
 app.add_typer(data.app, name="data")
 app.add_typer(image.app, name="image")
+app.add_typer(lock.app, name="lock")
 app.add_typer(params.app, name="params")
 app.add_typer(runs.app, name="runs")
+app.command("setup-git")(setup_git.setup_git)
 app.command("summary")(summary.summary)
+app.command("verify")(verify.verify)
 
 
 def _version(wanted: bool) -> None:

@@ -30,7 +30,7 @@ class StageProof:
 
     stage: str
     state: State
-    """`missing`: no entry. `stale`: its run was on something else. `unproven`: no such run is known.
+    """`missing`: no entry. `stale`: its run was on something else. `unproven`: no such run is known, whatever it was on.
     `different`: something else came out, or stands in git."""
     how: str = ""
     """What proves it: the run cache here or on the remote, or that it was run again."""
@@ -46,18 +46,18 @@ class StageProof:
         return {**dataclasses.asdict(self), "problems": list(self.problems)}
 
 
-def prove(snapshot: Snapshot, *, quick: bool = False) -> list[StageProof]:
+def prove(snapshot: Snapshot, *, again: bool = True) -> list[StageProof]:
     """The proof of every stage of dvc.yaml, in its order, and of what dvc.lock has beyond them.
 
-    `quick` neither asks the remote nor runs a stage again: what only they could prove is told to fit. Raises
+    Unless `again`, no stage is run again: of one that the run cache cannot hold it is only said that it fits. Raises
     InputError for a damaged run cache or a dvc.yaml that DVC cannot read, MachineError when the remote is silent.
     """
     commit = snapshot.commit or snapshot.repository.working_commit()
     fixed = dataclasses.replace(snapshot, commit=commit)
     pipeline = open_pipeline(snapshot.repository, commit, snapshot.outputs)
-    runs = Runs(snapshot.repository.root, remote=not quick)
+    runs = Runs(snapshot.repository.root)
     proofs = [_prove(stage, fixed.lock, pipeline, runs) for stage in pipeline.stages.values()]
-    if not quick:
+    if again:
         waiting = [pipeline.stages[proof.stage] for proof in proofs if proof.how == NOT_RUN_AGAIN]
         proofs = _with(proofs, _run_again(fixed, waiting))
     unknown = [name for name in fixed.lock if name not in pipeline.stages]
@@ -68,16 +68,16 @@ def _prove(stage: Stage, lock: locks.Lock, pipeline: Pipeline, runs: Runs) -> St
     entry = lock.get(stage.name)
     if entry is None:
         return StageProof(stage.name, "missing", problems=("dvc.lock has no run of it",))
-    if problems := pipeline.outdated(stage, entry, lock):
-        return StageProof(stage.name, "stale", problems=tuple(problems))
-    if problems := pipeline.edited(stage, entry):
-        return StageProof(stage.name, "different", problems=tuple(problems))
-    if not stage.remembered:
-        return StageProof(stage.name, "proven", NOT_RUN_AGAIN)
-    if where := runs.find(entry):
-        return StageProof(stage.name, "proven", where)
-    asked = f"the remote neither: {runs.no_remote}" if runs.no_remote else "nor on the DVC remote"
-    return StageProof(stage.name, "unproven", problems=(f"no such run in the run cache here, {asked}",))
+    where = runs.find(entry) if stage.remembered else NOT_RUN_AGAIN
+    stale, edited = pipeline.outdated(stage, entry, lock), pipeline.edited(stage, entry)
+    if not where:
+        remote = f"; {runs.no_remote}" if runs.no_remote else ", nor on the DVC remote"
+        return StageProof(stage.name, "unproven", problems=(f"no such run in the run cache here{remote}", *stale))
+    if edited:
+        return StageProof(stage.name, "different", problems=(*edited, *stale))
+    if stale:
+        return StageProof(stage.name, "stale", problems=tuple(stale))
+    return StageProof(stage.name, "proven", where)
 
 
 def _run_again(snapshot: Snapshot, stages: Sequence[Stage]) -> list[StageProof]:

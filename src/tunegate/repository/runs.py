@@ -80,7 +80,7 @@ class Runs:
         from dvc.exceptions import DvcException
 
         if not self._ask_remote:
-            return "it was not asked"
+            return "the DVC remote was not asked"
         if not self._repo.config["core"].get("remote"):
             return "no DVC remote is configured"
         try:
