@@ -51,7 +51,7 @@ def verify(
         commit = repository.merge_commit(merge, commit or "HEAD")
     with open_outputs(repository.root) as outputs:
         snapshot = Snapshot(repository, commit, outputs)
-        proofs = prove(snapshot, again=not quick)
+        proofs = prove(snapshot, quick=quick)
         bad = [proof for proof in proofs if not (proof.proven or (allow_stale and proof.state in ("stale", "missing")))]
         sentence = _rescored(snapshot, rescore) if rescore and not bad else ""
     found: dict[str, Any] = {"proven": not bad, "stages": [proof.as_json() for proof in proofs]}

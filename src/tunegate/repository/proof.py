@@ -30,7 +30,7 @@ class StageProof:
 
     stage: str
     state: State
-    """`missing`: no entry. `stale`: its run was on something else. `unproven`: no such run is known, whatever it was on.
+    """`missing`: no entry. `stale`: its run was on something else. `unproven`: no such run is known, on whatever.
     `different`: something else came out, or stands in git."""
     how: str = ""
     """What proves it: the run cache here or on the remote, or that it was run again."""
@@ -46,10 +46,10 @@ class StageProof:
         return {**dataclasses.asdict(self), "problems": list(self.problems)}
 
 
-def prove(snapshot: Snapshot, *, again: bool = True) -> list[StageProof]:
+def prove(snapshot: Snapshot, *, quick: bool = False) -> list[StageProof]:
     """The proof of every stage of dvc.yaml, in its order, and of what dvc.lock has beyond them.
 
-    Unless `again`, no stage is run again: of one that the run cache cannot hold it is only said that it fits. Raises
+    `quick` runs no stage again: of one that the run cache cannot hold it is only said that it fits. Raises
     InputError for a damaged run cache or a dvc.yaml that DVC cannot read, MachineError when the remote is silent.
     """
     commit = snapshot.commit or snapshot.repository.working_commit()
@@ -57,7 +57,7 @@ def prove(snapshot: Snapshot, *, again: bool = True) -> list[StageProof]:
     pipeline = open_pipeline(snapshot.repository, commit, snapshot.outputs)
     runs = Runs(snapshot.repository.root)
     proofs = [_prove(stage, fixed.lock, pipeline, runs) for stage in pipeline.stages.values()]
-    if again:
+    if not quick:
         waiting = [pipeline.stages[proof.stage] for proof in proofs if proof.how == NOT_RUN_AGAIN]
         proofs = _with(proofs, _run_again(fixed, waiting))
     unknown = [name for name in fixed.lock if name not in pipeline.stages]
