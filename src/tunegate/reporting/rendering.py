@@ -5,16 +5,27 @@ Reads the templates beside this file. Does not know what they show.
 
 import base64
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 
-def environment(*, autoescape: bool = True) -> Any:
-    """A Jinja environment over `templates/`."""
+class Ready(str):
+    """Text that a template writes as it is: whoever makes one has escaped what is in it."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return str(self)
+
+
+def environment(finalize: Callable[[Any], Any] | None = None) -> Any:
+    """A Jinja environment over `templates/`; `finalize` sees the value of every expression before it is written."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
         loader=PackageLoader("tunegate.reporting"),
-        autoescape=autoescape,
+        autoescape=True,
+        finalize=finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
