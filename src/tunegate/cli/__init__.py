@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from tunegate import __version__
-from tunegate.cli import ci, data, image, init, lock, params, plan, runs, setup_git, summary, verify
+from tunegate.cli import ci, data, image, init, lock, params, plan, report, runs, setup_git, summary, verify
 from tunegate.errors import Stopped, UsageError, exit_code_of
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(image.app, name="image")
 app.add_typer(lock.app, name="lock")
 app.add_typer(params.app, name="params")
 app.command("plan")(plan.plan)
+app.command("report")(report.report)
 app.add_typer(runs.app, name="runs")
 app.command("setup-git")(setup_git.setup_git)
 app.command("summary")(summary.summary)
