@@ -71,3 +71,5 @@ clean: ## drop caches of tools; keeps .venv, models and DVC's cache
 
 env-pipeline env-serve env-dev: env-%:
 	@MAKECMDGOALS="$(MAKECMDGOALS)" $(ENVIRONMENT) $*
+# The later steps of a job on GitHub Actions find `tunegate` as in an activated environment.
+	@if [ -n "$${GITHUB_PATH:-}" ]; then echo "$(abspath $(VENV))/bin" >> "$$GITHUB_PATH"; fi
