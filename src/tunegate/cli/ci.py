@@ -58,10 +58,8 @@ def verify(forge: ForgeName = "", base: Base = None, head: Head = None, rescore:
     from tunegate.repository.outputs import open_outputs
     from tunegate.repository.proof import prove
     from tunegate.repository.snapshot import Snapshot
-    from tunegate.repository.transfer import fetch_runs
 
     _, repository, change = _open(forge, base, head)
-    fetch_runs(repository.root)
     with open_outputs(repository.root) as outputs:
         here = Snapshot(repository, repository.resolve("HEAD"), outputs)
         waiting = waiting_of(prove(here, quick=True))
@@ -123,13 +121,12 @@ def gate(forge: ForgeName = "", base: Base = None, head: Head = None, out: Out =
 @app.command()
 def report(forge: ForgeName = "", base: Base = None, head: Head = None, out: Out = OUT) -> None:
     """Write the report, and the job's summary. Example: tunegate ci report --out build/gate"""
-    from tunegate.reporting.publication import proofs_for_report
-    from tunegate.reporting.pull_request import pull_request_of
+    from tunegate.reporting.pull_request import proofs_shown, pull_request_of
     from tunegate.reporting.pull_request_page import render_markdown, write_report
     from tunegate.repository.proof import prove
 
     with _judged(forge, base, head) as judged:
-        made = pull_request_of(judged, proofs_for_report(prove(judged.candidate, quick=True)))
+        made = pull_request_of(judged, proofs_shown(prove(judged.candidate, quick=True)))
         for path in write_report(made, out):
             print(path)
     _append("GITHUB_STEP_SUMMARY", render_markdown(made))
@@ -144,11 +141,9 @@ def publish(forge: ForgeName = "", base: Base = None, head: Head = None, rescore
     from tunegate.forges.interface import MARKER
     from tunegate.reporting.publication import publication_of
     from tunegate.repository import branches
-    from tunegate.repository.transfer import fetch_runs
 
     opened, repository, change = _open(forge, base, head)
     branches.fetch(repository, change.head, ref=change.fetch, environment=opened.git_environment())
-    fetch_runs(repository.root)
     made = publication_of(change, opened.approvals(change), rescore=rescore)
     opened.status(change.head, made.state, made.description, opened.job_url())
     address = opened.comment(change, MARKER, made.markdown, create=made.touches_model or made.state != "success")

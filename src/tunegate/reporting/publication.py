@@ -14,7 +14,7 @@ from tunegate.forges.interface import Change, State
 from tunegate.gate.evidence import Judged, open_judgement
 from tunegate.gate.verdict import Verdict
 from tunegate.reporting.markdown import prose
-from tunegate.reporting.pull_request import Proof, pull_request_of
+from tunegate.reporting.pull_request import proofs_shown, pull_request_of
 from tunegate.reporting.pull_request_page import render_markdown
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.proof import StageProof, prove
@@ -47,7 +47,7 @@ def publication_of(change: Change, approvals: Sequence[str], *, rescore: int, ro
         with open_judgement(root, base=change.base, head=change.head, approvals=approvals) as judged:
             touches = judged.baseline is None or judged.candidate.lock != judged.baseline.lock
             sample = _sample(judged, rescore) if touches else ""
-            markdown = render_markdown(pull_request_of(judged, proofs_for_report(proofs)))
+            markdown = render_markdown(pull_request_of(judged, proofs_shown(proofs)))
         state, description = state_of(judged.verdict)
         return Publication(state, description, _with_sample(markdown, sample), touches)
     except RefusedError as error:
@@ -76,13 +76,8 @@ def refuse_unproven(proofs: Sequence[StageProof]) -> None:
     wrong = {proof.stage: proof.problems for proof in proofs if not proof.proven}
     if wrong:
         problem = "; ".join(f"{stage}: {', '.join(problems)}" for stage, problems in wrong.items())
-        remedy = "where it was run, `dvc push --run-cache`; otherwise merge the base branch and `dvc repro`"
+        remedy = "`dvc push --run-cache` where it was run, or `tunegate lock repair`, `dvc repro` and commit dvc.lock"
         raise RefusedError(f"not proven: {problem}", place="dvc.lock", remedy=remedy)
-
-
-def proofs_for_report(proofs: Sequence[StageProof]) -> list[Proof]:
-    """The proofs as the report shows them."""
-    return [Proof(p.stage, p.proven, p.how if p.proven else "; ".join(p.problems)) for p in proofs]
 
 
 def _proofs(repository: Repository, change: Change) -> tuple[list[StageProof], list[StageProof]]:
