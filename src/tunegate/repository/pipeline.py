@@ -145,8 +145,7 @@ class Pipeline:
         file = self._outputs.path_of(locked) / path.strip("/")
         if not file.exists():
             return ""
-        nowhere: Any = None  # a dry run stores nothing
-        return str(build(nowhere, str(file), localfs, "md5", dry_run=True)[2].hash_info.value)
+        return str(build(self._repo.cache.local, str(file), localfs, "md5", dry_run=True)[2].hash_info.value)
 
     def _md5(self, item: Any) -> str:
         # What dvc.lock does not name yet is hashed as DVC will when it writes it there.

@@ -1,0 +1,221 @@
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from miniature import Miniature, answers, predictions
+
+from tunegate.errors import InputError, MachineError
+from tunegate.files import read_json, read_text, read_yaml, write_json, write_text, write_yaml
+from tunegate.repository.lock import dump_lock, parse_lock
+from tunegate.repository.outputs import open_outputs
+from tunegate.repository.proof import StageProof, prove
+from tunegate.repository.revisions import open_repository
+from tunegate.repository.snapshot import Snapshot
+
+
+@contextlib.contextmanager
+def snapshot_of(root: Path, commit: str | None = None) -> Iterator[Snapshot]:
+    with open_outputs(root) as outputs:
+        yield Snapshot(open_repository(root), commit, outputs)
+
+
+def proofs_of(root: Path, commit: str | None = None, *, quick: bool = True) -> dict[str, StageProof]:
+    with snapshot_of(root, commit) as snapshot:
+        return {proof.stage: proof for proof in prove(snapshot, quick=quick)}
+
+
+def unproven(proofs: dict[str, StageProof]) -> dict[str, str]:
+    return {name: proof.state for name, proof in proofs.items() if not proof.proven}
+
+
+def edit_stage(miniature: Miniature, name: str, **changes: object) -> None:
+    stages = read_yaml(miniature.root / "dvc.yaml")
+    stages["stages"][name] |= changes
+    write_yaml(miniature.root / "dvc.yaml", stages)
+
+
+def edit_lock(miniature: Miniature, old: str, new: str) -> None:
+    lock = miniature.root / "dvc.lock"
+    assert old in read_text(lock)
+    write_text(lock, read_text(lock).replace(old, new))
+
+
+def test_every_stage_of_a_commit_is_proven_by_the_run_cache_or_by_running_it_again(miniature: Miniature) -> None:
+    before = miniature.git("status", "--porcelain")
+    found = proofs_of(miniature.root, "HEAD", quick=False)
+    assert {name: proof.how for name, proof in found.items()} == {
+        **dict.fromkeys(read_yaml(miniature.root / "dvc.yaml")["stages"], "run cache here"),
+        "score": "run again here",
+    }
+    assert list(found) == list(read_yaml(miniature.root / "dvc.yaml")["stages"])
+    assert miniature.git("status", "--porcelain") == before
+
+
+def test_a_changed_parameter_command_or_file_makes_the_entry_stale_with_both_values(miniature: Miniature) -> None:
+    values = read_yaml(miniature.root / "params.yaml")
+    values["train"]["learning_rate"] = 0.5
+    write_yaml(miniature.root / "params.yaml", values)
+    edit_stage(miniature, "package", cmd="mkdir -p models/package")
+    write_text(miniature.root / "inputs/tokens/more.txt", "one more file\n")
+    miniature.git("add", "inputs")
+    found = proofs_of(miniature.root)
+    assert unproven(found) == {"tokenize": "stale", "train": "stale", "package": "stale"}
+    assert found["train"].problems == ("params.yaml:train.learning_rate: ran with 0.002, here 0.5",)
+    assert 'here "mkdir -p models/package"' in found["package"].problems[0]
+    assert "inputs/tokens: ran on" in found["tokenize"].problems[0]
+
+
+def test_files_that_git_does_not_know_are_no_part_of_a_proof(miniature: Miniature) -> None:
+    write_text(miniature.root / "inputs/tokens/more.txt", "git does not know this\n")
+    assert not unproven(proofs_of(miniature.root))
+
+
+def test_a_dependency_taken_out_of_dvc_yaml_makes_the_entry_stale_though_dvc_sees_nothing(miniature: Miniature) -> None:
+    deps = read_yaml(miniature.root / "dvc.yaml")["stages"]["train"]["deps"]
+    edit_stage(miniature, "train", deps=[path for path in deps if path != "data/tokens"])
+    assert miniature.run("dvc", "status", "train", cwd=miniature.root).strip().endswith("up to date.")
+    found = proofs_of(miniature.root)["train"]
+    assert (found.state, found.problems) == (
+        "stale",
+        ("data/tokens: was a dependency of the run, is none in dvc.yaml",),
+    )
+
+
+def test_the_lock_of_another_branch_is_stale_where_its_files_are_not(miniature: Miniature) -> None:
+    miniature.git("checkout", "-qb", "other")
+    miniature.change(train__learning_rate=0.5)
+    miniature.commit("Another model")
+    miniature.git("checkout", "-q", "main")
+    miniature.git("checkout", "other", "--", "dvc.lock")
+    found = proofs_of(miniature.root, miniature.commit("Borrowed", repro=False))
+    assert unproven(found) == {"train": "stale", "score": "different"}
+    assert any("learning_rate: ran with 0.5, here 0.002" in problem for problem in found["train"].problems)
+
+
+def test_a_stage_without_entry_is_missing_and_an_entry_without_stage_is_named(miniature: Miniature) -> None:
+    lock = parse_lock(read_text(miniature.root / "dvc.lock"), place="")
+    write_text(miniature.root / "dvc.lock", dump_lock({n: e for n, e in lock.items() if n != "package"}))
+    stages = read_yaml(miniature.root / "dvc.yaml")
+    del stages["stages"]["evaluate"]
+    write_yaml(miniature.root / "dvc.yaml", stages)
+    found = proofs_of(miniature.root)
+    assert found["package"].state == "missing"
+    assert found["evaluate"].problems == ("is no stage of dvc.yaml",)
+    # What `score` reads is made by no stage now, and is not in git.
+    assert found["score"].state == "stale"
+
+
+def test_forged_predictions_are_a_run_that_nobody_remembers(miniature: Miniature) -> None:
+    with snapshot_of(miniature.root) as snapshot:
+        honest = snapshot.locked("models/predictions.parquet")
+    assert honest
+    forged = predictions(answers(200, 0.99))
+    miniature.predict(forged)
+    file = miniature.root / "inputs/adapter/predictions.parquet"
+    md5 = miniature.run("md5sum", str(file), cwd=miniature.root).split()[0]
+    cached = miniature.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    cached.parent.mkdir(exist_ok=True)
+    shutil.copy(file, cached)
+    miniature.git("checkout", "--", "inputs")
+    edit_lock(miniature, honest.md5, md5)
+    assert unproven(proofs_of(miniature.root)) == {"evaluate": "unproven"}
+
+
+def test_metrics_edited_by_hand_are_not_what_came_out(miniature: Miniature) -> None:
+    metrics = read_json(miniature.root / "reports/metrics.json")
+    write_json(miniature.root / "reports/metrics.json", metrics | {"edited": 1})
+    found = proofs_of(miniature.root)
+    assert unproven(found) == {"score": "different"}
+    assert found["score"].problems[0].startswith("reports/metrics.json: ")
+    assert "came out" in found["score"].problems[0]
+
+
+def test_metrics_and_lock_edited_together_are_caught_by_running_the_stage_again(miniature: Miniature) -> None:
+    file = miniature.root / "reports/metrics.json"
+    old = miniature.run("md5sum", str(file), cwd=miniature.root).split()[0]
+    write_json(file, read_json(file) | {"edited": 1})
+    edit_lock(miniature, old, miniature.run("md5sum", str(file), cwd=miniature.root).split()[0])
+    assert not unproven(proofs_of(miniature.root))
+    found = proofs_of(miniature.root, quick=False)["score"]
+    assert (found.state, "came out when run again" in found.problems[0]) == ("different", True)
+
+
+def test_without_the_run_cache_nothing_is_proven_here_and_the_remote_proves_it(
+    miniature: Miniature, tmp_path: Path
+) -> None:
+    miniature.run("dvc", "remote", "add", "-d", "store", str(tmp_path / "remote"), cwd=miniature.root)
+    miniature.run("dvc", "push", "-q", "--run-cache", cwd=miniature.root)
+    miniature.commit("A remote", repro=False)
+    shutil.rmtree(miniature.root / ".dvc/cache")
+    found = proofs_of(miniature.root, "HEAD", quick=False)
+    assert {name: proof.how for name, proof in found.items() if name != "score"} == dict.fromkeys(
+        set(found) - {"score"}, "run cache on the remote"
+    )
+    assert found["score"].how == "run again here"
+    shutil.rmtree(tmp_path / "remote/runs")
+    found = proofs_of(miniature.root, "HEAD")
+    assert unproven(found) == dict.fromkeys(set(found) - {"score"}, "unproven")
+    assert found["train"].problems == ("no such run in the run cache here, nor on the DVC remote",)
+
+
+def test_an_http_remote_is_said_to_keep_no_runs(miniature: Miniature) -> None:
+    shutil.rmtree(miniature.root / ".dvc/cache/runs")
+    miniature.run("dvc", "remote", "add", "-d", "store", "http://127.0.0.1:9/", cwd=miniature.root)
+    assert "a remote over HTTP keeps no runs" in proofs_of(miniature.root)["train"].problems[0]
+
+
+def test_a_damaged_run_cache_is_an_error_that_names_the_file(miniature: Miniature) -> None:
+    for file in (path for path in (miniature.root / ".dvc/cache/runs").rglob("*") if path.is_file()):
+        write_text(file, read_text(file)[:-30])
+    with pytest.raises(InputError, match=r"damaged run cache.*\nfix: delete this file"):
+        proofs_of(miniature.root)
+
+
+def test_a_silent_remote_is_a_clear_end(miniature: Miniature, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tunegate.repository.runs._PAUSE_SECONDS", 0.0)
+    shutil.rmtree(miniature.root / ".dvc/cache/runs")
+    write_text(tmp_path / "remote/runs", "a file where a folder should be\n")
+    miniature.run("dvc", "remote", "add", "-d", "store", str(tmp_path / "remote"), cwd=miniature.root)
+    with pytest.raises(MachineError, match="cannot be read, 3 times"):
+        proofs_of(miniature.root)
+
+
+def test_variables_foreach_and_parts_of_outputs_mean_what_they_mean_to_dvc(miniature: Miniature) -> None:
+    stages = read_yaml(miniature.root / "dvc.yaml")
+    stages["vars"] = [{"where": "parts"}]
+    stages["stages"]["split"] = {
+        "foreach": ["config", "other"],
+        "do": {
+            "cmd": "mkdir -p ${where} && cp data/prepared/test.parquet ${where}/${item}",
+            "deps": ["data/prepared/test.parquet", "data/prepared"],
+            "outs": ["${where}/${item}"],
+        },
+    }
+    write_yaml(miniature.root / "dvc.yaml", stages)
+    write_text(miniature.root / "notes.txt", "added\n")
+    miniature.run("dvc", "add", "-q", "notes.txt", cwd=miniature.root)
+    edit_stage(miniature, "package", deps=["models/adapter", "inputs/package", "notes.txt"])
+    commit = miniature.commit("Parts")
+    found = proofs_of(miniature.root, commit)
+    assert {"split@config", "split@other"} < set(found)
+    assert not unproven(found)
+
+
+def test_a_commit_without_a_pipeline_is_an_error_and_not_a_proof(miniature: Miniature) -> None:
+    miniature.git("rm", "-q", "dvc.yaml")
+    with pytest.raises(InputError, match=r"dvc\.yaml: no such file"):
+        proofs_of(miniature.root, miniature.commit("Gone", repro=False))
+
+
+def test_a_project_below_the_repositorys_top_and_in_a_worktree_is_proven(miniature: Miniature, tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    shutil.copytree(miniature.root, top / "model", symlinks=True, ignore=shutil.ignore_patterns(".git"))
+    miniature.run("git", "init", "-q", cwd=top)
+    miniature.run("git", "add", "-A", cwd=top)
+    miniature.run("git", "commit", "-qm", "All", cwd=top)
+    miniature.run("git", "worktree", "add", "-q", str(tmp_path / "tree"), cwd=top)
+    assert not unproven(proofs_of(top / "model", "HEAD", quick=False))
+    shutil.copytree(top / "model/.dvc/cache", tmp_path / "tree/model/.dvc/cache")
+    assert not unproven(proofs_of(tmp_path / "tree/model"))
