@@ -1,7 +1,7 @@
 """Three versions of a dvc.lock, merged stage by stage into one that names only runs that happened.
 
 A stage that one side left alone is the other's. What both sides changed differently is dropped, and so is what was run
-on it, unless a run with just that command, parameters and dependencies is remembered: then that run is the entry.
+on it, unless a side or DVC's run cache has a run with just that command, parameters and dependencies: it is the entry.
 Nothing is combined out of two entries. Does not see dvc.yaml or params.yaml, which git merges by itself: whether the
 entries are about the merged files, `tunegate.repository.proof` and `dvc repro` find out.
 """
@@ -67,8 +67,9 @@ class _Settling:
         run = self._remembered(name) if raw is not _CONFLICT or (ours and theirs) else None
         if run is None:
             self.dropped[name] = reason
-        else:
-            self.done[name] = Entry(name, run)
+            return
+        self.done[name] = Entry(name, run)
+        if run not in (ours, theirs):
             self.restored[name] = reason
 
     def _unfit(self, entry: Entry, side: Lock) -> str:
@@ -85,9 +86,13 @@ class _Settling:
 
     def _remembered(self, name: str) -> Raw | None:
         wanted = self._wanted(name)
-        found = [] if wanted is None else self.known(key_of(wanted))
+        if wanted is None:
+            return None
+        key = key_of(wanted)
+        sides = [raw for lock in (self.ours, self.theirs) if (raw := _raw(lock, name)) and key_of(raw) == key]
+        found = sides or self.known(key)
         # More than one result of the same run: which one, is for DVC and `dvc repro` to say.
-        return found[0] if len(found) == 1 else None
+        return found[0] if found and all(raw == found[0] for raw in found) else None
 
     def _wanted(self, name: str) -> Raw | None:
         """What the stage would be run on in the merged project, as far as the locks can tell."""
