@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from tunegate import __version__
-from tunegate.cli import ci, data, image, init, lock, params, plan, report, runs, setup_git, summary, verify
+from tunegate.cli import check, ci, data, image, init, lock, params, plan, report, runs, setup_git, summary, verify
 from tunegate.errors import Stopped, UsageError, exit_code_of
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 app.command("init")(init.init)
+app.command("check")(check.check)
 app.add_typer(ci.app, name="ci")
 app.add_typer(data.app, name="data")
 app.add_typer(image.app, name="image")

@@ -73,7 +73,9 @@ def _as_text(fork: str | None, stages: Sequence[StaleStage], costs: Sequence[For
 
 
 def _rows(stage: StaleStage) -> list[tuple[str, str, str]]:
-    first, *more = [cause.text for cause in stage.causes] or [""]
+    waits = f"after {', '.join(stage.after)}" if stage.after else ""
+    reasons = [cause.text for cause in stage.causes if cause.kind != "upstream"]
+    first, *more = [*reasons, *filter(None, [waits])] or [""]
     return [(stage.name, stage.status, first), *(("", "", text) for text in more)]
 
 

@@ -16,7 +16,10 @@ from tunegate.repository.pipeline import Pipeline, Stage, open_pipeline
 from tunegate.repository.runs import Runs, key_of
 from tunegate.repository.snapshot import Snapshot
 
-Kind = Literal["new stage", "command", "params", "device", "data", "code", "environment", "file", "output", "upstream"]
+Kind = Literal[
+    "new stage", "command", "params", "device", "data", "code", "environment", "file", "input", "output", "upstream"
+]
+"""`input` is what another stage made and makes no longer so; `upstream` a stage that must run first to know."""
 Status = Literal["skipped", "restored", "may run", "runs"]
 
 Hashes = Mapping[str, str | None]
@@ -112,9 +115,9 @@ class _Plan:
         yield from (Cause("upstream", maker, f"after {maker}") for maker in dict.fromkeys(waits))
         locked = entry.deps if entry else {}
         for path, where in stage.deps.items():
-            makers = self._pipeline.makers(where)
-            if makers and now[path] and path in locked and now[path] != locked[path].md5:
-                yield Cause("upstream", makers[0], f"{path}: not the one it was run with")
+            made = self._pipeline.makers(where) and now[path]
+            if made and path in locked and made != locked[path].md5:
+                yield Cause("input", path, f"{path}: not the one it was run with")
 
     def _pending(self, stage: Stage, path: str) -> list[str]:
         where = stage.deps[path]
