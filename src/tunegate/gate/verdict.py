@@ -67,7 +67,8 @@ class SliceResult(Closed):
     """None where there are too few rows to say."""
     high: float | None
     p: float | None
-    """Of the hypothesis that the slice is not worse than its margin, corrected by Holm over all tested slices."""
+    """Of the hypothesis that the slice is worse by its margin at most, corrected by Holm over all tested slices: a small
+    one says that the slice is clearly worse than that, a large one does not say that it is not."""
     outcome: Literal["pass", "refused", "warning", "untested"]
     sentence: str
 
@@ -88,7 +89,7 @@ class TestSet(Closed):
 
     __test__ = False
     sha256: str
-    """Of ids, groups, questions and references, sorted by id."""
+    """Of ids, groups, questions, references, labels and slices, sorted by id."""
     rows: int
     clusters: int
     changed: bool

@@ -1,0 +1,136 @@
+"""What the answers to the same rows say of the difference between two models: bounds, p-values, sample sizes.
+
+Pure numpy; knows no metric, no policy. A difference is candidate - baseline in the metric's own unit. A bound is the
+widest of three, because the gate must pass at most alpha of the changes that are exactly as bad as its margin, also
+where few answers change and all changes are losses. There the percentile bootstrap and the plain standard error claim
+far too much: both claim certainty when no answer changed.
+
+1. Student's t on clusters of rows (Miller, arXiv 2411.00640), for shares with two made-up clusters added, one all won
+   and one all lost: the adjustment of Bonett and Price (2012) for paired proportions, carried over to clusters.
+2. The studentised cluster bootstrap (Hall 1988) of the same: corrects for skewness, as where losses are rare.
+3. For shares, the exact binomial bounds (Clopper and Pearson 1934) of rows lost and won, the other count taken as
+   given, rows divided by the design effect. With no row changed it takes each cluster for one row.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+Floats = npt.NDArray[np.float64]
+
+MOST_ROWS = 100_000
+"""A difference that needs more test rows than this lies at the margin, for all practical purposes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """Rows won and lost, as counts of a binomial distribution."""
+
+    lost: float
+    won: float
+    trials: float
+    """Rows divided by the design effect, as `lost` and `won` are."""
+
+    def reach(self, alpha: float) -> float:
+        """How far below the measured difference the true one may be, but for a chance of `alpha`."""
+        lost, won, n = self.lost, self.won, self.trials
+        most_lost = float(special.betaincinv(lost + 1, n - lost, 1 - alpha)) if lost < n else 1.0
+        least_won = float(special.betaincinv(won, n - won + 1, alpha)) if won > 0 else 0.0
+        return max(most_lost - lost / n, won / n - least_won)
+
+    def chance(self, gap: float) -> float:
+        """Chance of so many losses, or so few gains, if the true difference is the measured one + `gap`."""
+        lost, won, n = self.lost, self.won, self.trials
+        losing = min(max(lost / n - gap, 0.0), 1.0)
+        winning = min(max(won / n + gap, 0.0), 1.0)
+        so_many = float(special.betainc(lost, n - lost + 1, losing)) if lost > 0 else 1.0
+        so_few = float(special.betainc(n - won, won + 1, 1 - winning)) if won < n else 1.0
+        return max(so_many, so_few)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """The distribution of a difference, as far as bounds and tests need it."""
+
+    rows: int
+    difference: float
+    centre: float
+    """The difference, with the made-up clusters."""
+    error: float
+    """Its standard error, with the made-up clusters."""
+    freedom: int
+    """Degrees of freedom of Student's t: clusters - 1."""
+    roots: Floats
+    """Sorted (centre - true difference) / error of the resamples."""
+    variance: float
+    """Of one row, without the made-up clusters: squared standard error times rows."""
+    made_up: float
+    """What the made-up clusters add to the squared standard error, times rows squared."""
+    counts: Counts | None = None
+    """For metrics that are shares, or made of shares."""
+
+    def low(self, alpha: float) -> float:
+        """The true difference is not below this, but for a chance of `alpha`."""
+        quantile = max(float(np.quantile(self.roots, 1 - alpha)), float(special.stdtrit(self.freedom, 1 - alpha)))
+        bound = self.centre - quantile * self.error
+        return bound if self.counts is None else max(-1.0, min(bound, self.difference - self.counts.reach(alpha)))
+
+    def high(self, alpha: float) -> float:
+        """The true difference is not above this, but for a chance of `alpha`."""
+        return -self.mirrored().low(alpha)
+
+    def p_not_below(self, bound: float) -> float:
+        """p-value of the hypothesis that the true difference is `bound` or more: small if it is clearly less."""
+        if self.error == 0:
+            return 0.0 if self.centre < bound else 1.0
+        root = (self.centre - bound) / self.error
+        resampled = (1 + int(np.searchsorted(self.roots, root, side="right"))) / (1 + len(self.roots))
+        chance = max(resampled, float(special.stdtr(self.freedom, root)))
+        return chance if self.counts is None else max(chance, self.counts.chance(bound - self.difference))
+
+    def mirrored(self) -> "Evidence":
+        """The same with the two models exchanged."""
+        counts = self.counts
+        return dataclasses.replace(
+            self,
+            difference=-self.difference,
+            centre=-self.centre,
+            roots=-self.roots[::-1],
+            counts=counts and Counts(counts.won, counts.lost, counts.trials),
+        )
+
+    def needed_rows(self, gap: float, *, alpha: float, power: float) -> int | None:
+        """Rows with which a true distance of `gap` from the margin is told with probability `power`.
+
+        n = (z_alpha + z_power)^2 variance / gap^2, the variance being the clusters' and the made-up clusters counted,
+        rounded up to two digits. None above `MOST_ROWS`.
+        """
+        step = abs(gap) / float(special.ndtri(1 - alpha) + special.ndtri(power))
+        least = (self.variance + math.sqrt(self.variance**2 + 4 * self.made_up * step**2)) / 2
+        if least >= MOST_ROWS * step**2:
+            return None
+        return _two_digits(max(least / step**2, self.rows + 1))
+
+
+def mcnemar(fixed: int, broken: int) -> float:
+    """Two-sided p-value of McNemar's exact test: `fixed` of the rows that changed, if chance fixed and broke alike."""
+    rarer = min(fixed, broken)
+    return min(1.0, 2 * float(special.bdtr(rarer, fixed + broken, 0.5))) if fixed + broken else 1.0
+
+
+def holm(chances: list[float]) -> list[float]:
+    """p-values corrected for their number (Holm 1979), in the given order."""
+    order = sorted(range(len(chances)), key=lambda i: chances[i])
+    corrected, highest = [0.0] * len(chances), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, (len(chances) - rank) * chances[i]))
+        corrected[i] = highest
+    return corrected
+
+
+def _two_digits(value: float) -> int:
+    step = int(10 ** max(0, math.floor(math.log10(value)) - 1))
+    return math.ceil(value / step) * step
