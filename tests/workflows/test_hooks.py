@@ -48,7 +48,9 @@ def test_a_sound_project_can_be_committed_and_unsound_changes_cannot(project: Pa
     (project / "params.yaml").write_text(params.replace("  rank: 16", "  rnak: 16"))
     refused = git(project, "commit", "-a", "-m", "a mistyped key")
     assert refused.returncode == 1
-    assert "train.rnak: unknown key; did you mean 'rank'?" in refused.stdout + refused.stderr
+    quick, whole = (refused.stdout + refused.stderr).split("make check...")
+    assert "error: params.yaml: train.rnak: unknown key; did you mean 'rank'? (fix: " in quick
+    assert "train.rnak: unknown key; did you mean 'rank'?" in whole
     (project / "params.yaml").write_text(params)
 
     (project / "settings.ini").write_text("key = " + "AKIA" + "IOSFODNN7" + "ABCDEFG\n")
