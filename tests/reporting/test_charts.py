@@ -1,7 +1,7 @@
 import xml.etree.ElementTree as ET
 
 from tunegate.evaluation.metrics import OTHER, Pair
-from tunegate.reporting.charts import MAX_CLASSES, confusion_matrix, drawn_classes, loss_curve
+from tunegate.reporting.charts import MAX_CLASSES, Interval, confusion_matrix, drawn_classes, interval_plot, loss_curve
 
 
 def test_the_curve_spans_its_steps_and_marks_every_validation() -> None:
@@ -36,3 +36,25 @@ def test_of_many_classes_the_most_confused_are_drawn() -> None:
     assert len(classes) == MAX_CLASSES
     assert "099" in classes
     ET.fromstring(confusion_matrix(pairs))
+
+
+def test_the_baseline_is_drawn_behind_the_candidate_over_the_longer_of_both() -> None:
+    points = [{"step": 1.0, "loss": 4.0}, {"step": 2.0, "loss": 3.0, "valid_loss": 3.5}]
+    before = [{"step": float(n), "loss": 5.0} for n in range(1, 9)]
+    svg = ET.fromstring(loss_curve(points, before))
+    assert [line.attrib["class"] for line in svg.findall("polyline")] == ["before", "raw", "train", "valid"]
+    assert "before from 5.00 to 5.00" in svg.attrib["aria-label"]
+
+
+def test_an_interval_lies_between_its_bounds_and_the_limit_left_of_zero() -> None:
+    svg = ET.fromstring(interval_plot(Interval(0.02, -0.01, 0.05, -0.03), 0.06, "accuracy & more", "-3.0"))
+    places = {line.attrib["class"]: float(line.attrib["x1"]) for line in svg.findall("line")}
+    circle = svg.find("circle")
+    assert circle is not None
+    assert 0 < places["limit"] < places["range"] < places["zero"] < float(circle.attrib["cx"])
+    assert svg.attrib["aria-label"] == "accuracy & more"
+
+
+def test_without_a_limit_nothing_is_shaded() -> None:
+    svg = ET.fromstring(interval_plot(Interval(0.0, -0.1, 0.1, None), 0.1, "f1", ""))
+    assert svg.find("rect") is None

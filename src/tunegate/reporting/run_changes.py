@@ -122,7 +122,8 @@ def _stages(snapshot: Snapshot | None) -> dict[str, Any]:
 
 
 def _rows(stage: Any) -> tuple[int, int] | None:
-    return (stage["rows"]["in"], stage["rows"]["out"]) if stage else None
+    rows = stage.get("rows")
+    return (rows["in"], rows["out"]) if rows else None
 
 
 def _quarantine(snapshot: Snapshot | None) -> dict[str, list[str]]:

@@ -1,0 +1,40 @@
+import dataclasses
+
+import pytest
+from miniature import Miniature, answers, predictions
+from verdicts import judged
+
+from tunegate.errors import InputError
+from tunegate.reporting.changes import changes_of, policy_of
+
+
+def test_everything_that_differs_is_gathered(miniature: Miniature) -> None:
+    miniature.predict(predictions(answers(200, 0.8, seed=4)))
+    miniature.change(train__learning_rate=0.1)
+    miniature.commit("Better")
+    with judged(miniature.root, "HEAD~1", "HEAD") as found:
+        changes = changes_of(found)
+    assert [change.key for change in changes.files[0].changes] == ["train.learning_rate"]
+    assert (len(changes.examples), len(changes.trajectories[0]), bool(changes.confusions)) == (200, 2, True)
+    assert {change.outcome for change in changes.examples} == {"broken", "fixed", "wrong", "right"}
+
+
+def test_of_a_first_model_there_is_only_the_candidate(miniature: Miniature) -> None:
+    with judged(miniature.root, "HEAD", "HEAD") as found:
+        first = dataclasses.replace(found, baseline=None, baseline_predictions=None)
+        changes = changes_of(first)
+    assert (changes.files, changes.packages, changes.others, changes.trajectories[0]) == ([], [], {}, [])
+    assert {change.outcome for change in changes.examples} == {"new"}
+
+
+def test_a_baseline_that_was_scored_again_is_shown_as_the_gate_scored_it(miniature: Miniature) -> None:
+    with judged(miniature.root, "HEAD", "HEAD") as found:
+        again = dataclasses.replace(found, baseline_predictions=predictions([False] * 200))
+        assert not any(change.before_correct for change in changes_of(again).examples)
+
+
+def test_the_policy_is_the_one_that_the_verdict_names(miniature: Miniature) -> None:
+    with judged(miniature.root, "HEAD", "HEAD") as found:
+        assert policy_of(found).primary == "accuracy"
+    with judged(miniature.root, "HEAD", "HEAD", policy_sha256="0" * 64) as found, pytest.raises(InputError):
+        policy_of(found)
