@@ -164,14 +164,16 @@ class Pipeline:
         return made | set(self._added)
 
 
-def open_pipeline(repository: Repository, commit: str | None, outputs: Outputs) -> Pipeline:
+def open_pipeline(
+    repository: Repository, commit: str | None, outputs: Outputs, *, place: str | None = None
+) -> Pipeline:
     """The pipeline of the project at `commit`, or in the working tree where that is None.
 
-    Raises InputError where DVC cannot make sense of it.
+    `place` names dvc.yaml in errors. Raises InputError where there is none, or DVC cannot make sense of it.
     """
     from dvc.exceptions import DvcException
 
-    place = f"{commit[:12]}:dvc.yaml" if commit else "dvc.yaml"
+    place = place or (f"{commit[:12]}:dvc.yaml" if commit else "dvc.yaml")
     if commit and repository.read(commit, "dvc.yaml") is None:
         raise InputError("no such file", place=place, remedy="name a commit that has a pipeline")
     try:

@@ -54,13 +54,15 @@ def prove(snapshot: Snapshot, *, quick: bool = False) -> list[StageProof]:
     """
     commit = snapshot.commit or snapshot.repository.working_commit()
     fixed = dataclasses.replace(snapshot, commit=commit)
-    pipeline = open_pipeline(snapshot.repository, commit, snapshot.outputs)
+    text = fixed.text(locks.FILE)
+    lock = {} if text is None else locks.parse_lock(text, place=snapshot.place(locks.FILE))
+    pipeline = open_pipeline(snapshot.repository, commit, snapshot.outputs, place=snapshot.place("dvc.yaml"))
     runs = Runs(snapshot.repository.root)
-    proofs = [_prove(stage, fixed.lock, pipeline, runs) for stage in pipeline.stages.values()]
+    proofs = [_prove(stage, lock, pipeline, runs) for stage in pipeline.stages.values()]
     if not quick:
         waiting = [pipeline.stages[proof.stage] for proof in proofs if proof.how == NOT_RUN_AGAIN]
         proofs = _with(proofs, _run_again(fixed, waiting))
-    unknown = [name for name in fixed.lock if name not in pipeline.stages]
+    unknown = [name for name in lock if name not in pipeline.stages]
     return [*proofs, *(StageProof(name, "stale", problems=("is no stage of dvc.yaml",)) for name in unknown)]
 
 

@@ -124,7 +124,9 @@ class Repository:
         tree, *conflicts = done.stdout.decode("utf-8", "replace").split("\n\n")[0].split("\n")
         if done.returncode == 1:
             paths = ", ".join(path for path in conflicts if path)
-            remedy = "merge the base branch into this one, and run `dvc repro`"
+            remedy = (
+                f"`tunegate setup-git` once, so that git can merge dvc.lock; merge {ours} here, and run `dvc repro`"
+            )
             raise RefusedError(f"merge conflicts in {paths}", place=f"{ours} + {theirs}", remedy=remedy)
         if done.returncode:
             raise MachineError(_said(done), place="git merge-tree", remedy="git 2.38 or newer is needed")

@@ -1,0 +1,88 @@
+import shutil
+from pathlib import Path
+
+from miniature import Miniature
+from mismerge import merge_line_by_line, two_branches, verify
+
+from tunegate.files import read_text, write_text
+from tunegate.repository.lock import parse_lock
+
+
+def setup(miniature: Miniature, *options: str) -> str:
+    return miniature.run("tunegate", "setup-git", *options, cwd=miniature.root)
+
+
+def test_with_the_driver_a_merge_keeps_what_was_run_and_repro_runs_the_rest(miniature: Miniature) -> None:
+    two_branches(miniature)
+    setup(miniature)
+    said = miniature.run("git", "merge", "--no-edit", "main", cwd=miniature.root)
+    assert "dvc.lock: train: dropped (both sides changed it)" in said
+    merged = parse_lock(read_text(miniature.root / "dvc.lock"), place="")
+    assert "tokenize" in merged
+    assert not {"train", "evaluate", "package", "score"} & set(merged)
+    verify(miniature, "--head", "HEAD", "--quick", code=3)
+    said = miniature.run("dvc", "repro", cwd=miniature.root)
+    assert "Running stage 'train'" in said
+    assert "Stage 'evaluate' is cached - skipping run" in said
+    miniature.commit("The merge's run", repro=False)
+    verify(miniature, "--head", "HEAD")
+
+
+def test_with_the_driver_a_known_combination_needs_no_run(miniature: Miniature) -> None:
+    two_branches(miniature)
+    miniature.git("checkout", "-q", "-b", "tried", "main")
+    miniature.git("checkout", "-q", "main")
+    merge_line_by_line(miniature)
+    miniature.git("merge", "-q", "--no-edit", "tune")
+    miniature.run("dvc", "repro", "-q", "--force", "train", cwd=miniature.root)
+    miniature.git("checkout", "-q", "--force", "tune")
+    setup(miniature)
+    write_text(miniature.root / ".git/info/attributes", "dvc.lock merge=tunegate-lock\n")
+    said = miniature.run("git", "merge", "--no-edit", "tried", cwd=miniature.root)
+    assert "train: restored from the run cache" in said
+    miniature.run("dvc", "checkout", "-q", cwd=miniature.root)
+    assert "Running stage" not in miniature.run("dvc", "repro", cwd=miniature.root)
+    verify(miniature, "--head", "HEAD")
+
+
+def test_a_clone_without_the_driver_stops_at_a_conflict(miniature: Miniature, tmp_path: Path) -> None:
+    two_branches(miniature)
+    setup(miniature)
+    clone = tmp_path / "clone"
+    miniature.run("git", "clone", "-q", str(miniature.root), str(clone), cwd=tmp_path)
+    said = miniature.run("git", "merge", "--no-edit", "origin/main", cwd=clone, code=1)
+    assert "Merge conflict in dvc.lock" in said
+
+
+def test_setup_git_says_what_it_did_does_it_once_and_undoes_it(miniature: Miniature) -> None:
+    config, attributes = miniature.root / ".git/config", miniature.root / ".git/info/attributes"
+    write_text(attributes, "*.bin binary")
+    before = read_text(config), read_text(miniature.root / ".gitattributes")
+    said = setup(miniature)
+    assert "git config merge.tunegate-lock.driver:" in said
+    assert read_text(attributes) == "*.bin binary\n/dvc.lock merge=tunegate-lock\n"
+    assert "nothing to do" in setup(miniature)
+    assert "removed" in setup(miniature, "--remove")
+    assert "nothing to do" in setup(miniature, "--remove")
+    assert read_text(attributes) == "*.bin binary\n"
+    assert (read_text(config), read_text(miniature.root / ".gitattributes")) == before
+
+
+def test_setup_git_makes_the_safe_default_where_it_is_missing(miniature: Miniature) -> None:
+    write_text(miniature.root / ".gitattributes", "* text=auto\n")
+    assert ".gitattributes: dvc.lock -merge (commit this" in setup(miniature)
+    assert read_text(miniature.root / ".gitattributes") == "* text=auto\ndvc.lock -merge\n"
+
+
+def test_a_project_below_the_repositorys_top_has_its_own_lock_merged(miniature: Miniature, tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    shutil.copytree(miniature.root, top / "model", symlinks=True, ignore=shutil.ignore_patterns(".git"))
+    miniature.run("git", "init", "-q", "-b", "main", cwd=top)
+    miniature.run("git", "add", "-A", cwd=top)
+    miniature.run("git", "commit", "-qm", "All", cwd=top)
+    below = Miniature(top / "model", miniature.run)
+    two_branches(below)
+    setup(below)
+    said = miniature.run("git", "merge", "--no-edit", "main", cwd=top)
+    assert "model/dvc.lock: train: dropped" in said
+    assert "tokenize: dropped" not in said
