@@ -93,7 +93,7 @@ class Firm:
         """ada proposes parameters whose model answers `share` of the rows; she does not run anything."""
         self.ada.git("checkout", "-q", "-b", name, "main")
         self.ada.predict(predictions(answers(200, share, seed=seed)))
-        self.ada.change(train__learning_rate=0.1 + seed)
+        self.ada.change(train__learning_rate=0.1 * seed)
         commit = self.ada.commit(f"Try {name}", repro=False)
         self.ada.git("push", "-q", "origin", name)
         return commit
