@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from tunegate.data.rows import Row, table_of
 from tunegate.evaluation.answering import PREDICTION
-from tunegate.evaluation.examples import examples_of
+from tunegate.evaluation.examples import examples_of, sha256_of_test_set
 from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
 from tunegate.files import read_parquet, read_yaml, sha256_of_tree, write_json, write_parquet, write_text, write_yaml
 from tunegate.models.cost import Cost, TrainCost, read_cost
@@ -129,10 +129,10 @@ class Miniature:
     def _report(self) -> None:
         if not (self.root / "inputs/adapter/predictions.parquet").exists():
             return
-        examples = examples_of(read_parquet(self.root / "inputs/adapter/predictions.parquet"), place="inputs")
-        found = metrics_of(
-            examples, lineage=sha256_of_tree(self.root / "inputs/adapter"), min_slice_rows=5, ignore_case=True
-        )
+        table = read_parquet(self.root / "inputs/adapter/predictions.parquet")
+        examples, lineage = examples_of(table, place="inputs"), sha256_of_tree(self.root / "inputs/adapter")
+        test_set = sha256_of_test_set(table)
+        found = metrics_of(examples, lineage=lineage, test_set=test_set, min_slice_rows=5, ignore_case=True)
         write_json(self.root / "inputs/reports/metrics.json", found)
         train = read_cost(self.root / "inputs/train_cost.json", TrainCost)
         evaluate = read_cost(self.root / "inputs/adapter/evaluate_cost.json", Cost)

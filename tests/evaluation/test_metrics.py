@@ -45,7 +45,7 @@ FOUR = (
 
 
 def scored(*rows: dict[str, Any], least: int = 1) -> dict[str, Any]:
-    return metrics_of(examples(*rows), lineage="k", min_slice_rows=least, ignore_case=True)
+    return metrics_of(examples(*rows), lineage="k", test_set="t", min_slice_rows=least, ignore_case=True)
 
 
 def test_accuracy_is_the_share_of_correct_rows() -> None:

@@ -41,7 +41,7 @@ def measured(*examples: Example) -> Measured:
         example("2", "roads", "roads", "water"),
         example("3", "water & sewage", "no", "nothing like it"),
     )
-    metrics = metrics_of(rows, lineage=LINEAGE.key, min_slice_rows=2, ignore_case=True)
+    metrics = metrics_of(rows, lineage=LINEAGE.key, test_set="t", min_slice_rows=2, ignore_case=True)
     points = [{"step": 1.0, "loss": 3.0}, {"step": 2.0, "loss": 2.0, "valid_loss": 2.5}]
     return Measured(PARAMS, LINEAGE, metrics, rows, points, LEDGER)
 

@@ -6,6 +6,8 @@ in memory; it does not know how the answers came about.
 
 import collections
 import dataclasses
+import hashlib
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +16,9 @@ from tunegate.errors import InputError
 
 MODELS = ("base", "tuned")
 """The two models that answer every example: untuned base and tuned model."""
+
+TEST_ROW = ("id", "group", "question", "reference", "label", "slices")
+"""The columns that are the test row's own, whoever answers it."""
 
 _FIELDS = ("answer", "correct", "nll", "seconds")
 _COLUMNS = ("id", "question", "reference", "label", "slices", *(f"{m}_{f}" for m in MODELS for f in _FIELDS))
@@ -53,6 +58,16 @@ def is_correct(answer: str, reference: str, *, ignore_case: bool) -> bool:
     """Exact match after trimming white space and, if asked, case folding."""
     pair = (answer.strip(), reference.strip())
     return pair[0].casefold() == pair[1].casefold() if ignore_case else pair[0] == pair[1]
+
+
+def sha256_of_test_set(table: Any) -> str:
+    """Names a test set: sha256 over what each row asks and how it counts, sorted by id, whatever was answered."""
+    rows = sorted(table.select(list(TEST_ROW)).to_pylist(), key=lambda row: str(row["id"]))
+    digest = hashlib.sha256()
+    for row in rows:
+        values = [row[name] for name in TEST_ROW[:-1]] + [sorted(dict(row["slices"] or []).items())]
+        digest.update(json.dumps(values, ensure_ascii=True).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def examples_of(table: Any, *, place: str) -> list[Example]:

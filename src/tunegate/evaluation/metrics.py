@@ -30,11 +30,17 @@ class Pair:
     answer: str
 
 
-def metrics_of(examples: Sequence[Example], *, lineage: str, min_slice_rows: int, ignore_case: bool) -> dict[str, Any]:
-    """The content of reports/metrics.json: both models, their difference, and every slice."""
+def metrics_of(
+    examples: Sequence[Example], *, lineage: str, test_set: str, min_slice_rows: int, ignore_case: bool
+) -> dict[str, Any]:
+    """The content of reports/metrics.json: both models, their difference, and every slice.
+
+    `lineage` names the model and `test_set` (a sha256) the rows, so that uses of a test set can be counted.
+    """
     overall = {model: _overall(examples, model, ignore_case) for model in MODELS}
     return {
         "lineage": lineage,
+        "test_set": test_set,
         "rows": len(examples),
         "labelled_rows": sum(example.label is not None for example in examples),
         **overall,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegate.errors import InputError
+from tunegate.evaluation.examples import sha256_of_test_set
 from tunegate.files import parse_yaml, read_parquet
 from tunegate.gate import noise
 from tunegate.gate.contamination import contaminated
@@ -21,7 +22,7 @@ from tunegate.gate.guards import METRICS, decide_guards
 from tunegate.gate.judgement import Findings, judge
 from tunegate.gate.policy import FILE, Policy
 from tunegate.gate.rescoring import PREDICTIONS, PREPARED, rescored, rows_of_test
-from tunegate.gate.scores import Paired, paired_of, test_set_sha256
+from tunegate.gate.scores import Paired, paired_of
 from tunegate.gate.uses import uses_of
 from tunegate.gate.verdict import Revisions, TestSet, Verdict
 from tunegate.params import parse
@@ -71,7 +72,7 @@ def _judged(
     table = _predictions(candidate)
     baseline = merge_base if _has_model(merge_base) else None
     before = _predictions(baseline) if baseline else None
-    changed = before is not None and test_set_sha256(before) != test_set_sha256(table)
+    changed = before is not None and sha256_of_test_set(before) != sha256_of_test_set(table)
     again = baseline is not None and (changed or bool(_measurement(candidate, baseline)))
     if baseline and again:
         before = rescored(baseline, rows_of_test(candidate), candidate.params.evaluate)
@@ -164,7 +165,7 @@ def _leaks(candidate: Snapshot, trained: Snapshot, policy: Policy) -> tuple[list
 def _test_set(
     candidate: Snapshot, table: Any, paired: Paired, target: Snapshot, policy: Policy, *, changed: bool
 ) -> TestSet:
-    sha256 = test_set_sha256(table)
+    sha256 = sha256_of_test_set(table)
     revisions = [revision for revision in (target.commit, candidate.commit or "HEAD") if revision]
     lineage = str(candidate.json(METRICS).get("lineage"))
     return TestSet(
@@ -175,5 +176,3 @@ def _test_set(
         uses=uses_of(candidate.repository, revisions, sha256, lineage),
         budget=policy.test_set_budget,
     )
-
-

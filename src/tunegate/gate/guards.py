@@ -81,7 +81,7 @@ def _package(ratio: float, candidate: Snapshot, baseline: Snapshot | None) -> Gu
 
 
 def _trained(share: float, candidate: Snapshot) -> GuardResult:
-    notes = next((s["notes"] for s in _stages(candidate) if s["stage"] == "tokenize"), {})
+    notes: dict[str, Any] = next((s["notes"] for s in _stages(candidate) if s["stage"] == "tokenize"), {})
     found = notes.get("train_tokens_trained_share")
     if found is None or not math.isfinite(found):
         said = f"share of training tokens with a loss: not recorded in {DATA}"

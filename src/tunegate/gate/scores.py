@@ -7,8 +7,6 @@ or what the policy asks for.
 
 import collections
 import dataclasses
-import hashlib
-import json
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
@@ -17,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tunegate.errors import InputError, RefusedError
-from tunegate.evaluation.examples import Answer, Example, is_correct
+from tunegate.evaluation.examples import TEST_ROW, Answer, Example, is_correct
 from tunegate.evaluation.metrics import OTHER, pairs_of
 
 Bools = npt.NDArray[np.bool_]
@@ -26,7 +24,6 @@ Ints = npt.NDArray[np.int64]
 Row = dict[str, Any]
 
 PLACE = "models/predictions.parquet"
-_ROW = ("id", "group", "question", "reference", "label", "slices")
 _ANSWER = ("tuned_answer", "tuned_correct", "tuned_nll")
 _REMEDY = "run the stage `evaluate` again: `dvc repro --force evaluate`"
 
@@ -107,28 +104,14 @@ def paired_of(
     )
 
 
-def test_set_sha256(table: Any) -> str:
-    """Names a test set: sha256 over what each row asks and how it counts, sorted by id, whatever was answered."""
-    _require_columns(table, _ROW, PLACE)
-    rows = sorted(table.select(list(_ROW)).to_pylist(), key=lambda row: str(row["id"]))
-    digest = hashlib.sha256()
-    for row in rows:
-        values = [row[name] for name in _ROW[:-1]] + [sorted(dict(row["slices"] or []).items())]
-        digest.update(json.dumps(values, ensure_ascii=True).encode() + b"\n")
-    return digest.hexdigest()
-
-
-test_set_sha256.__test__ = False  # type: ignore[attr-defined]
-
-
 def _rows(table: Any, place: str, ignore_case: bool) -> list[Row]:
-    _require_columns(table, (*_ROW, *_ANSWER), place)
-    rows: list[Row] = table.select([*_ROW, *_ANSWER]).to_pylist()
+    _require_columns(table, (*TEST_ROW, *_ANSWER), place)
+    rows: list[Row] = table.select([*TEST_ROW, *_ANSWER]).to_pylist()
     if not rows:
         raise InputError("no test row was answered", place=place, remedy="raise prepare.test_share")
     counts = collections.Counter(row["id"] for row in rows)
     _refuse("duplicate id", [name for name, count in counts.items() if count > 1], place)
-    for column in (*_ROW[:4], *_ANSWER):
+    for column in (*TEST_ROW[:4], *_ANSWER):
         _refuse(f"{column} is missing", [row["id"] for row in rows if row[column] is None], place)
     _refuse("tuned_nll is not a finite number", [r["id"] for r in rows if not math.isfinite(r["tuned_nll"])], place)
     forged = [r["id"] for r in rows if r["tuned_correct"] != _is_right(r, ignore_case)]
@@ -152,7 +135,7 @@ def _require_same(rows: list[Row], others: list[Row], place: str) -> None:
     remedy = "both models must answer the same test rows: score the baseline again on the candidate's"
     _refuse("rows of the candidate are missing here", list(ids - other_ids), place, InputError, remedy)
     _refuse("rows that the candidate does not have", list(other_ids - ids), place, InputError, remedy)
-    for column in _ROW[1:5]:
+    for column in TEST_ROW[1:5]:
         changed = [a["id"] for a, b in zip(rows, others, strict=True) if a[column] != b[column]]
         _refuse(f"{column} differs from the candidate's", changed, place, InputError, remedy)
 

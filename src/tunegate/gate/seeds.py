@@ -7,12 +7,11 @@ trained again. The working tree's other files stay as they are.
 from collections.abc import Iterator
 from pathlib import Path
 
-from tunegate.evaluation.examples import examples_of
+from tunegate.evaluation.examples import examples_of, sha256_of_test_set
 from tunegate.evaluation.metrics import metrics_of
 from tunegate.files import read_parquet, read_yaml, write_json, write_yaml
 from tunegate.gate.noise import FILE, Noise, recipe_of, recorded, with_seed
 from tunegate.gate.rescoring import PREDICTIONS
-from tunegate.gate.scores import test_set_sha256
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.revisions import Repository
 from tunegate.repository.scratch import run_stages, scratch
@@ -47,8 +46,9 @@ def _trained(repository: Repository, seed: int) -> tuple[str, dict[str, float]]:
         table = read_parquet(folder / PREDICTIONS)
         examples = examples_of(table, place=PREDICTIONS)
         ignore_case = bool(read_yaml(folder / "params.yaml")["evaluate"]["ignore_case"])
-        metrics = metrics_of(examples, lineage="", min_slice_rows=1, ignore_case=ignore_case)["tuned"]
-        return test_set_sha256(table), metrics
+        test_set = sha256_of_test_set(table)
+        found = metrics_of(examples, lineage="", test_set=test_set, min_slice_rows=1, ignore_case=ignore_case)
+        return test_set, found["tuned"]
 
 
 def _set_seed(path: Path, seed: int) -> None:

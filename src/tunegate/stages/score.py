@@ -6,7 +6,7 @@ Seconds of work, and the only stage whose results git tracks. A tracking server 
 from pathlib import Path
 
 from tunegate.data.ledger import combine
-from tunegate.evaluation.examples import examples_of
+from tunegate.evaluation.examples import examples_of, sha256_of_test_set
 from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
 from tunegate.evaluation.trajectory import read_trajectory
 from tunegate.files import read_parquet, write_json, write_text
@@ -29,11 +29,13 @@ def main(
     """Write the reports, record the run, say where it went."""
     settings, lineage = load_params(Path(params)), read_lineage(Path(adapter))
     points = read_trajectory(Path(trajectory))
-    examples = examples_of(read_parquet(Path(predictions)), place=predictions)
+    table = read_parquet(Path(predictions))
+    examples = examples_of(table, place=predictions)
     ledger = combine([Path(folder) / "ledger.json" for folder in (ingested, validated, prepared, tokens)])
     found = metrics_of(
         examples,
         lineage=lineage.key,
+        test_set=sha256_of_test_set(table),
         min_slice_rows=settings.score.min_slice_rows,
         ignore_case=settings.evaluate.ignore_case,
     )
