@@ -12,45 +12,42 @@ def setup(miniature: Miniature, *options: str) -> str:
     return miniature.run("tunegate", "setup-git", *options, cwd=miniature.root)
 
 
-def test_with_the_driver_a_merge_keeps_what_was_run_and_repro_runs_the_rest(miniature: Miniature) -> None:
-    two_branches(miniature)
-    setup(miniature)
-    said = miniature.run("git", "merge", "--no-edit", "main", cwd=miniature.root)
+def test_with_the_driver_a_merge_keeps_what_was_run_and_repro_runs_the_rest(branches: Miniature) -> None:
+    setup(branches)
+    said = branches.run("git", "merge", "--no-edit", "main", cwd=branches.root)
     assert "dvc.lock: train: dropped (both sides changed it)" in said
-    merged = parse_lock(read_text(miniature.root / "dvc.lock"), place="")
+    merged = parse_lock(read_text(branches.root / "dvc.lock"), place="")
     assert "tokenize" in merged
     assert not {"train", "evaluate", "package", "score"} & set(merged)
-    verify(miniature, "--head", "HEAD", "--quick", code=3)
-    said = miniature.run("dvc", "repro", cwd=miniature.root)
+    verify(branches, "--head", "HEAD", "--quick", code=3)
+    said = branches.run("dvc", "repro", cwd=branches.root)
     assert "Running stage 'train'" in said
     assert "Stage 'evaluate' is cached - skipping run" in said
-    miniature.commit("The merge's run", repro=False)
-    verify(miniature, "--head", "HEAD")
+    branches.commit("The merge's run", repro=False)
+    verify(branches, "--head", "HEAD")
 
 
-def test_with_the_driver_a_known_combination_needs_no_run(miniature: Miniature) -> None:
-    two_branches(miniature)
-    miniature.git("checkout", "-q", "-b", "tried", "main")
-    miniature.git("checkout", "-q", "main")
-    merge_line_by_line(miniature)
-    miniature.git("merge", "-q", "--no-edit", "tune")
-    miniature.run("dvc", "repro", "-q", "--force", "train", cwd=miniature.root)
-    miniature.git("checkout", "-q", "--force", "tune")
-    setup(miniature)
-    write_text(miniature.root / ".git/info/attributes", "dvc.lock merge=tunegate-lock\n")
-    said = miniature.run("git", "merge", "--no-edit", "tried", cwd=miniature.root)
+def test_with_the_driver_a_known_combination_needs_no_run(branches: Miniature) -> None:
+    branches.git("checkout", "-q", "-b", "tried", "main")
+    branches.git("checkout", "-q", "main")
+    merge_line_by_line(branches)
+    branches.git("merge", "-q", "--no-edit", "tune")
+    branches.run("dvc", "repro", "-q", "--force", "train", cwd=branches.root)
+    branches.git("checkout", "-q", "--force", "tune")
+    setup(branches)
+    write_text(branches.root / ".git/info/attributes", "dvc.lock merge=tunegate-lock\n")
+    said = branches.run("git", "merge", "--no-edit", "tried", cwd=branches.root)
     assert "train: restored from the run cache" in said
-    miniature.run("dvc", "checkout", "-q", cwd=miniature.root)
-    assert "Running stage" not in miniature.run("dvc", "repro", cwd=miniature.root)
-    verify(miniature, "--head", "HEAD")
+    branches.run("dvc", "checkout", "-q", cwd=branches.root)
+    assert "Running stage" not in branches.run("dvc", "repro", cwd=branches.root)
+    verify(branches, "--head", "HEAD")
 
 
-def test_a_clone_without_the_driver_stops_at_a_conflict(miniature: Miniature, tmp_path: Path) -> None:
-    two_branches(miniature)
-    setup(miniature)
+def test_a_clone_without_the_driver_stops_at_a_conflict(branches: Miniature, tmp_path: Path) -> None:
+    setup(branches)
     clone = tmp_path / "clone"
-    miniature.run("git", "clone", "-q", str(miniature.root), str(clone), cwd=tmp_path)
-    said = miniature.run("git", "merge", "--no-edit", "origin/main", cwd=clone, code=1)
+    branches.run("git", "clone", "-q", str(branches.root), str(clone), cwd=tmp_path)
+    said = branches.run("git", "merge", "--no-edit", "origin/main", cwd=clone, code=1)
     assert "Merge conflict in dvc.lock" in said
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from miniature import Miniature
-from mismerge import merge_line_by_line, set_param, two_branches, verify
+from mismerge import merge_line_by_line, set_param, verify
 
 from tunegate.files import read_text, write_json, write_text
 
@@ -14,37 +14,34 @@ def test_a_finished_project_is_proven_stage_by_stage(miniature: Miniature) -> No
     assert lines["score"] == "run again here"
 
 
-def test_a_silent_mis_merge_is_refused_with_the_stage_though_dvc_says_up_to_date(miniature: Miniature) -> None:
-    two_branches(miniature)
-    merge_line_by_line(miniature)
-    before = miniature.git("status", "--porcelain", "--branch")
-    said = verify(miniature, "--merge", "main", code=3)
+def test_a_silent_mis_merge_is_refused_with_the_stage_though_dvc_says_up_to_date(branches: Miniature) -> None:
+    merge_line_by_line(branches)
+    before = branches.git("status", "--porcelain", "--branch")
+    said = verify(branches, "--merge", "main", code=3)
     assert "NOT PROVEN (unproven): no such run in the run cache here; no DVC remote is configured" in said
     assert "not proven to be a run of this commit: train\nfix: run `tunegate lock repair`" in said
-    assert miniature.git("status", "--porcelain", "--branch") == before
+    assert branches.git("status", "--porcelain", "--branch") == before
 
-    miniature.git("merge", "-q", "--no-edit", "main")
-    miniature.run("dvc", "checkout", "-q", cwd=miniature.root)
-    assert "up to date" in miniature.run("dvc", "status", cwd=miniature.root)
-    assert "up to date" in miniature.run("dvc", "repro", cwd=miniature.root)
-    verify(miniature, "--head", "HEAD", "--quick", code=3)
-
-
-def test_a_mis_merge_is_mended_by_repair_and_repro(miniature: Miniature) -> None:
-    two_branches(miniature)
-    merge_line_by_line(miniature)
-    miniature.git("merge", "-q", "--no-edit", "main")
-    miniature.run("dvc", "checkout", "-q", cwd=miniature.root)
-    assert "train: dropped: no such run" in miniature.run("tunegate", "lock", "repair", cwd=miniature.root)
-    assert "Running stage 'train'" in miniature.run("dvc", "repro", cwd=miniature.root)
-    miniature.commit("Mended", repro=False)
-    verify(miniature, "--head", "HEAD")
-    assert "only runs that happened" in miniature.run("tunegate", "lock", "repair", cwd=miniature.root)
+    branches.git("merge", "-q", "--no-edit", "main")
+    branches.run("dvc", "checkout", "-q", cwd=branches.root)
+    assert "up to date" in branches.run("dvc", "status", cwd=branches.root)
+    assert "up to date" in branches.run("dvc", "repro", cwd=branches.root)
+    verify(branches, "--head", "HEAD", "--quick", code=3)
 
 
-def test_a_lock_that_both_sides_changed_is_a_conflict_with_a_remedy_by_default(miniature: Miniature) -> None:
-    two_branches(miniature)
-    said = verify(miniature, "--merge", "main", code=3)
+def test_a_mis_merge_is_mended_by_repair_and_repro(branches: Miniature) -> None:
+    merge_line_by_line(branches)
+    branches.git("merge", "-q", "--no-edit", "main")
+    branches.run("dvc", "checkout", "-q", cwd=branches.root)
+    assert "train: dropped: no such run" in branches.run("tunegate", "lock", "repair", cwd=branches.root)
+    assert "Running stage 'train'" in branches.run("dvc", "repro", cwd=branches.root)
+    branches.commit("Mended", repro=False)
+    verify(branches, "--head", "HEAD")
+    assert "only runs that happened" in branches.run("tunegate", "lock", "repair", cwd=branches.root)
+
+
+def test_a_lock_that_both_sides_changed_is_a_conflict_with_a_remedy_by_default(branches: Miniature) -> None:
+    said = verify(branches, "--merge", "main", code=3)
     assert "merge conflicts in dvc.lock" in said
     assert "tunegate setup-git" in said
     assert "dvc repro" in said
@@ -82,6 +79,16 @@ def test_outside_of_git_verify_says_what_is_missing(miniature: Miniature, tmp_pa
     empty.mkdir()
     assert "not a git repository" in miniature.run("tunegate", "verify", cwd=empty, code=1)
     assert "no such revision" in verify(miniature, "--merge", "nowhere", code=1)
+
+
+def test_a_shallow_clone_is_told_what_to_fetch_before_a_merge_is_verified(branches: Miniature, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    branches.run(
+        "git", "clone", "-q", "--depth=1", "--no-single-branch", f"file://{branches.root}", str(clone), cwd=tmp_path
+    )
+    said = branches.run("tunegate", "verify", "--merge", "origin/main", cwd=clone, code=1)
+    assert "no merge base" in said
+    assert "git fetch --unshallow" in said
 
 
 def test_a_lock_with_conflict_markers_is_an_error_that_names_the_line(miniature: Miniature) -> None:

@@ -117,9 +117,10 @@ class Repository:
     def merge_commit(self, ours: str, theirs: str) -> str:
         """A commit, on no branch, of the tree that merging `theirs` into `ours` gives.
 
-        Raises RefusedError with the paths where git cannot merge them by itself.
+        Raises RefusedError with the paths where git cannot merge them by itself, InputError without a merge base.
         """
         parents = (self.resolve(ours), self.resolve(theirs))
+        self.merge_base(*parents)  # Where history is cut off, it knows what to say.
         done = self._run("merge-tree", "--write-tree", "--name-only", "--no-messages", *parents)
         tree, *conflicts = done.stdout.decode("utf-8", "replace").split("\n\n")[0].split("\n")
         if done.returncode == 1:

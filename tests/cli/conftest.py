@@ -1,0 +1,26 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from miniature import Miniature
+from mismerge import two_branches
+
+
+@pytest.fixture(scope="session")
+def first_branches(
+    first_miniature: Miniature, run: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> Miniature:
+    """A miniature project with the two branches of tests/mismerge.py. Read only."""
+    root = tmp_path_factory.mktemp("branches") / "project"
+    made = Miniature(Path(shutil.copytree(first_miniature.root, root, symlinks=True)), run)
+    two_branches(made)
+    return made
+
+
+@pytest.fixture
+def branches(first_branches: Miniature, tmp_path: Path) -> Miniature:
+    """A copy of it, on the branch `tune`."""
+    return Miniature(
+        Path(shutil.copytree(first_branches.root, tmp_path / "project", symlinks=True)), first_branches.run
+    )
