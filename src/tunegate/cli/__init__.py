@@ -8,7 +8,23 @@ import typer
 from typer.exceptions import TyperException
 
 from tunegate import __version__
-from tunegate.cli import check, ci, data, image, init, lock, params, plan, report, runs, setup_git, summary, verify
+from tunegate.cli import (
+    check,
+    ci,
+    data,
+    gate,
+    image,
+    init,
+    lock,
+    noise,
+    params,
+    plan,
+    report,
+    runs,
+    setup_git,
+    summary,
+    verify,
+)
 from tunegate.errors import Stopped, UsageError, exit_code_of
 
 app = typer.Typer(
@@ -24,8 +40,10 @@ app.command("init")(init.init)
 app.command("check")(check.check)
 app.add_typer(ci.app, name="ci")
 app.add_typer(data.app, name="data")
+app.command("gate")(gate.gate)
 app.add_typer(image.app, name="image")
 app.add_typer(lock.app, name="lock")
+app.command("noise")(noise.noise)
 app.add_typer(params.app, name="params")
 app.command("plan")(plan.plan)
 app.command("report")(report.report)

@@ -41,13 +41,15 @@ def as_text(verdict: Verdict) -> str:
     """The verdict for a terminal."""
     revisions = verdict.revisions
     head = revisions.head if " " in revisions.head else revisions.head[:12]
-    return "\n".join([
-        textwrap.fill(verdict.headline, _WIDTH),
-        "",
-        *(_reason(reason.level, reason.text) for reason in verdict.reasons),
-        "",
-        table([("candidate", head), ("baseline", revisions.merge_base[:12]), *_facts(verdict)]),
-    ])
+    return "\n".join(
+        [
+            textwrap.fill(verdict.headline, _WIDTH),
+            "",
+            *(_reason(reason.level, reason.text) for reason in verdict.reasons),
+            "",
+            table([("candidate", head), ("baseline", revisions.merge_base[:12]), *_facts(verdict)]),
+        ]
+    )
 
 
 def _facts(verdict: Verdict) -> list[tuple[str, str]]:
