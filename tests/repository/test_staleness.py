@@ -121,13 +121,17 @@ def test_a_run_whose_outputs_are_gone_is_not_restored(miniature: Miniature, at: 
 def test_a_changed_file_is_of_the_kind_of_its_folder(
     miniature: Miniature, at: Opened, dependency: str, kind: str
 ) -> None:
-    edit(miniature, dependency, "before\n")
+    edit(miniature, dependency, "before\r\n")
     pipeline = read_yaml(miniature.root / "dvc.yaml")
     pipeline["stages"]["package"]["deps"].append(dependency)
     write_yaml(miniature.root / "dvc.yaml", pipeline)
     (package,) = stale_stages(at(miniature.root))
     assert [(cause.kind, cause.text) for cause in package.causes] == [(kind, f"{dependency}: a new dependency")]
     miniature.commit("A dependency more")
+    known = (miniature.root / "dvc.lock").read_text()
+    edit(miniature, "dvc.lock", miniature.git("show", "HEAD~1:dvc.lock"))
+    assert statuses(stale_stages(at(miniature.root))) == {"package": "restored"}, "hashed as it was locked"
+    edit(miniature, "dvc.lock", known)
     edit(miniature, dependency, "after\n")
     (package,) = stale_stages(at(miniature.root))
     assert [(cause.kind, cause.text) for cause in package.causes] == [(kind, f"{dependency} changed")]
