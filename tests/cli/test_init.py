@@ -14,7 +14,7 @@ from tunegate.files import files_below, read_text, read_yaml
 ROOT = Path(__file__).resolve().parents[2]
 OWN = (
     *(".ci/", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "bench/", "docs/", "dvc.lock", "examples/"),
-    *("pyproject.toml", "reports/", "requirements/overrides.txt", "src/", "tests/"),
+    *("policy/gate.yaml", "pyproject.toml", "reports/", "requirements/overrides.txt", "src/", "tests/"),
 )
 """What git tracks here and a new project does not get: the toolkit itself, and the results of the default project."""
 

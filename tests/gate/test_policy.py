@@ -16,8 +16,9 @@ def policy(**changes: Any) -> Policy:
     return parse(Policy, value, place=FILE, remedy="docs/gate.md explains every key")
 
 
-def test_the_shipped_policy_is_one() -> None:
-    assert parse(Policy, read_yaml(ROOT / FILE), place=FILE, remedy="").primary == "accuracy"
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "src/tunegate/cli/project"])
+def test_the_shipped_policies_are_policies(folder: Path) -> None:
+    assert parse(Policy, read_yaml(folder / FILE), place=FILE, remedy="").primary == "accuracy"
 
 
 def test_a_typo_is_refused_with_the_nearest_key() -> None:
