@@ -4,8 +4,8 @@ Reads git, DVC's cache and remote; leaves the working tree alone. A stage that t
 a scratch checkout.
 """
 
-import sys
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,10 @@ from tunegate.files import to_json
 from tunegate.repository.lock import FILE
 from tunegate.repository.snapshot import Snapshot
 
-_HEAD = ("stage", "proof")
+if TYPE_CHECKING:
+    from tunegate.repository.proof import StageProof
+
+_WAITING = ("stale", "missing")
 _REMEDY = "run `tunegate lock repair`, `dvc repro` and `dvc push --run-cache`, and commit dvc.lock"
 
 
@@ -52,33 +55,34 @@ def verify(
     with open_outputs(repository.root) as outputs:
         snapshot = Snapshot(repository, commit, outputs)
         proofs = prove(snapshot, quick=quick)
-        bad = [proof for proof in proofs if not (proof.proven or (allow_stale and proof.state in ("stale", "missing")))]
+        waiting = _WAITING if allow_stale else ()
+        bad = [proof for proof in proofs if not proof.proven and proof.state not in waiting]
         sentence = _rescored(snapshot, rescore) if rescore and not bad else ""
-    found: dict[str, Any] = {"proven": not bad, "stages": [proof.as_json() for proof in proofs]}
-    if sentence:
-        found["rescored"] = sentence
-    if as_json:
-        print(to_json(found), end="")
-    else:
-        rows = [(proof.stage, proof.how or f"NOT PROVEN ({proof.state}): {proof.problems[0]}") for proof in proofs]
-        print(_table([_HEAD, *rows]))
-        print(sentence, end="\n" if sentence else "")
+    print(_as_json(proofs, sentence) if as_json else _as_text(proofs, sentence))
     if bad:
-        for proof in bad:
-            for problem in proof.problems[1:]:
-                print(f"{proof.stage}: {problem}", file=sys.stderr)
         names = ", ".join(proof.stage for proof in bad)
-        raise RefusedError(
-            f"not proven to be a run of this commit: {names}", place=snapshot.place(FILE), remedy=_REMEDY
+        problem = f"not proven to be a run of this commit: {names}"
+        raise RefusedError(problem, place=snapshot.place(FILE), remedy=_REMEDY)
+
+
+def _as_json(proofs: Sequence["StageProof"], sentence: str) -> str:
+    found: dict[str, Any] = {"proven": all(proof.proven for proof in proofs)}
+    found["stages"] = [proof.as_json() for proof in proofs]
+    return to_json(found | ({"rescored": sentence} if sentence else {})).rstrip()
+
+
+def _as_text(proofs: Sequence["StageProof"], sentence: str) -> str:
+    width = max(len(proof.stage) for proof in proofs)
+    lines = [f"{'stage'.ljust(width)}  proof"]
+    for proof in proofs:
+        said = (
+            [proof.how] if proof.proven else [f"NOT PROVEN ({proof.state}): {proof.problems[0]}", *proof.problems[1:]]
         )
+        lines += [f"{(proof.stage if line is said[0] else '').ljust(width)}  {line}" for line in said]
+    return "\n".join([*lines, *filter(None, [sentence])])
 
 
 def _rescored(snapshot: Snapshot, rows: int) -> str:
     from tunegate.gate.rescoring import check_sample
 
     return check_sample(snapshot, rows=rows)
-
-
-def _table(rows: list[tuple[str, str]]) -> str:
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name.ljust(width)}  {text}" for name, text in rows)
