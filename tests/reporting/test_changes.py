@@ -29,7 +29,10 @@ def test_of_a_first_model_there_is_only_the_candidate(miniature: Miniature) -> N
 
 def test_a_baseline_that_was_scored_again_is_shown_as_the_gate_scored_it(miniature: Miniature) -> None:
     with judged(miniature.root, "HEAD", "HEAD") as found:
-        again = dataclasses.replace(found, baseline_predictions=predictions([False] * 200))
+        table = predictions([False] * 200)
+        rows = [row | {"base_answer": None, "base_correct": None, "base_nll": None, "base_seconds": None}
+                for row in table.to_pylist()]  # fmt: skip
+        again = dataclasses.replace(found, baseline_predictions=table.from_pylist(rows, schema=table.schema))
         assert not any(change.before_correct for change in changes_of(again).examples)
 
 

@@ -70,8 +70,11 @@ def sha256_of_test_set(table: Any) -> str:
     return digest.hexdigest()
 
 
-def examples_of(table: Any, *, place: str) -> list[Example]:
-    """The rows of a `pyarrow.Table`, sorted by id, so that nothing depends on the order in which they were answered."""
+def examples_of(table: Any, *, place: str, models: Sequence[str] = MODELS) -> list[Example]:
+    """The rows of a `pyarrow.Table`, sorted by id, so that nothing depends on the order in which they were answered.
+
+    `models` have answered them; the others' answers, of a model that was scored again alone, may be missing.
+    """
     missing = [name for name in _COLUMNS if name not in table.column_names]
     if missing:
         raise InputError(f"no column {', '.join(missing)}", place=place, remedy=_REMEDY)
@@ -81,7 +84,7 @@ def examples_of(table: Any, *, place: str) -> list[Example]:
         raise InputError("no test example was answered", place=place, remedy=remedy)
     counts = collections.Counter(example.id for example in examples)
     _refuse("duplicate id", [name for name, count in counts.items() if count > 1], place)
-    for model in MODELS:
+    for model in models:
         for name in ("nll", "seconds"):
             bad = [e.id for e in examples if not math.isfinite(getattr(e.answer_of(model), name))]
             _refuse(f"{model}_{name} is not a finite number", bad, place)

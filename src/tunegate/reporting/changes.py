@@ -82,4 +82,5 @@ def policy_of(judged: "Judged") -> Policy:
 
 
 def _examples(table: object, snapshot: Snapshot) -> Sequence[Example]:
-    return examples_of(table, place=snapshot.place(PREDICTIONS))
+    # A baseline that the gate scored again was asked without the untuned base.
+    return examples_of(table, place=snapshot.place(PREDICTIONS), models=("tuned",))
