@@ -121,17 +121,13 @@ def test_a_run_whose_outputs_are_gone_is_not_restored(miniature: Miniature, at: 
 def test_a_changed_file_is_of_the_kind_of_its_folder(
     miniature: Miniature, at: Opened, dependency: str, kind: str
 ) -> None:
-    edit(miniature, dependency, "before\r\n")
+    edit(miniature, dependency, "before\n")
     pipeline = read_yaml(miniature.root / "dvc.yaml")
     pipeline["stages"]["package"]["deps"].append(dependency)
     write_yaml(miniature.root / "dvc.yaml", pipeline)
     (package,) = stale_stages(at(miniature.root))
     assert [(cause.kind, cause.text) for cause in package.causes] == [(kind, f"{dependency}: a new dependency")]
     miniature.commit("A dependency more")
-    known = (miniature.root / "dvc.lock").read_text()
-    edit(miniature, "dvc.lock", miniature.git("show", "HEAD~1:dvc.lock"))
-    assert statuses(stale_stages(at(miniature.root))) == {"package": "restored"}, "hashed as it was locked"
-    edit(miniature, "dvc.lock", known)
     edit(miniature, dependency, "after\n")
     (package,) = stale_stages(at(miniature.root))
     assert [(cause.kind, cause.text) for cause in package.causes] == [(kind, f"{dependency} changed")]
@@ -139,6 +135,17 @@ def test_a_changed_file_is_of_the_kind_of_its_folder(
     (miniature.root / dependency).unlink()
     (package,) = stale_stages(at(miniature.root))
     assert [cause.text for cause in package.causes] == [f"{dependency}: missing"]
+
+
+def test_a_dependency_that_the_lock_lacks_is_hashed_as_the_run_that_had_it(miniature: Miniature, at: Opened) -> None:
+    # DVC's older hash, which it uses until a file is locked, does not see how lines end.
+    (miniature.root / "data/table.csv").write_bytes(b"id\r\n1\r\n")
+    pipeline = read_yaml(miniature.root / "dvc.yaml")
+    pipeline["stages"]["package"]["deps"].append("data/table.csv")
+    write_yaml(miniature.root / "dvc.yaml", pipeline)
+    miniature.run("dvc", "repro", "-q", cwd=miniature.root)
+    miniature.git("checkout", "dvc.lock")
+    assert statuses(stale_stages(at(miniature.root))) == {"package": "restored"}
 
 
 def test_files_that_dvcignore_names_change_nothing(miniature: Miniature, at: Opened) -> None:
