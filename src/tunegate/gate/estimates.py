@@ -94,7 +94,11 @@ def _class_counts(part: Paired, side: Side) -> Floats:
 
 
 def _mean(part: Paired, name: str, resamples: int, rng: np.random.Generator) -> Evidence:
-    """The studentised cluster bootstrap of a ratio of sums, linearised (Cochran 1977, chapter 6)."""
+    """The studentised cluster bootstrap of a ratio of sums, linearised (Cochran 1977, chapter 6).
+
+    A share has its two made-up clusters in every resample. An NLL has no largest value to make clusters of: its
+    standard error counts the farthest cluster three times instead, which holds for skewed losses on 50 clusters.
+    """
     assert part.baseline
     share = name != "nll"
     before, after = (np.float64(s.correct) if share else s.nll for s in (part.baseline, part.candidate))
@@ -106,24 +110,24 @@ def _mean(part: Paired, name: str, resamples: int, rng: np.random.Generator) -> 
     rest = won - centre * size
     spread = float(rest @ rest) + 2 * made**2 * (1 + centre**2)
     count = clusters + (2 if share else 0)
-    error = np.sqrt(spread * count / (count - 1)) / (rows + 2 * made)
+    error = float(np.sqrt(spread * count / (count - 1))) / (rows + 2 * made)
     roots = np.zeros(resamples)
     if error > 0:
         table = np.stack([rest, size, rest * rest, rest * size, size * size], axis=1)
         sums = np.concatenate(list(resampled_sums(table, resamples, rng))).T
         # The made-up clusters are in every resample and so do not vary: without this the roots are too narrow.
         narrowed = np.sqrt(spread / max(float(rest @ rest), spread / 4))
-        roots = np.sort(narrowed * _roots(sums, made=made, centre=centre, count=count, error=float(error)))
-    difference = total / rows
+        roots = np.sort(narrowed * _roots(sums, made=made, centre=centre, count=count, error=error))
+    made_up = 2 * made**2 if share else 2 * float(np.abs(rest).max()) ** 2
     return Evidence(
         rows=rows,
-        difference=difference,
+        difference=total / rows,
         centre=centre,
-        error=float(error),
+        error=error if share else float(np.hypot(error, np.sqrt(made_up) / rows)),
         freedom=clusters - 1,
         roots=roots,
         variance=float(rest @ rest) / rows,
-        made_up=2 * made**2,
+        made_up=made_up,
         counts=_counts(part, 1.0) if share else None,
     )
 

@@ -67,8 +67,8 @@ class SliceResult(Closed):
     """None where there are too few rows to say."""
     high: float | None
     p: float | None
-    """Of the hypothesis that the slice is worse by its margin at most, corrected by Holm over all tested slices. A small
-    one says that it is clearly worse; a large one does not say that it is as good."""
+    """Of the hypothesis that the slice is worse by its margin at most, corrected by Holm over all tested slices.
+    A small one says that it is clearly worse; a large one does not say that it is as good."""
     outcome: Literal["pass", "refused", "warning", "untested"]
     sentence: str
 
