@@ -46,8 +46,9 @@ class Counts:
         lost, won, n = self.lost, self.won, self.trials
         losing = min(max(lost / n - gap, 0.0), 1.0)
         winning = min(max(won / n + gap, 0.0), 1.0)
-        so_many = float(special.betainc(lost, n - lost + 1, losing)) if lost > 0 else 1.0
-        so_few = float(special.betainc(n - won, won + 1, 1 - winning)) if won < n else 1.0
+        certain = float(gap <= 0)
+        so_many = float(special.betainc(lost, n - lost + 1, losing)) if lost > 0 else certain
+        so_few = float(special.betainc(n - won, won + 1, 1 - winning)) if won < n else certain
         return max(so_many, so_few)
 
 
