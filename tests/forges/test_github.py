@@ -8,8 +8,7 @@ from forge_stub import TOKEN, Stub
 
 from tunegate.errors import InputError
 from tunegate.forges.github import GitHub
-from tunegate.forges.http import NotFoundError
-from tunegate.forges.interface import CONTEXT, MARKER
+from tunegate.forges.interface import CONTEXT, MARKER, NoChangeError
 
 FORK = {"full_name": "guest/desk", "owner": {"login": "guest"}}
 
@@ -62,7 +61,7 @@ def test_a_finished_workflow_leads_to_its_pull_request_also_from_a_fork(
     environment["GITHUB_EVENT_PATH"] = event(tmp_path, run_of("faster", FORK))
     assert forge(environment).change().number == 8
     environment["GITHUB_EVENT_PATH"] = event(tmp_path, run_of("gone", FORK))
-    with pytest.raises(NotFoundError, match="guest:gone: no open pull request"):
+    with pytest.raises(NoChangeError, match="guest:gone: no open pull request"):
         forge(environment).change()
 
 
@@ -82,6 +81,17 @@ def test_a_comment_is_written_once_and_then_updated_in_place(environment: dict[s
     second = forge(environment).comment(change, MARKER, "refused")
     assert first == second
     assert [comment["body"] for comment in stub.comments] == ["hello", "hello", "hello", f"{MARKER}\nrefused"]
+
+
+def test_without_leave_to_create_only_a_comment_that_is_there_is_written(
+    environment: dict[str, str], stub: Stub
+) -> None:
+    change = forge(environment).change()
+    assert forge(environment).comment(change, MARKER, "fine", create=False) == ""
+    assert stub.comments == []
+    forge(environment).comment(change, MARKER, "training")
+    assert forge(environment).comment(change, MARKER, "fine", create=False)
+    assert [comment["body"] for comment in stub.comments] == [f"{MARKER}\nfine"]
 
 
 def test_a_comment_of_another_with_our_marker_is_left_alone(environment: dict[str, str], stub: Stub) -> None:

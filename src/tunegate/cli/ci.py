@@ -138,11 +138,15 @@ def publish(forge: ForgeName = "", base: Base = None, head: Head = None, rescore
 
     Run by the default branch's code: nothing of the change is executed, and nothing that its jobs wrote is read.
     """
-    from tunegate.forges.interface import MARKER
+    from tunegate.forges.interface import MARKER, NoChangeError
     from tunegate.reporting.publication import publication_of
     from tunegate.repository import branches
 
-    opened, repository, change = _open(forge, base, head)
+    try:
+        opened, repository, change = _open(forge, base, head)
+    except NoChangeError as error:
+        print(f"nothing to publish: {error.place}: {error.problem}")
+        return
     branches.fetch(repository, change.head, ref=change.fetch, environment=opened.git_environment())
     made = publication_of(change, opened.approvals(change), rescore=rescore)
     opened.status(change.head, made.state, made.description, opened.job_url())

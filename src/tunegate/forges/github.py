@@ -15,7 +15,7 @@ from typing import Any
 from tunegate.errors import InputError, MachineError
 from tunegate.files import read_json
 from tunegate.forges.http import Api, NotFoundError
-from tunegate.forges.interface import CONTEXT, Change, State, required, shortened
+from tunegate.forges.interface import CONTEXT, Change, NoChangeError, State, required, shortened
 
 _DESCRIPTION_LIMIT = 140
 _WRITERS = ("admin", "maintain", "write")
@@ -130,7 +130,7 @@ class GitHub:
             if str((pull["head"]["repo"] or {}).get("full_name", "")).lower() == wanted:
                 return int(pull["number"])
         remedy = "it was closed or merged meanwhile: nothing to do"
-        raise NotFoundError("no open pull request", place=head, remedy=remedy)
+        raise NoChangeError("no open pull request", place=head, remedy=remedy)
 
     def _our_comment(self, change: Change, marker: str) -> int | None:
         own = self._login()

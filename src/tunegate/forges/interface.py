@@ -18,6 +18,10 @@ MARKER = "<!-- tunegate -->"
 """Hidden in our comment, so that the next run updates it in place."""
 
 
+class NoChangeError(InputError):
+    """What the job is about was merged or closed meanwhile."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Change:
     """A proposed change: a pull request, a merge request, or a local branch."""

@@ -6,11 +6,12 @@ jobs wrote is believed. Writes to DVC's cache only.
 """
 
 import dataclasses
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from tunegate.errors import RefusedError, TunegateError
-from tunegate.forges.interface import Change, State
+from tunegate.forges.interface import Change, State, shortened
 from tunegate.gate.evidence import Judged, open_judgement
 from tunegate.gate.verdict import Verdict
 from tunegate.reporting.markdown import prose
@@ -23,6 +24,7 @@ from tunegate.repository.snapshot import Snapshot
 
 _STATES: dict[str, State] = {"pass": "success", "refused": "failure", "inconclusive": "failure"}
 _WAITING = ("missing", "stale")
+_MESSAGE_LIMIT = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +58,10 @@ def publication_of(change: Change, approvals: Sequence[str], *, rescore: int, ro
         if change.is_fork:
             return _said("pending", f"{_sentence(error)}. A maintainer has to run this: docs/ci.md, Forks")
         return _said("error", _sentence(error))
+    except Exception as error:
+        # Data that a library chokes on in its own way: without a status nobody would know why the change waits.
+        traceback.print_exc()
+        return _said("error", f"unexpected {type(error).__name__}: {shortened(str(error), _MESSAGE_LIMIT)}")
 
 
 def state_of(verdict: Verdict) -> tuple[State, str]:
