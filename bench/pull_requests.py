@@ -2,11 +2,11 @@
 
     python bench/pull_requests.py --work /tmp/loop
 
-A bare repository whose main takes only what has a passing verdict, a laptop that trains, a CI clone that proves, judges,
-reports and publishes, a folder as DVC remote. The base is the default project with a quarter of its learning rate. Then:
-a better learning rate, a harmful one, and a change too small to tell; last, a merge that git does without a conflict
-and that describes a run which never happened. Trains four times: about twenty minutes on two cores. Reports are left in
-WORK/reports.
+A bare repository whose main takes only what has a passing verdict, a laptop that trains, a CI clone that proves,
+judges, reports and publishes, a folder as DVC remote. The base is the default project with a quarter of its learning
+rate. Then: a better learning rate, a harmful one, and a change too small to tell; last, a merge that git does without
+a conflict and that describes a run which never happened. Trains four times: about twenty minutes on two cores. The
+reports are left in WORK/reports.
 """
 
 import argparse

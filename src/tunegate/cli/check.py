@@ -9,21 +9,22 @@ import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tunegate.data.sources import Source, load_sources
 from tunegate.errors import InputError, TunegateError
 from tunegate.files import read_text, read_yaml
 from tunegate.gate.policy import FILE as POLICY
 from tunegate.gate.policy import Policy
-from tunegate.models.catalogue import find_entry
 from tunegate.params import Params, load_params, parse
 from tunegate.repository.lock import FILE as LOCK
 from tunegate.repository.lock import parse_lock
 from tunegate.repository.revisions import Repository, open_repository
 from tunegate.repository.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from tunegate.data.sources import Source
 
 PARAMS, PIPELINE, SOURCES, CATALOGUE = (
     Path(name) for name in ("params.yaml", "dvc.yaml", "data/sources.yaml", "models/catalog.yaml")
@@ -39,7 +40,7 @@ class Project:
 
     repository: Repository
     params: Params | None = None
-    sources: Sequence[Source] | None = None
+    sources: "Sequence[Source] | None" = None
 
 
 Look = Callable[[Project], Iterator[TunegateError]]
@@ -92,11 +93,15 @@ def _params(project: Project) -> Iterator[TunegateError]:
 
 
 def _sources(project: Project) -> Iterator[TunegateError]:
+    from tunegate.data.sources import load_sources
+
     project.sources = load_sources(SOURCES)
     yield from ()
 
 
 def _catalogue(project: Project) -> Iterator[TunegateError]:
+    from tunegate.models.catalogue import find_entry
+
     if project.params:
         find_entry(CATALOGUE, project.params.base.model, project.params.base.allowed_licenses)
     else:
@@ -126,7 +131,7 @@ def _policy(path: Path, project: Project) -> Iterator[TunegateError]:
             yield InputError(impossible[name], place=f"{POLICY}: metrics.{name}", remedy="judge by another metric")
 
 
-def _impossible_metrics(sources: Sequence[Source]) -> dict[str, str]:
+def _impossible_metrics(sources: "Sequence[Source]") -> dict[str, str]:
     """Metric to reason. A source that declares neither label nor messages may give rows of any kind."""
     if sources and all(source.row.label is not None for source in sources):
         return {"exact_match": "is for rows without a label, and every row has one"}
