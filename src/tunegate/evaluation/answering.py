@@ -15,8 +15,7 @@ import torch
 from tqdm import tqdm
 
 from tunegate.errors import InputError
-from tunegate.evaluation.examples import is_correct
-from tunegate.evaluation.examples import MODELS
+from tunegate.evaluation.examples import MODELS, is_correct
 from tunegate.models.template import messages_of, render
 from tunegate.models.tokenisation import prompt_tokens
 from tunegate.params import Evaluate
