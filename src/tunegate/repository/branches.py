@@ -42,7 +42,7 @@ def commit(repository: Repository, paths: Sequence[str], message: str) -> str | 
         return None
     # A project's hooks check what people write.
     who = _identity(repository)
-    repository.run("commit", "--quiet", "--no-verify", "--message", message, "--only", "--", *paths, environment=who)
+    repository.run("commit", "--quiet", "--no-verify", "--message", message, "--", *paths, environment=who)
     return repository.resolve("HEAD")
 
 
