@@ -103,13 +103,23 @@ def test_no_change_at_all_is_no_certainty() -> None:
         assert evidence_of(pair_of(some(20)), name).low(0.05) < -0.1
 
 
+def test_with_no_change_each_cluster_counts_as_one_row() -> None:
+    evidence = evidence_of(pair_of(some(178), clusters=np.arange(178) // 2))
+    assert evidence.counts
+    assert evidence.counts.trials == pytest.approx(89)
+    assert evidence.low(0.05) == pytest.approx(0.05 ** (1 / 89) - 1, abs=1e-6)
+
+
 def test_a_rare_class_makes_a_macro_average_less_sure() -> None:
     references = np.array([0] * 95 + [1] * 5)
     side = Side(np.ones(100, np.bool_), np.ones(100), references)
     paired = dataclasses.replace(
         pair_of(some(100)), classes=["a", "b"], references=references, candidate=side, baseline=side
     )
-    assert evidence_of(paired, "macro_recall").low(0.05) < 1.5 * evidence_of(paired, "accuracy").low(0.05)
+    evidence = evidence_of(paired, "macro_recall")
+    assert evidence.counts
+    assert evidence.counts.trials == pytest.approx(100 / (100 * (1 / 95 + 1 / 5) / 4))
+    assert evidence.low(0.05) < 1.5 * evidence_of(paired, "accuracy").low(0.05)
 
 
 def test_one_row_and_no_baseline_are_no_evidence() -> None:

@@ -31,6 +31,11 @@ def test_the_reach_of_losses_alone_is_clopper_and_pearson(lost: int, rows: int) 
     assert Counts(lost, 0, rows).reach(0.05) == pytest.approx(upper - lost / rows)
 
 
+def test_the_reach_of_gains_alone_is_clopper_and_pearson() -> None:
+    lower = stats.binomtest(30, 100, alternative="greater").proportion_ci(0.95, "exact").low
+    assert Counts(0, 30, 100).reach(0.05) == pytest.approx(0.3 - lower)
+
+
 @pytest.mark.parametrize(("lost", "won"), [(0, 0), (5, 0), (12, 3), (20, 20), (2, 30)])
 def test_bound_and_p_value_say_the_same(lost: int, won: int) -> None:
     evidence = evidence_of(200, lost, won)
