@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from tunegate.evaluation.answering import answer_all
-from tunegate.evaluation.examples import is_correct
 from tunegate.models.loading import load_base, load_tokenizer
 from tunegate.params import Evaluate, Train
 from tunegate.training.adapter import trainable, with_adapter
@@ -56,11 +55,3 @@ def test_the_base_column_is_the_model_without_its_adapter(
     output = plain.generate(**prompt, max_new_tokens=5, do_sample=False, eos_token_id=2, pad_token_id=2)
     expected = tokenizer.decode(output[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True).strip()
     assert answer_all(tuned, tokenizer, [row], SETTINGS)[0]["base_answer"] == expected
-
-
-@pytest.mark.parametrize(
-    ("answer", "ignore_case", "expected"),
-    [("roof", True, True), (" Roof\n", True, True), ("Roof", False, False), ("roofs", True, False), ("", True, False)],
-)
-def test_an_answer_is_correct_when_it_is_the_reference(answer: str, ignore_case: bool, expected: bool) -> None:
-    assert is_correct(answer, "roof", ignore_case=ignore_case) == expected

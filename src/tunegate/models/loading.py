@@ -19,7 +19,7 @@ def load_tokenizer(folder: Path) -> Any:
     """The tokenizer of a base model's folder; pads on the left, as generation needs."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", trust_remote_code=False)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -34,7 +34,7 @@ def load_base(folder: Path, *, device: str, precision: str) -> Any:
     require_device(device)
     logging.disable_progress_bar()
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False)
     return model.to(device).eval()
 
 
