@@ -46,6 +46,10 @@ class MetricResult(Closed):
     high: float | None
     """Upper one-sided bound."""
     outcome: Outcome
+    too_few: bool = False
+    """Whether it has fewer rows or clusters than the policy wants for it: it cannot pass."""
+    alpha: float | None = None
+    """Of `low` and `high`: the metric's own, or the policy's."""
     needed_rows: int | None = None
     """Test rows with which a change like this one would be decided."""
     mcnemar: McNemar | None = None
