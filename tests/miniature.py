@@ -152,8 +152,9 @@ def make_miniature(root: Path, project: dict[str, str], run: Callable[..., str])
     write_text(root / "inputs/package/model.gguf", "G" * 1000)
     write_text(root / "inputs/trajectory.csv", _TRAJECTORY)
     for stage, folder in (("prepare", "prepared"), ("tokenize", "tokens")):
-        ledger = {"stage": stage, "rows": {"in": 300, "out": 300}, "reasons": {}, "per_source": {}, "notes": {}}
-        write_json(root / f"inputs/{folder}/ledger.json", ledger)
+        ledger = {"stage": stage, "rows": {"in": 300, "out": 300}, "reasons": {}, "per_source": {}}
+        notes = {"train_tokens_trained_share": 0.25} if stage == "tokenize" else {}
+        write_json(root / f"inputs/{folder}/ledger.json", ledger | {"notes": notes})
     tokenized = {"stage": "tokenize", "notes": {"train_tokens_trained_share": 0.25}}
     data = {"rows": {"in": 300, "out": 300}, "stages": [tokenized]}
     write_json(root / "inputs/reports/data.json", data)

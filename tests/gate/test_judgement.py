@@ -36,6 +36,8 @@ def verdict(policy: dict[str, Any] | None = None, **changes: Any) -> Verdict:
         policy=Policy.model_validate({"metrics": METRICS, **(policy or {})}),
         policy_sha256="0" * 64,
         protected=[],
+        ungoverned=False,
+        shallow=False,
         rescored=False,
         test_set=TEST_SET,
         metrics=[METRIC],
@@ -43,7 +45,7 @@ def verdict(policy: dict[str, Any] | None = None, **changes: Any) -> Verdict:
         guards=[],
         exact=[],
         near=[],
-        baseline_exact=[],
+        known_to_baseline=[],
         seeds=3,
         approvals=[],
     )
@@ -85,6 +87,16 @@ def test_an_edited_policy_needs_approval() -> None:
     assert verdict(protected=["policy/gate.yaml is edited"], approvals=["ada"]).exit_code == 0
 
 
+def test_a_change_that_brings_the_first_policy_cannot_say_that_it_needs_nobody() -> None:
+    found = verdict({"protected_change": "warn"}, ungoverned=True)
+    assert found.headline.startswith("Needs approval: policy/gate.yaml is new")
+    assert verdict({"protected_change": "warn"}, ungoverned=True, approvals=["ada"]).outcome == "pass"
+
+
+def test_a_shallow_clone_is_warned_of() -> None:
+    assert any("fetch-depth: 0" in r.text for r in verdict(shallow=True).reasons if r.level == "warning")
+
+
 def test_test_rows_among_the_training_rows_refuse_and_are_named() -> None:
     found = verdict(exact=[Match("row-1", "row-9", 1.0)], approvals=["ada"])
     assert found.outcome == "refused"
@@ -99,8 +111,8 @@ def test_near_copies_warn_where_the_policy_says_so() -> None:
 
 
 def test_a_baseline_that_knows_the_test_rows_is_no_fair_baseline() -> None:
-    found = verdict(baseline_exact=[Match("row-1", "row-9", 1.0)])
-    assert found.headline.startswith("Needs approval: 1 of 200 test rows are rows that the baseline was trained on")
+    found = verdict(known_to_baseline=[Match("row-1", "row-9", 1.0)])
+    assert found.headline.startswith("Needs approval: 1 of 200 test rows were among the baseline's training rows")
 
 
 def test_guards_and_slices_refuse_too() -> None:

@@ -26,15 +26,16 @@ def test_a_measurement_on_another_test_set_replaces_the_old_one() -> None:
 def test_a_recipe_is_found_whatever_its_seed_and_not_with_another_rate(miniature: Miniature) -> None:
     with open_outputs(miniature.root) as outputs:
         repository = open_repository(miniature.root)
-        recipe = recipe_of(Snapshot(repository, None, outputs).params)
+        recipe = recipe_of(Snapshot(repository, None, outputs))
         record = with_seed(Recorded(recipes=[]), recipe, "t", 7, {"accuracy": 0.5})
         write_json(miniature.root / FILE, record.model_dump())
         miniature.change(train__seed=99)
-        found = noise_of([Snapshot(repository, None, outputs)])
+        found = noise_of([Snapshot(repository, None, outputs)], "t")
         assert found
         assert found.recipe == recipe
+        assert noise_of([Snapshot(repository, None, outputs)], "another test set") is None
         miniature.change(train__learning_rate=0.5)
-        assert noise_of([Snapshot(repository, None, outputs)]) is None
+        assert noise_of([Snapshot(repository, None, outputs)], "t") is None
 
 
 def test_a_record_with_nan_is_refused(miniature: Miniature) -> None:

@@ -18,14 +18,15 @@ from tunegate.files import parse_yaml, read_parquet
 from tunegate.gate import noise
 from tunegate.gate.contamination import contaminated
 from tunegate.gate.decision import decide_metrics, decide_slices
-from tunegate.gate.guards import METRICS, decide_guards
+from tunegate.gate.guards import METRICS, decide_guards, text_at
 from tunegate.gate.judgement import Findings, judge
 from tunegate.gate.policy import FILE, Policy
-from tunegate.gate.rescoring import PREDICTIONS, PREPARED, rescored, rows_of_test
+from tunegate.gate.rescoring import PREDICTIONS, PREPARED, rescored, rows_of_test, settings_of
 from tunegate.gate.scores import Paired, paired_of
 from tunegate.gate.uses import uses_of
 from tunegate.gate.verdict import Revisions, TestSet, Verdict
 from tunegate.params import parse
+from tunegate.repository.lock import Entry
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.revisions import open_repository
 from tunegate.repository.snapshot import Snapshot
@@ -70,28 +71,32 @@ def _judged(
 ) -> Judged:
     policy, text = _policy(target, candidate)
     table = _predictions(candidate)
-    baseline = merge_base if _has_model(merge_base) else None
+    baseline = _baseline(merge_base, target)
     before = _predictions(baseline) if baseline else None
     changed = before is not None and sha256_of_test_set(before) != sha256_of_test_set(table)
     again = baseline is not None and (changed or bool(_measurement(candidate, baseline)))
     if baseline and again:
-        before = rescored(baseline, rows_of_test(candidate), candidate.params.evaluate)
-    paired = paired_of(table, before, cluster=policy.cluster, ignore_case=candidate.params.evaluate.ignore_case)
-    measured = noise.noise_of([s for s in (candidate, baseline) if s])
+        before = rescored(baseline, rows_of_test(candidate), settings_of(candidate))
+    paired = paired_of(table, before, cluster=policy.cluster, ignore_case=settings_of(candidate).ignore_case)
+    test_set = _test_set(candidate, table, paired, target, policy, changed=changed)
+    measured = noise.noise_of([s for s in (candidate, baseline) if s], test_set.sha256)
     exact, near = _leaks(candidate, candidate, policy)
+    known = _leaks(candidate, baseline, policy) if baseline else ()
     found = Findings(
         revisions=revisions,
         policy=policy,
         policy_sha256=hashlib.sha256(text.encode()).hexdigest(),
         protected=list(_protected(candidate, merge_base, target, changed=changed)),
+        ungoverned=target.text(FILE) is None,
+        shallow=candidate.repository.shallow,
         rescored=again,
-        test_set=_test_set(candidate, table, paired, target, policy, changed=changed),
+        test_set=test_set,
         metrics=decide_metrics(paired, policy, seeds=measured.deviations() if measured else None),
         slices=decide_slices(paired, policy),
-        guards=decide_guards(policy.guards, candidate, baseline),
+        guards=decide_guards(policy.guards, candidate, baseline, table),
         exact=exact,
         near=near,
-        baseline_exact=_leaks(candidate, baseline, policy)[0] if baseline and changed else [],
+        known_to_baseline=[match for part in known for match in part],
         seeds=len(measured.seeds) if measured else 1,
         approvals=approvals,
     )
@@ -110,14 +115,17 @@ def _policy(target: Snapshot, candidate: Snapshot) -> tuple[Policy, str]:
     raise InputError("no policy, neither at the base nor here", place=FILE, remedy=remedy)
 
 
-def _has_model(snapshot: Snapshot) -> bool:
-    """Whether a model was locked there. Raises InputError for a lock without predictions."""
-    if not snapshot.lock:
-        return False
-    if snapshot.locked(PREDICTIONS) is None:
+def _baseline(merge_base: Snapshot, target: Snapshot) -> Snapshot | None:
+    """The merge base, or None where no model was ever locked. Raises InputError for a lock without predictions."""
+    if merge_base.locked(PREDICTIONS):
+        return merge_base
+    if merge_base.lock:
         remedy = "run `dvc repro` on the base branch and commit dvc.lock there"
-        raise InputError(f"it locks no {PREDICTIONS}", place=snapshot.place("dvc.lock"), remedy=remedy)
-    return True
+        raise InputError(f"it locks no {PREDICTIONS}", place=merge_base.place("dvc.lock"), remedy=remedy)
+    if target.lock:
+        problem = "the base has a model by now, and the merge base has none to compare with"
+        raise InputError(problem, place=merge_base.place("dvc.lock"), remedy="merge the base branch into this one")
+    return None
 
 
 def _predictions(snapshot: Snapshot) -> Any:
@@ -128,7 +136,7 @@ def _predictions(snapshot: Snapshot) -> Any:
 
 def _measurement(candidate: Snapshot, baseline: Snapshot) -> list[str]:
     """What differs in how the two were measured: the command, parameters and code of the stage `evaluate`."""
-    new, old = ({**_how(snapshot)} for snapshot in (candidate, baseline))
+    new, old = (_how(snapshot) for snapshot in (candidate, baseline))
     return sorted(name for name in new.keys() | old.keys() if new.get(name) != old.get(name))
 
 
@@ -144,18 +152,31 @@ def _how(snapshot: Snapshot) -> dict[str, Any]:
 def _protected(candidate: Snapshot, merge_base: Snapshot, target: Snapshot, *, changed: bool) -> Iterator[str]:
     """Sentences on what the change touches of the rules it is judged by."""
     before, now = merge_base.text(FILE), candidate.text(FILE)
-    if target.text(FILE) is None:
-        yield f"{FILE} is new: the base has no policy, so the change's own is used"
-    elif now is None:
+    if now is None and before is not None:
         yield f"{FILE} is deleted by this change"
-    elif now != before and now != target.text(FILE):
+    elif now != before and target.text(FILE) not in (now, None):
         yield f"{FILE} is edited by this change; the base's is used"
     if not merge_base.lock:
         return
+    if moved := _rebuilt(candidate, merge_base):
+        yield f"the pipeline itself is changed, in {', '.join(moved)}: other commands, inputs or outputs"
     if changed:
         yield "the test set is not the baseline's; the baseline was scored again on this one"
     if how := _measurement(candidate, merge_base):
         yield f"how models are scored is changed ({', '.join(how)}); the baseline was scored again in this way"
+
+
+def _rebuilt(candidate: Snapshot, baseline: Snapshot) -> list[str]:
+    """Stages whose command, inputs or outputs are others; of `evaluate` the measurement tells."""
+
+    def shape(entry: Entry) -> tuple[str, list[str], list[str]]:
+        return entry.cmd, sorted(entry.deps), sorted(entry.outs)
+
+    new, old = (
+        {name: shape(entry) for name, entry in snapshot.lock.items() if PREDICTIONS not in entry.outs}
+        for snapshot in (candidate, baseline)
+    )
+    return sorted(name for name in new.keys() | old.keys() if new.get(name) != old.get(name))
 
 
 def _leaks(candidate: Snapshot, trained: Snapshot, policy: Policy) -> tuple[list[Any], list[Any]]:
@@ -167,7 +188,7 @@ def _test_set(
 ) -> TestSet:
     sha256 = sha256_of_test_set(table)
     revisions = [revision for revision in (target.commit, candidate.commit or "HEAD") if revision]
-    lineage = str(candidate.json(METRICS).get("lineage"))
+    lineage = text_at(candidate.json(METRICS), candidate.place(METRICS), "lineage")
     return TestSet(
         sha256=sha256,
         rows=len(paired.ids),

@@ -1,34 +1,45 @@
 """Bounds on what the metrics do not see: time per answer, size of the package, what was trained on, what was dropped.
 
-Reads the small reports that git keeps, of the candidate and of the history; a bound whose numbers are missing refuses.
-Seconds are compared only with those recorded on the same hardware, and with the slowest of them: one measurement says
-little (the reasoning of Bencher's thresholds).
+The candidate's numbers come from locked outputs whose run can be proven, not from the reports in git, which a hand can
+edit; the history's come from the base's reports. A bound whose numbers are missing refuses. Seconds are compared only
+with those recorded on the same hardware, and with the slowest of them: one measurement says little (the reasoning of
+Bencher's thresholds).
 """
 
 import math
 from collections.abc import Iterator
 from typing import Any
 
+from tunegate.data.ledger import combine
 from tunegate.errors import InputError
-from tunegate.files import parse_json
+from tunegate.evaluation.metrics import p95_seconds
+from tunegate.files import parse_json, read_json
 from tunegate.gate.policy import GuardPolicy
 from tunegate.gate.verdict import GuardResult
+from tunegate.models.cost import Cost, read_cost
 from tunegate.repository.snapshot import Snapshot
 
 METRICS = "reports/metrics.json"
 TIMINGS = "reports/timings.json"
-DATA = "reports/data.json"
+COST = "models/evaluate_cost.json"
 PACKAGE = "models/package"
+TOKENS = "data/tokens"
+LEDGERS = ("data/ingested", "data/validated", "data/prepared", TOKENS)
+"""Outputs with a ledger, in running order."""
 
 
-def decide_guards(policy: GuardPolicy, candidate: Snapshot, baseline: Snapshot | None) -> list[GuardResult]:
-    """What the policy's guards say of the candidate, in the policy's order."""
-    return [result for result in _results(policy, candidate, baseline) if result]
+def decide_guards(
+    policy: GuardPolicy, candidate: Snapshot, baseline: Snapshot | None, predictions: Any
+) -> list[GuardResult]:
+    """What the policy's guards say of the candidate and its `predictions` (`pyarrow.Table`), in the policy's order."""
+    return [result for result in _results(policy, candidate, baseline, predictions) if result]
 
 
-def _results(policy: GuardPolicy, candidate: Snapshot, baseline: Snapshot | None) -> Iterator[GuardResult | None]:
+def _results(
+    policy: GuardPolicy, candidate: Snapshot, baseline: Snapshot | None, predictions: Any
+) -> Iterator[GuardResult | None]:
     if policy.latency_ratio is not None:
-        yield _latency(policy.latency_ratio, candidate, baseline)
+        yield _latency(policy.latency_ratio, candidate, baseline, predictions)
     if policy.package_ratio is not None:
         yield _package(policy.package_ratio, candidate, baseline)
     if policy.trained_token_share is not None:
@@ -37,14 +48,16 @@ def _results(policy: GuardPolicy, candidate: Snapshot, baseline: Snapshot | None
         yield _dropped(policy.dropped_row_share, candidate)
 
 
-def _latency(ratio: float, candidate: Snapshot, baseline: Snapshot | None) -> GuardResult | None:
-    timings = candidate.json(TIMINGS)
-    here, hardware = _number(timings, candidate.place(TIMINGS), "tuned", "p95_seconds"), _hardware(timings)
-    if baseline is None or baseline.commit is None:
+def _latency(ratio: float, candidate: Snapshot, baseline: Snapshot | None, predictions: Any) -> GuardResult | None:
+    if baseline is None:
         return None
+    here = p95_seconds(predictions["tuned_seconds"].to_pylist())
+    if candidate.locked(COST) is None:
+        return _judged("latency", False, f"p95 of an answer: no {COST} says on which hardware", here, None, ratio)
+    hardware = read_cost(candidate.output(COST), Cost).hardware
     before = list(_recorded(baseline, hardware))
     if not before:
-        said = f"p95 of an answer: {here:.3f} s; none recorded before on {hardware or 'unknown hardware'}"
+        said = f"p95 of an answer: {here:.3f} s; none recorded before on {hardware}"
         return GuardResult(name="latency", candidate=here, baseline=None, limit=ratio, outcome="warning", sentence=said)
     slowest = max(before)
     measured = here / slowest if slowest > 0 else math.inf
@@ -53,18 +66,15 @@ def _latency(ratio: float, candidate: Snapshot, baseline: Snapshot | None) -> Gu
     return _judged("latency", measured <= ratio, f"{said} on this hardware (limit {ratio:g})", here, slowest, ratio)
 
 
-def _recorded(baseline: Snapshot, hardware: str | None) -> Iterator[float]:
+def _recorded(baseline: Snapshot, hardware: str) -> Iterator[float]:
     assert baseline.commit
     for commit, content in baseline.repository.versions([baseline.commit], TIMINGS).items():
         place = f"{commit[:12]}:{TIMINGS}"
         timings = parse_json(content.decode("utf-8", "replace"), place=place)
-        if hardware and isinstance(timings, dict) and _hardware(timings) == hardware:
-            yield _number(timings, place, "tuned", "p95_seconds")
-
-
-def _hardware(timings: dict[str, Any]) -> str | None:
-    found = timings.get("evaluate", {}).get("hardware")
-    return found if isinstance(found, str) else None
+        # Reports of a time before costs were recorded name no hardware.
+        known = isinstance(timings, dict) and "evaluate" in timings
+        if known and text_at(timings, place, "evaluate", "hardware") == hardware:
+            yield number_at(timings, place, "tuned", "p95_seconds")
 
 
 def _package(ratio: float, candidate: Snapshot, baseline: Snapshot | None) -> GuardResult | None:
@@ -81,26 +91,17 @@ def _package(ratio: float, candidate: Snapshot, baseline: Snapshot | None) -> Gu
 
 
 def _trained(share: float, candidate: Snapshot) -> GuardResult:
-    notes: dict[str, Any] = next((s["notes"] for s in _stages(candidate) if s["stage"] == "tokenize"), {})
-    found = notes.get("train_tokens_trained_share")
-    if found is None or not math.isfinite(found):
-        said = f"share of training tokens with a loss: not recorded in {DATA}"
-        return _judged("trained tokens", False, said, None, None, share)
+    path = candidate.output(TOKENS) / "ledger.json"
+    found = number_at(read_json(path), f"{TOKENS}/ledger.json", "notes", "train_tokens_trained_share")
     said = f"share of training tokens with a loss: {found:.1%} (at least {share:.1%})"
     return _judged("trained tokens", found >= share, said, found, None, share)
 
 
 def _dropped(share: float, candidate: Snapshot) -> GuardResult:
-    rows = candidate.json(DATA).get("rows", {})
-    came, went = (_number(rows, candidate.place(DATA), key) for key in ("in", "out"))
-    found = 1 - went / came if came else 1.0
-    said = f"rows dropped on the way: {found:.1%} of {came:,.0f} (at most {share:.1%})"
+    rows = combine([candidate.output(path) for path in LEDGERS if candidate.locked(path)])["rows"]
+    found = 1 - rows["out"] / rows["in"] if rows["in"] else 1.0
+    said = f"rows dropped on the way: {found:.1%} of {rows['in']:,} (at most {share:.1%})"
     return _judged("dropped rows", found <= share, said, found, None, share)
-
-
-def _stages(candidate: Snapshot) -> list[dict[str, Any]]:
-    stages: list[dict[str, Any]] = candidate.json(DATA).get("stages", [])
-    return stages
 
 
 def _judged(
@@ -116,10 +117,23 @@ def _judged(
     )
 
 
-def _number(value: Any, place: str, *keys: str) -> float:
+def number_at(value: Any, place: str, *keys: str) -> float:
     """A finite number in nested objects. Raises InputError where there is none: what is unknown cannot pass."""
+    found = _at(value, *keys)
+    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+        raise InputError(f"{'.'.join(keys)} is no finite number (got {found!r})", place=place, remedy="run `dvc repro`")
+    return float(found)
+
+
+def text_at(value: Any, place: str, *keys: str) -> str:
+    """A text in nested objects. Raises InputError where there is none."""
+    found = _at(value, *keys)
+    if not isinstance(found, str):
+        raise InputError(f"{'.'.join(keys)} is no text (got {found!r})", place=place, remedy="run `dvc repro`")
+    return found
+
+
+def _at(value: Any, *keys: str) -> Any:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{'.'.join(keys)} is no finite number (got {value!r})", place=place, remedy="run `dvc repro`")
-    return float(value)
+    return value

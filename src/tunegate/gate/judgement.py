@@ -8,8 +8,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from tunegate.data.duplicates import Match
+from tunegate.data.nearest import listed
 from tunegate.gate.contamination import named
-from tunegate.gate.policy import Action, Policy
+from tunegate.gate.policy import FILE, Action, Policy
 from tunegate.gate.verdict import (
     GuardResult,
     Level,
@@ -35,7 +36,11 @@ class Findings:
     policy: Policy
     policy_sha256: str
     protected: Sequence[str]
-    """Sentences: what the change touches of policy, test set and measurement."""
+    """Sentences: what the change touches of policy, pipeline, test set and measurement."""
+    ungoverned: bool
+    """Whether the base has no policy, so that the change's own is used."""
+    shallow: bool
+    """Whether the clone lacks history."""
     rescored: bool
     test_set: TestSet
     metrics: Sequence[MetricResult]
@@ -44,8 +49,8 @@ class Findings:
     exact: Sequence[Match]
     """Test rows that the candidate was trained on."""
     near: Sequence[Match]
-    baseline_exact: Sequence[Match]
-    """Test rows that the baseline was trained on."""
+    known_to_baseline: Sequence[Match]
+    """Test rows that the baseline was trained on, exactly or nearly."""
     seeds: int
     approvals: Sequence[str]
 
@@ -89,6 +94,9 @@ def _reasons(found: Findings) -> Iterator[Reason]:
     for guard in found.guards:
         yield Reason(level="note" if guard.outcome == "pass" else guard.outcome, text=guard.sentence)
     yield from _of_contamination(found)
+    if found.ungoverned:
+        # Always: else the change would say by itself that it needs nobody.
+        yield Reason(level="approval", text=f"{FILE} is new: the base has no policy, so the change's own is used")
     for sentence in found.protected:
         yield Reason(level=_OF_ACTION[found.policy.protected_change], text=sentence)
     yield from _of_test_set(found)
@@ -125,14 +133,12 @@ def _of_contamination(found: Findings) -> Iterator[Reason]:
     kinds: list[tuple[Sequence[Match], Level, str]] = [
         (found.exact, "refused", "are among the training rows"),
         (found.near, near, "nearly equal a training row"),
-        (found.baseline_exact, "approval", "are rows that the baseline was trained on, so the comparison favours it"),
+        (found.known_to_baseline, "approval", "were among the baseline's training rows: the comparison favours it"),
     ]
     for matches, level, words in kinds:
         if matches:
-            shown = ", ".join(named(list(matches[:_SHOWN])))
-            more = f" and {len(matches) - _SHOWN} more" if len(matches) > _SHOWN else ""
-            text = f"{len(matches)} of {found.test_set.rows} test rows {words}: {shown}{more}"
-            yield Reason(level=level, text=text)
+            shown = listed(named(list(matches)), _SHOWN)
+            yield Reason(level=level, text=f"{len(matches)} of {found.test_set.rows} test rows {words}: {shown}")
 
 
 def _of_test_set(found: Findings) -> Iterator[Reason]:
@@ -142,6 +148,9 @@ def _of_test_set(found: Findings) -> Iterator[Reason]:
         yield Reason(level="warning", text=text)
     else:
         yield Reason(level="note", text=f"use {uses} of {budget} of this test set")
+    if found.shallow:
+        text = "this clone is shallow: uses of the test set and recorded times are only those it has (fetch-depth: 0)"
+        yield Reason(level="warning", text=text)
 
 
 def _headline(outcome: Outcome, reasons: Sequence[Reason], found: Findings) -> str:

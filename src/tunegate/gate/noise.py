@@ -3,8 +3,8 @@
     reports/noise.json    one record per recipe: metrics of the tuned model, seed by seed
 
 One trained model says how good this checkpoint is; only several seeds say how good the recipe is (Bouthillier et al.,
-arXiv 2103.03098). A record is found by its recipe: all parameters of training but the seed, and the test set's
-measurement is that of the record. Reads and writes that file; does not train.
+arXiv 2103.03098). A record is found by its recipe, which is everything but the seed: parameters, rows and base model.
+Reads and writes that file; does not train.
 """
 
 import math
@@ -14,7 +14,8 @@ from typing import Any
 
 from pydantic import model_validator
 
-from tunegate.params import Closed, Params, parse
+from tunegate.gate.rescoring import BASE, PREPARED
+from tunegate.params import Closed, parse
 from tunegate.repository.lineage import digest
 from tunegate.repository.snapshot import Snapshot
 
@@ -26,7 +27,7 @@ class Noise(Closed):
     """One recipe's metrics under several seeds."""
 
     recipe: str
-    """sha256 over params.yaml without `train.seed`, `score` and `package`."""
+    """sha256 over the locked rows and base model, and params.yaml without `train.seed`, `score` and `package`."""
     test_set: str
     """sha256 of the test set that they were measured on."""
     seeds: dict[str, dict[str, float]]
@@ -52,11 +53,11 @@ class Recorded(Closed):
     recipes: list[Noise]
 
 
-def recipe_of(params: Params) -> str:
-    """What names a recipe: everything that shapes a model or its answers, but for the seed."""
-    values = params.model_dump(by_alias=True, mode="json", exclude={"score", "package"})
+def recipe_of(snapshot: Snapshot) -> str:
+    """What names a recipe: everything that shapes a model or its answers, but for the seed and tunegate's own code."""
+    values = snapshot.params.model_dump(by_alias=True, mode="json", exclude={"score", "package"})
     del values["train"]["seed"]
-    return digest(values)
+    return digest([values, *(getattr(snapshot.locked(path), "md5", None) for path in (PREPARED, BASE))])
 
 
 def recorded(snapshot: Snapshot) -> Recorded:
@@ -66,15 +67,16 @@ def recorded(snapshot: Snapshot) -> Recorded:
     return parse(Recorded, snapshot.json(FILE), place=snapshot.place(FILE), remedy=_REMEDY)
 
 
-def noise_of(snapshots: list[Snapshot]) -> Noise | None:
-    """The record of the first of these projects whose recipe was measured under several seeds, or None."""
+def noise_of(snapshots: list[Snapshot], test_set: str) -> Noise | None:
+    """The record of the first of these projects whose recipe was measured on this test set, or None."""
     known = {record.recipe: record for snapshot in reversed(snapshots) for record in recorded(snapshot).recipes}
-    return next((known[key] for key in (recipe_of(s.params) for s in snapshots) if key in known), None)
+    found = (known.get(recipe_of(snapshot)) for snapshot in snapshots)
+    return next((noise for noise in found if noise and noise.test_set == test_set), None)
 
 
 def with_seed(record: Recorded, recipe: str, test_set: str, seed: int, metrics: Mapping[str, float]) -> Recorded:
-    """The record with one more seed; an older measurement on another test set is replaced."""
-    old = next((n for n in record.recipes if (n.recipe, n.test_set) == (recipe, test_set)), None)
+    """The record with one more seed of a recipe; what was measured on another test set is replaced."""
+    old = next((noise for noise in record.recipes if (noise.recipe, noise.test_set) == (recipe, test_set)), None)
     seeds: dict[str, Any] = (old.seeds if old else {}) | {str(seed): dict(metrics)}
     others = [noise for noise in record.recipes if noise.recipe != recipe]
     return Recorded(recipes=[*others, Noise(recipe=recipe, test_set=test_set, seeds=seeds)])

@@ -9,10 +9,11 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from tunegate.data.nearest import listed
 from tunegate.errors import InputError, RefusedError
 from tunegate.evaluation.examples import Example, examples_of
 from tunegate.files import read_parquet
-from tunegate.params import Evaluate
+from tunegate.params import Evaluate, parse
 from tunegate.repository.snapshot import Snapshot
 
 PREDICTIONS = "models/predictions.parquet"
@@ -52,6 +53,16 @@ def rows_of_test(snapshot: Snapshot) -> list[Row]:
     return rows
 
 
+def settings_of(snapshot: Snapshot) -> Evaluate:
+    """The parameters that the locked predictions were made with; those of params.yaml where the lock has only some."""
+    entry = next((entry for entry in snapshot.lock.values() if PREDICTIONS in entry.outs), None)
+    locked = entry.params.get("params.yaml:evaluate") if entry else None
+    if not isinstance(locked, dict):
+        return snapshot.params.evaluate
+    place = f"{snapshot.place('dvc.lock')}: evaluate"
+    return parse(Evaluate, locked, place=place, remedy="run `dvc repro evaluate`")
+
+
 def check_sample(snapshot: Snapshot, *, rows: int) -> str:
     """Score `rows` random test rows again and compare them with the locked predictions; return what was found.
 
@@ -65,7 +76,7 @@ def check_sample(snapshot: Snapshot, *, rows: int) -> str:
         problem = f"answers to {len(claimed)} rows, but the test set has {len(asked)}, or others"
         raise RefusedError(problem, place=place, remedy="run `dvc repro evaluate`")
     chosen = sorted(secrets.SystemRandom().sample(sorted(asked), min(rows, len(asked))))
-    settings = snapshot.params.evaluate
+    settings = settings_of(snapshot)
     table = rescored(snapshot, [asked[name] for name in chosen], settings)
     found = {row["id"]: row for row in table.to_pylist()}
     _compare([claimed[name] for name in chosen], found, NLL_TOLERANCE[settings.precision], place)
@@ -82,7 +93,7 @@ def _compare(claims: Sequence[Example], found: dict[str, Row], tolerance: float,
         if not math.isclose(claim.tuned.nll, found[claim.id]["tuned_nll"], abs_tol=tolerance)
     ]
     if apart:
-        raise RefusedError(f"NLL does not reproduce within {tolerance}: {_few(apart)}", place=place, remedy=remedy)
+        raise RefusedError(f"NLL does not reproduce within {tolerance}: {listed(apart, 5)}", place=place, remedy=remedy)
     # An answer differs where its text does, a claim of correctness where text and reference do not bear it out.
     other = [
         f"{claim.id} (claimed {claim.tuned.text!r}, here {found[claim.id]['tuned_answer']!r})"
@@ -92,8 +103,4 @@ def _compare(claims: Sequence[Example], found: dict[str, Row], tolerance: float,
         or claim.reference != found[claim.id]["reference"]
     ]
     if len(other) > ANSWERS_TOLERANCE * len(claims):
-        raise RefusedError(f"answers do not reproduce: {_few(other)}", place=place, remedy=remedy)
-
-
-def _few(items: Sequence[str]) -> str:
-    return ", ".join(items[:5]) + (f" and {len(items) - 5} more" if len(items) > 5 else "")
+        raise RefusedError(f"answers do not reproduce: {listed(other, 5)}", place=place, remedy=remedy)

@@ -25,8 +25,7 @@ def measure(repository: Repository, seeds: int) -> Iterator[Noise]:
     """
     with open_outputs(repository.root) as outputs:
         project = Snapshot(repository, None, outputs)
-        params, record = project.params, recorded(project)
-    recipe, first = recipe_of(params), params.train.seed
+        recipe, first, record = recipe_of(project), project.params.train.seed, recorded(project)
     for seed in range(first, first + seeds):
         known = next((noise for noise in record.recipes if noise.recipe == recipe), None)
         if known and str(seed) in known.seeds:
