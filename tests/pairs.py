@@ -17,7 +17,7 @@ def pair_of(
     zeros = np.zeros(rows, dtype=np.int64)
     return Paired(
         ids=[f"row-{i}" for i in range(rows)],
-        clusters=np.arange(rows) if clusters is None else clusters,
+        groups=np.arange(rows) if clusters is None else clusters,
         slices={"language": ["en" if i % 2 else "sv" for i in range(rows)]},
         labelled=np.ones(rows, dtype=np.bool_),
         classes=["right"],
@@ -41,7 +41,7 @@ def classified(rows: int, classes: int, rng: np.random.Generator, *, group: int 
         sides.append(Side(answered == references, rng.gamma(2, 0.3, rows), answered))
     return Paired(
         ids=[f"row-{i:05d}" for i in range(rows)],
-        clusters=np.arange(rows) // group,
+        groups=np.arange(rows) // group,
         slices={},
         labelled=np.ones(rows, dtype=np.bool_),
         classes=[f"class-{i}" for i in range(classes)],

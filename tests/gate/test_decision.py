@@ -69,7 +69,7 @@ def test_a_broken_floor_refuses_a_model_that_did_not_get_worse() -> None:
 def test_too_few_rows_never_pass(changes: list[int]) -> None:
     result = first(pair_of(changes))
     assert result.outcome == "inconclusive"
-    assert "99 rows in 99 independent groups are too few" in result.sentence
+    assert "inconclusive: too few (99 of 100 rows); needs about" in result.sentence
     assert result.needed_rows
     assert result.needed_rows >= 100
 
@@ -77,6 +77,7 @@ def test_too_few_rows_never_pass(changes: list[int]) -> None:
 def test_too_few_clusters_never_pass_and_the_rows_needed_fill_them() -> None:
     result = first(pair_of(some(400, won=60), clusters=np.arange(400) // 10))
     assert result.outcome == "inconclusive"
+    assert "too few (40 of 50 groups); needs" in result.sentence
     assert result.needed_rows
     assert result.needed_rows >= 500
 
@@ -175,6 +176,45 @@ def test_equal_files_give_an_equal_verdict_and_another_metric_does_not_move_it()
     assert decide_metrics(paired, more)[1] == decide_metrics(paired, policy())[0]
 
 
+def test_a_metric_has_its_own_alpha_and_says_its_own_interval() -> None:
+    paired = pair_of(some(178, lost=8, won=8))
+    usual, strict = first(paired), first(paired, metrics={"accuracy": ACCURACY | {"alpha": 0.01}})
+    assert (usual.outcome, strict.outcome) == ("pass", "inconclusive")
+    assert "90 % interval" in usual.sentence
+    assert "98 % interval" in strict.sentence
+    assert (usual.alpha, strict.alpha) == (0.05, 0.01)
+    assert strict.low is not None
+    assert usual.low is not None
+    assert strict.low < usual.low
+    assert strict.needed_rows
+    assert strict.needed_rows > 178
+
+
+def test_a_metric_has_its_own_clusters_whatever_the_other_metrics_have() -> None:
+    rules = {"role": "guard", "direction": "lower", "margin": 0.3}
+    paired = pair_of(some(200), clusters=np.arange(200) // 2, nll=np.repeat(np.tile([0.5, -0.5], 50), 2))
+    metrics = {"accuracy": ACCURACY, "nll": rules | {"cluster": "id"}}
+    alike, own = decide_metrics(paired, policy(metrics | {"nll": rules}))[1], decide_metrics(paired, policy(metrics))[1]
+    assert own.high is not None
+    assert own.high == pytest.approx((alike.high or 0.0) / 2**0.5, rel=0.1)
+    by_id = decide_metrics(paired, policy({"accuracy": ACCURACY, "nll": rules}, cluster="id"))[1]
+    assert by_id == own
+    assert decide_metrics(paired.clustered("id"), policy(metrics)) == decide_metrics(paired, policy(metrics))
+
+
+def test_a_metric_has_its_own_least_number_of_rows() -> None:
+    rules = ACCURACY | {"min_rows": 300}
+    few = first(pair_of(some(200, won=40)), metrics={"accuracy": rules})
+    assert (few.outcome, few.too_few) == ("inconclusive", True)
+    assert "too few (200 of 300 rows)" in few.sentence
+    assert few.needed_rows
+    assert few.needed_rows >= 300
+    enough = first(pair_of(some(80, won=20)), metrics={"accuracy": ACCURACY | {"min_rows": 60}})
+    assert (enough.outcome, enough.too_few) == ("pass", False)
+    shown = {"macro_f1": {"role": "info", "direction": "higher", "min_rows": 300}, "accuracy": ACCURACY}
+    assert not first(pair_of(some(200)), metrics=shown).too_few
+
+
 def sliced(english: list[int], swedish: list[int], **changes: Any) -> list[Any]:
     paired = pair_of(english + swedish)
     languages: list[str | None] = ["en"] * len(english) + ["sv"] * len(swedish)
@@ -190,6 +230,20 @@ def test_a_slice_that_is_clearly_worse_than_its_margin_is_named(action: str, out
     assert swedish.sentence.endswith("worse by more than the slices' margin of 10 points")
     assert swedish.p is not None
     assert swedish.p < 0.001
+
+
+def test_slices_are_tested_at_the_alpha_and_in_the_clusters_of_the_primary_metric() -> None:
+    paired = pair_of(some(100, lost=20), clusters=np.arange(100) // 2)
+    paired = dataclasses.replace(paired, slices={"all": ["x"] * 100})
+
+    def found(**own: Any) -> Any:
+        return decide_slices(paired, policy({"accuracy": ACCURACY | own}, slices={"by": ["all"], "action": "refuse"}))[
+            0
+        ]
+
+    assert (found(cluster="id").outcome, found(cluster="id", alpha=0.001).outcome) == ("refused", "pass")
+    assert "99.8 % interval" in found(alpha=0.001).sentence
+    assert found().p > found(cluster="id").p
 
 
 def test_a_slice_that_may_or_may_not_be_worse_is_let_pass() -> None:

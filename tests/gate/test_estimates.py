@@ -63,7 +63,7 @@ def test_the_order_of_the_rows_does_not_matter(name: str) -> None:
     sides = [Side(s.correct[order], s.nll[order], s.answered[order]) for s in (paired.candidate, paired.baseline) if s]
     shuffled = dataclasses.replace(
         paired,
-        clusters=paired.clusters[order],
+        groups=paired.groups[order],
         references=paired.references[order],
         candidate=sides[0],
         baseline=sides[1],

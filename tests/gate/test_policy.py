@@ -48,3 +48,20 @@ def test_a_metric_that_is_better_lower_cannot_be_declared_otherwise() -> None:
 def test_values_that_would_make_the_verdict_worthless_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         policy(**change)
+
+
+def test_a_metric_may_have_its_own_alpha_cluster_and_min_rows() -> None:
+    accuracy = {"role": "primary", "direction": "higher"}
+    nll = {"role": "guard", "direction": "lower", "alpha": 0.01, "cluster": "id", "min_rows": 300}
+    found = policy(metrics={"accuracy": accuracy, "nll": nll}, min_rows=150)
+    assert [(own.alpha, own.cluster, own.min_rows) for own in map(found.of, ("accuracy", "nll"))] == [
+        (0.05, "group", 150),
+        (0.01, "id", 300),
+    ]
+    assert found.of("accuracy") == found
+
+
+@pytest.mark.parametrize("own", [{"alpha": 0.5}, {"cluster": "row"}, {"min_rows": 1}])
+def test_a_metrics_own_values_are_held_to_the_same_bounds(own: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"metrics\.accuracy"):
+        policy(metrics={"accuracy": {"role": "primary", "direction": "higher", **own}})

@@ -34,6 +34,16 @@ def test_rows_are_aligned_by_id_in_whatever_order_they_come() -> None:
 def test_rows_of_one_group_are_one_cluster_unless_the_policy_clusters_by_id() -> None:
     assert pair(TABLE).clusters.tolist() == [0, 0, 1, 1]
     assert pair(TABLE, cluster="id").clusters.tolist() == [0, 1, 2, 3]
+    assert pair(TABLE).clustered("id").clusters.tolist() == [0, 1, 2, 3]
+    assert pair(TABLE, cluster="id").clustered("group").clusters.tolist() == [0, 0, 1, 1]
+    assert len(pair(TABLE, cluster="id").select(np.array([True, False, True, True])).clusters) == 3
+
+
+def test_of_many_bad_rows_the_first_five_are_named() -> None:
+    table = predictions([True] * 8)
+    rows = [row | {"tuned_correct": None} for row in table.to_pylist()]
+    with pytest.raises(InputError, match="row-00004 and 3 more"):
+        pair(pa.Table.from_pylist(rows, schema=PREDICTION))
 
 
 def test_answers_become_classes_and_what_is_no_class_is_none() -> None:

@@ -45,7 +45,7 @@ class _Part:
 def decide_metrics(
     paired: Paired, policy: Policy, *, seeds: Mapping[str, float] | None = None, resamples: int | None = None
 ) -> list[MetricResult]:
-    """One result per metric of the policy, in its order.
+    """One result per metric of the policy, in its order; each with its own alpha, cluster and least number of rows.
 
     `seeds`: the standard deviation of each metric between training seeds, where recorded. `resamples`: for simulations,
     which may take fewer than a policy can. Raises InputError for a metric that the test rows cannot have.
@@ -54,9 +54,10 @@ def decide_metrics(
     floors = any(metric.floor is not None for metric in policy.metrics.values() if metric.role != "info")
     for name, metric in policy.metrics.items():
         _require(paired, name)
-        found = estimate(paired, name, resamples=resamples or policy.resamples, seed=policy.seed)
-        ruling = _of_metric(name, metric, found, policy, floors=floors)
-        results.append(_result(name, metric, found, policy, ruling, (seeds or {}).get(name)))
+        own = policy.of(name)
+        found = estimate(paired.clustered(own.cluster), name, resamples=resamples or own.resamples, seed=own.seed)
+        ruling = _of_metric(name, metric, found, own, floors=floors)
+        results.append(_result(name, metric, found, own, ruling, (seeds or {}).get(name)))
     return results
 
 
@@ -69,7 +70,8 @@ def decide_slices(paired: Paired, policy: Policy, *, resamples: int | None = Non
     """
     if paired.baseline is None:
         return []
-    parts = list(_parts(paired, policy, resamples or policy.resamples))
+    policy = policy.of(policy.primary)
+    parts = list(_parts(paired.clustered(policy.cluster), policy, resamples or policy.resamples))
     corrected = iter(holm([part.p for part in parts if part.p is not None]))
     return [_of_slice(part, None if part.p is None else next(corrected), policy) for part in parts]
 
@@ -158,6 +160,8 @@ def _result(
         low=_maybe(low),
         high=_maybe(high),
         outcome=ruling.outcome,
+        too_few=_too_few(found, policy) and metric.role != "info",
+        alpha=policy.alpha,
         needed_rows=ruling.needed,
         mcnemar=test if binary else None,
         seed_deviation=_maybe(deviation),

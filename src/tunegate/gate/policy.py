@@ -23,6 +23,8 @@ LOWER_IS_BETTER = ("nll",)
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(gt=0, lt=0.5)]
+Cluster = Literal["group", "id"]
+Rows = Annotated[int, Field(ge=2)]
 
 
 class MetricPolicy(Closed):
@@ -36,6 +38,12 @@ class MetricPolicy(Closed):
     """Largest accepted loss against the baseline, in the metric's own unit (0.02 is two points of accuracy)."""
     floor: float | None = None
     """The value itself may not be worse than this, whatever the baseline's was."""
+    alpha: Probability | None = None
+    """This metric's own `alpha`, where it is not the policy's. Slices are tested at the primary metric's."""
+    cluster: Cluster | None = None
+    """This metric's own `cluster`, where it is not the policy's."""
+    min_rows: Rows | None = None
+    """This metric's own `min_rows`, where it is not the policy's."""
 
 
 class SlicePolicy(Closed):
@@ -80,9 +88,9 @@ class Policy(Closed):
     """Each metric's role, direction, margin and floor. One is `primary`."""
     alpha: Probability = 0.05
     """Chance of passing a change that is exactly `margin` worse (one-sided)."""
-    cluster: Literal["group", "id"] = "group"
+    cluster: Cluster = "group"
     """Rows that share this value are one observation: a question and its translation, say."""
-    min_rows: Annotated[int, Field(ge=2)] = 100
+    min_rows: Rows = 100
     """With fewer test rows nothing passes."""
     min_clusters: Annotated[int, Field(ge=2)] = 50
     """With fewer clusters nothing passes."""
@@ -124,3 +132,9 @@ class Policy(Closed):
     def primary(self) -> MetricName:
         """The metric that slices are tested on and the headline names."""
         return next(name for name, metric in self.metrics.items() if metric.role == "primary")
+
+    def of(self, name: MetricName) -> "Policy":
+        """The policy as it holds for one metric: with its own alpha, cluster and min_rows if it has some."""
+        metric = self.metrics[name]
+        own = {"alpha": metric.alpha, "cluster": metric.cluster, "min_rows": metric.min_rows}
+        return self.model_copy(update={key: value for key, value in own.items() if value is not None})

@@ -9,14 +9,16 @@ import collections
 import dataclasses
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tunegate.data.nearest import listed
 from tunegate.errors import InputError, RefusedError
 from tunegate.evaluation.examples import TEST_ROW, Answer, Example, is_correct
 from tunegate.evaluation.metrics import OTHER, pairs_of
+from tunegate.gate.policy import Cluster
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -25,6 +27,7 @@ Row = dict[str, Any]
 
 PLACE = "models/predictions.parquet"
 _ANSWER = ("tuned_answer", "tuned_correct", "tuned_nll")
+_SHOWN = 5
 _REMEDY = "run the stage `evaluate` again: `dvc repro --force evaluate`"
 
 
@@ -44,8 +47,8 @@ class Paired:
     """Candidate and baseline on the same rows, sorted by id."""
 
     ids: list[str]
-    clusters: Ints
-    """Rows that share this number, counted from 0, are one observation."""
+    groups: Ints
+    """Rows that share this number, counted from 0, are of one group."""
     slices: dict[str, list[str | None]]
     labelled: Bools
     """Whether a row is classification (has a label) or free text."""
@@ -54,19 +57,31 @@ class Paired:
     """The right class of each labelled row, an index into `classes`."""
     candidate: Side
     baseline: Side | None
+    cluster: Cluster = "group"
+    """Whether a group or a row is one observation."""
+
+    @property
+    def clusters(self) -> Ints:
+        """Rows that share this number are one observation."""
+        return self.groups if self.cluster == "group" else np.arange(len(self.ids), dtype=np.int64)
+
+    def clustered(self, by: Cluster) -> "Paired":
+        """The same with another idea of one observation."""
+        return dataclasses.replace(self, cluster=by)
 
     def select(self, rows: Bools) -> "Paired":
-        """The same of some of the rows; numbers of clusters and classes stay."""
+        """The same of some of the rows; numbers of groups and classes stay."""
         among = rows[self.labelled]
         return Paired(
             ids=[name for name, chosen in zip(self.ids, rows, strict=True) if chosen],
-            clusters=self.clusters[rows],
+            groups=self.groups[rows],
             slices={k: [v for v, chosen in zip(vs, rows, strict=True) if chosen] for k, vs in self.slices.items()},
             labelled=self.labelled[rows],
             classes=self.classes,
             references=self.references[among],
             candidate=_some(self.candidate, rows, among),
             baseline=_some(self.baseline, rows, among) if self.baseline else None,
+            cluster=self.cluster,
         )
 
 
@@ -74,7 +89,7 @@ def paired_of(
     candidate: Any,
     baseline: Any | None,
     *,
-    cluster: Literal["group", "id"],
+    cluster: Cluster,
     ignore_case: bool,
     places: tuple[str, str] = (f"{PLACE} (candidate)", f"{PLACE} (baseline)"),
 ) -> Paired:
@@ -91,16 +106,17 @@ def paired_of(
     classes = sorted({row["reference"] for row in rows if row["label"] is not None})
     index = {name: number for number, name in enumerate(classes)} | {OTHER: -1}
     names = sorted({name for row in rows for name in dict(row["slices"] or [])})
-    numbers = {name: number for number, name in enumerate(sorted({row[cluster] for row in rows}))}
+    numbers = {name: number for number, name in enumerate(sorted({row["group"] for row in rows}))}
     return Paired(
         ids=[row["id"] for row in rows],
-        clusters=np.array([numbers[row[cluster]] for row in rows], dtype=np.int64),
+        groups=np.array([numbers[row["group"]] for row in rows], dtype=np.int64),
         slices={name: [dict(row["slices"] or []).get(name) for row in rows] for name in names},
         labelled=np.array([row["label"] is not None for row in rows], dtype=np.bool_),
         classes=classes,
         references=_ints(index[row["reference"]] for row in rows if row["label"] is not None),
         candidate=_side(rows, index, ignore_case),
         baseline=_side(others, index, ignore_case) if others is not None else None,
+        cluster=cluster,
     )
 
 
@@ -144,8 +160,7 @@ def _refuse(
     problem: str, ids: list[Any], place: str, error: Callable[..., Exception] = InputError, remedy: str = _REMEDY
 ) -> None:
     if ids:
-        shown = ", ".join(sorted(map(str, ids))[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
-        raise error(f"{problem}: {shown}", place=place, remedy=remedy)
+        raise error(f"{problem}: {listed(sorted(map(str, ids)), _SHOWN)}", place=place, remedy=remedy)
 
 
 def _side(rows: list[Row], index: dict[str, int], ignore_case: bool) -> Side:

@@ -70,11 +70,10 @@ def needs(needed: int | None, rows: int) -> str:
 
 
 def too_few(found: Estimate, policy: Policy) -> str:
-    """Why nothing passes with so few rows."""
-    return (
-        f"inconclusive: {found.rows:,} rows in {found.clusters:,} independent groups are too few, "
-        f"the policy wants {policy.min_rows:,} in {policy.min_clusters:,}"
-    )
+    """Why nothing passes with so few rows; short, as the verdict says it of the test set too."""
+    counted = [(found.rows, policy.min_rows, "rows"), (found.clusters, policy.min_clusters, "groups")]
+    short = ", ".join(f"{number:,} of {least:,} {unit}" for number, least, unit in counted if number < least)
+    return f"inconclusive: too few ({short})"
 
 
 def below_floor(name: str, floor: float) -> str:
