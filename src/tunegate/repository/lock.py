@@ -1,10 +1,12 @@
 """dvc.lock, as typed values: what each stage was run on, with what, and what came out.
 
 Parses text, wherever it comes from (a file, a commit, one side of a merge), and writes it back as DVC does. Knows
-neither git nor the cache.
+neither git nor the cache. A lock may come from a stranger's change: a hash that is none, or an output outside of the
+project, is an error before anyone makes a path of it. Dependencies outside are names here; a proof refuses them.
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +15,8 @@ from tunegate.files import parse_yaml
 
 FILE = "dvc.lock"
 _REMEDY = "restore the file from git, or run `dvc repro`"
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +88,18 @@ def output_of(lock: Lock, path: str, *, place: str) -> Locked:
     raise InputError(f"no stage has the output {path}", place=place, remedy="run `dvc repro` and commit dvc.lock")
 
 
+def is_md5(value: object, *, folder: bool = False) -> bool:
+    """Whether `value` is an md5 in hexadecimal; with `folder`, it may end with `.dir`."""
+    return isinstance(value, str) and bool(_MD5.fullmatch(value.removesuffix(".dir") if folder else value))
+
+
+def is_inside(path: object) -> bool:
+    """Whether `path` is relative, normalised and leads nowhere but below the folder it is relative to."""
+    if not isinstance(path, str) or _UNPRINTABLE.search(path):
+        return False
+    return all(part not in ("", ".", "..") for part in path.split("/"))
+
+
 def _paths(items: list[dict[str, Any]]) -> dict[str, Locked]:
     return {item["path"]: Locked(item["path"], item["md5"], int(item.get("size", 0))) for item in items}
 
@@ -96,8 +112,25 @@ def _check(name: object, raw: object, place: str) -> None:
     if not isinstance(params, dict) or not all(isinstance(values, dict) for values in params.values()):
         raise InputError("parameters without values", place=where, remedy=_REMEDY)
     for kind in ("deps", "outs"):
-        for item in raw.get(kind, []):
-            if not isinstance(item, dict) or not isinstance(item.get("path"), str):
-                raise InputError(f"{kind}: an item without a path", place=where, remedy=_REMEDY)
-            if not isinstance(item.get("md5"), str):
-                raise InputError(f"{item['path']}: no md5", place=where, remedy=_REMEDY)
+        items = raw.get(kind, [])
+        if not isinstance(items, list):
+            raise InputError(f"{kind}: not a list", place=where, remedy=_REMEDY)
+        for item in items:
+            if problem := _fault(item, kind):
+                raise InputError(problem, place=where, remedy=_REMEDY)
+        if len({item["path"] for item in items}) < len(items):
+            raise InputError(f"{kind}: a path stands there twice", place=where, remedy=_REMEDY)
+
+
+def _fault(item: object, kind: str) -> str:
+    if not isinstance(item, dict) or not isinstance(item.get("path"), str):
+        return f"{kind}: an item without a path"
+    path = item["path"]
+    if not path or _UNPRINTABLE.search(path) or (kind == "outs" and not is_inside(path)):
+        return f"{path!r} is no path inside of the project"
+    if "md5" not in item:
+        return f"{path}: no md5"
+    if not is_md5(item["md5"], folder=True):
+        return f"{path}: {item['md5']!r} is no md5"
+    size = item.get("size", 0)
+    return "" if isinstance(size, int) and size >= 0 else f"{path}: {size!r} is no size"
