@@ -118,6 +118,32 @@ def test_other_parameters_of_evaluate_are_another_measurement(proposed: Miniatur
         judge(proposed, base="main")
 
 
+def test_parameters_that_were_edited_but_not_run_change_nothing(proposed: Miniature) -> None:
+    before = judge(proposed, base="main")
+    proposed.change(evaluate__ignore_case=False)
+    assert judge(proposed, base="main") == before
+
+
+def test_another_pipeline_is_said_and_needs_approval(proposed: Miniature) -> None:
+    pipeline = read_yaml(proposed.root / "dvc.yaml")
+    pipeline["stages"]["train"]["deps"].append("params.yaml")
+    write_yaml(proposed.root / "dvc.yaml", pipeline)
+    proposed.commit("Train on something else")
+    verdict = judge(proposed, base="main")
+    assert verdict.headline.startswith("Needs approval: the pipeline itself is changed, in train")
+
+
+def test_a_branch_from_before_the_first_model_is_merged_before_it_is_judged(miniature: Miniature) -> None:
+    first = miniature.git("rev-parse", "HEAD")
+    miniature.git("rm", "-q", "--cached", "dvc.lock")
+    tree = miniature.git("write-tree")
+    root = miniature.git("commit-tree", tree, "-m", "Nothing ran yet")
+    main = miniature.git("commit-tree", f"{first}^{{tree}}", "-p", root, "-m", "The first model")
+    change = miniature.git("commit-tree", f"{first}^{{tree}}", "-p", root, "-m", "Another first model")
+    with pytest.raises(InputError, match="the base has a model by now"):
+        judge(miniature, base=main, head=change)
+
+
 def test_every_model_measured_on_the_test_set_is_a_use(proposed: Miniature) -> None:
     assert judge(proposed, base="main").test_set.uses == 2
     for seed in (3, 4):
@@ -195,7 +221,7 @@ def test_a_wrong_revision_and_an_unlocked_base_are_named(proposed: Miniature) ->
 
 
 def test_a_remote_that_does_not_answer_ends_clearly(proposed: Miniature, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunegate.repository.outputs._PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("tunegate.repository.remote.PAUSE_SECONDS", 0.01)
     proposed.run("dvc", "remote", "add", "-d", "store", "http://127.0.0.1:1/store", cwd=proposed.root)
     proposed.run("rm", "-rf", ".dvc/cache/files", cwd=proposed.root)
     with pytest.raises((InputError, MachineError), match=r"remote"):
