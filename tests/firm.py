@@ -96,7 +96,11 @@ class Firm:
             "number": 7,
             "state": "open",
             "user": {"login": "ada"},
-            "base": {"ref": "main", "sha": self.ada.git("rev-parse", "origin/main")},
+            "base": {
+                "ref": "main",
+                "sha": self.ada.git("rev-parse", "origin/main"),
+                "repo": {"default_branch": "main"},
+            },
             "head": {"ref": name, "sha": head, "repo": {"full_name": repository, "owner": {"login": owner}}},
         }
 

@@ -30,6 +30,8 @@ class Stub:
         self.asked: list[str] = []
         self.failures: list[tuple[int, dict[str, str], str]] = []
         """Status, headers and body of the next answers."""
+        self.fails: dict[str, tuple[int, dict[str, str], str]] = {}
+        """The same for every answer to a request, by its method and path."""
         self.then_fail: list[int] = []
         """Statuses of answers to requests that were carried out: the answer got lost."""
 
@@ -48,7 +50,7 @@ class Stub:
             "number": number,
             "state": "open",
             "user": {"login": "ada"},
-            "base": {"ref": "main", "sha": "0" * 40},
+            "base": {"ref": "main", "sha": "0" * 40, "repo": {"default_branch": "main"}},
             "head": {"ref": "faster", "sha": "a" * 40, "repo": {"full_name": "firm/desk", "owner": {"login": "firm"}}},
         }
         self.pulls.append(made | changes)
@@ -106,7 +108,7 @@ def _member(stub: Stub, query: dict[str, str], body: dict[str, Any], number: str
 ROUTES = {
     r"GET repos/firm/desk/pulls/(\d+)": _pull,
     r"GET repos/firm/desk/pulls": _pulls,
-    r"GET repos/firm/desk/branches/main": lambda stub, *_: {"commit": {"sha": stub.base}},
+    r"GET repos/firm/desk/branches/[^/]+": lambda stub, *_: {"commit": {"sha": stub.base}},
     r"GET repos/firm/desk/pulls/\d+/reviews": lambda stub, *_: stub.reviews,
     r"GET repos/firm/desk/issues/\d+/comments": lambda stub, *_: stub.comments,
     r"POST repos/firm/desk/issues/(\d+)/comments": _add_comment,
@@ -139,6 +141,8 @@ def serve() -> Iterator[Stub]:
             stub.asked.append(f"{self.command} {parts.path.lstrip('/')}")
             if stub.failures:
                 return self._say(*stub.failures.pop(0))
+            if stub.asked[-1] in stub.fails:
+                return self._say(*stub.fails[stub.asked[-1]])
             given = {self.headers.get(name, "") for name in ("PRIVATE-TOKEN", "JOB-TOKEN", "Authorization")}
             if not given & {TOKEN, f"Bearer {TOKEN}"}:
                 return self._say(401, {}, json.dumps({"message": f"Bad credentials {given}"}))

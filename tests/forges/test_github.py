@@ -65,6 +65,19 @@ def test_a_finished_workflow_leads_to_its_pull_request_also_from_a_fork(
         forge(environment).change()
 
 
+def test_of_several_pull_requests_of_one_branch_the_one_onto_the_default_branch_counts(
+    environment: dict[str, str], stub: Stub, tmp_path: Path
+) -> None:
+    own = stub.pulls[0]["head"]["repo"]
+    stub.pulls[0]["base"] = {"ref": "weak", "repo": {"default_branch": "main"}}
+    environment["GITHUB_EVENT_PATH"] = event(tmp_path, run_of("faster", own))
+    change = forge(environment).change()
+    assert (change.number, change.base_ref, change.default_ref) == (7, "weak", "main")
+    stub.pull(8)
+    stub.pull(9, base={"ref": "weak", "repo": {"default_branch": "main"}})
+    assert forge(environment).change().number == 8
+
+
 def test_an_event_about_no_pull_request_is_an_error(environment: dict[str, str], tmp_path: Path) -> None:
     environment["GITHUB_EVENT_PATH"] = event(tmp_path, {"ref": "refs/heads/main"})
     with pytest.raises(InputError, match="about no pull request"):
@@ -110,7 +123,8 @@ def test_a_lost_answer_does_not_make_a_second_comment(environment: dict[str, str
 
 
 def test_the_status_is_that_of_the_gate_and_fits(environment: dict[str, str], stub: Stub) -> None:
-    forge(environment).status("a" * 40, "failure", "worse by\n" + "x" * 300, "https://ci.example/run/1")
+    change = forge(environment).change()
+    forge(environment).status(change, "failure", "worse by\n" + "x" * 300, "https://ci.example/run/1")
     status = stub.statuses[0]
     assert (status["sha"], status["state"], status["context"]) == ("a" * 40, "failure", CONTEXT)
     assert status["target_url"] == "https://ci.example/run/1"

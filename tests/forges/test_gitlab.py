@@ -29,6 +29,7 @@ def environment(stub: Stub) -> dict[str, str]:
         "CI_PROJECT_URL": "https://git.firm.example/desk",
         "CI_SERVER_URL": "https://git.firm.example",
         "CI_MERGE_REQUEST_IID": "7",
+        "CI_DEFAULT_BRANCH": "main",
     }
 
 
@@ -39,6 +40,7 @@ def forge(environment: dict[str, str]) -> GitLab:
 def test_a_merge_request_is_described_as_it_is_now(environment: dict[str, str], stub: Stub) -> None:
     change = forge(environment).change()
     assert (change.number, change.head, change.base, change.author) == (7, "a" * 40, "b" * 40, "ada")
+    assert (change.base_ref, change.default_ref) == ("main", "main")
     assert (change.is_fork, change.fetch) == (False, "refs/merge-requests/7/head")
     stub.pulls[0]["source_project_id"] = 6
     assert forge(environment).change().is_fork
@@ -75,7 +77,7 @@ def test_a_lost_answer_does_not_make_a_second_note(environment: dict[str, str], 
     [("success", "success"), ("failure", "failed"), ("pending", "pending"), ("error", "failed")],
 )
 def test_a_status_is_said_in_gitlabs_words(environment: dict[str, str], stub: Stub, state: Any, expected: str) -> None:
-    forge(environment).status("a" * 40, state, "words", "")
+    forge(environment).status(forge(environment).change(), state, "words", "")
     assert stub.statuses == [{"sha": "a" * 40, "state": expected, "name": CONTEXT, "description": "words"}]
 
 

@@ -64,11 +64,12 @@ def test_a_comment_is_one_file_written_again(branch: Path) -> None:
 
 
 def test_a_status_travels_to_origin_as_a_note(branch: Path, origin: Path) -> None:
-    head = git(branch, "rev-parse", "HEAD")
-    Local(branch).status(head, "failure", "worse", "")
-    Local(branch).status(head, "success", "better", "")
-    note = parse_json(git(origin, "notes", "--ref", STATUS_NOTES, "show", head), place="note")
-    assert note == {CONTEXT: {"state": "success", "description": "better", "url": ""}}
+    change = Local(branch).change()
+    Local(branch).status(change, "failure", "worse", "")
+    Local(branch).status(change, "success", "better", "")
+    note = parse_json(git(origin, "notes", "--ref", STATUS_NOTES, "show", change.head), place="note")
+    base = git(branch, "rev-parse", "main")
+    assert note == {CONTEXT: {"state": "success", "base": base, "description": "better", "url": ""}}
 
 
 def test_a_note_that_was_overtaken_on_its_way_is_added_to_the_other(branch: Path, origin: Path) -> None:
@@ -78,7 +79,7 @@ def test_a_note_that_was_overtaken_on_its_way_is_added_to_the_other(branch: Path
     note = f"cd {other} && git notes --ref {STATUS_NOTES} add -m '{{}}' {second} && git push -q origin {STATUS_NOTES}"
     hook.write_text(f"#!/bin/sh\nunset GIT_DIR\nrm {hook}\n{note}\n")
     hook.chmod(0o755)
-    Local(branch).status(first, "success", "ours", "")
+    Local(branch, head="main").status(Local(branch, head="main").change(), "success", "ours", "")
     assert not hook.exists()
     assert "ours" in git(origin, "notes", "--ref", STATUS_NOTES, "show", first)
     assert git(origin, "notes", "--ref", STATUS_NOTES, "show", second) == "{}"
@@ -105,7 +106,8 @@ def test_a_lock_that_ci_committed_has_no_author_who_could_approve_for_another(br
 
 def test_without_an_origin_notes_stay_here(branch: Path) -> None:
     git(branch, "remote", "remove", "origin")
-    Local(branch, base="main").status(git(branch, "rev-parse", "HEAD"), "pending", "wait", "")
+    forge = Local(branch, base="main")
+    forge.status(forge.change(), "pending", "wait", "")
     assert "wait" in git(branch, "notes", "--ref", STATUS_NOTES, "show", "HEAD")
 
 
@@ -114,7 +116,7 @@ def test_an_origin_that_refuses_notes_is_an_error(branch: Path, origin: Path) ->
     hook.write_text("#!/bin/sh\necho 'only CI may' >&2\nexit 1\n")
     hook.chmod(0o755)
     with pytest.raises(MachineError, match="only CI may"):
-        Local(branch).status(git(branch, "rev-parse", "HEAD"), "success", "mine", "")
+        Local(branch).status(Local(branch).change(), "success", "mine", "")
 
 
 def test_a_note_that_is_no_json_is_an_error_with_a_remedy(branch: Path) -> None:

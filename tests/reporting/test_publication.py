@@ -13,7 +13,7 @@ from tunegate.reporting.publication import Publication, publication_of, state_of
 
 def change(made: Miniature, base: str = "main", head: str = "HEAD") -> Change:
     commits = [made.git("rev-parse", name) for name in (base, head)]
-    return Change(7, "main", commits[0], "tune", commits[1], "firm/desk", is_fork=False, author="ada")
+    return Change(7, "main", commits[0], "tune", commits[1], "firm/desk", False, "ada", "main")
 
 
 def published(made: Miniature, *approvals: str, fork: bool = False, rescore: int = 0) -> Publication:

@@ -11,7 +11,7 @@ import workflow_runner
 from firm import COMMENT, TUNE, Firm, job_environment, propose, publish
 from miniature import Miniature
 
-from tunegate.files import read_json
+from tunegate.files import read_json, write_text
 from tunegate.forges.interface import CONTEXT, MARKER
 
 RESULTS = {"dvc.lock", *(f"reports/{name}" for name in ("confusion.csv", "data.json", "metrics.json", "timings.json"))}
@@ -107,6 +107,45 @@ def test_a_fork_is_not_trained_not_executed_and_waits_for_a_maintainer(firm: Fir
     assert [(status["sha"], status["state"]) for status in stub.statuses] == [(head, "pending")]
     assert stub.statuses[0]["target_url"] == "http://127.0.0.1/firm/desk/actions/runs/42"
     assert "a maintainer has to run this" in stub.comments[0]["body"]
+    assert not trap.exists()
+
+
+def test_a_pull_request_onto_another_branch_gets_no_status(firm: Firm, stub: forge_stub.Stub) -> None:
+    head = firm.branch("faster", 0.9, seed=3)
+    pull = firm.pull_request("faster", head)
+    pull["base"]["ref"] = "weak"
+    stub.pulls.append(pull)
+    done = firm.runner(GITHUB_API_URL=stub.url).run(COMMENT, "workflow_run", firm.finished(pull))
+    assert done["publish"].result == "success", done["publish"].log
+    assert "nothing to publish: it goes to weak, and only changes to main are judged" in done["publish"].log
+    assert (stub.statuses, stub.comments) == ([], [])
+
+
+def test_what_goes_wrong_before_the_judgement_is_a_status_too(firm: Firm, stub: forge_stub.Stub) -> None:
+    head = firm.branch("faster", 0.9, seed=3)
+    stub.pulls.append(firm.pull_request("faster", head))
+    forbidden = (403, {}, '{"message": "Resource not accessible"}')
+    stub.fails["GET repos/firm/desk/pulls/7/reviews"] = forbidden
+    done = firm.runner(GITHUB_API_URL=stub.url).run(COMMENT, "workflow_run", firm.finished(stub.pulls[0]))
+    assert done["publish"].result == "failure"
+    assert [(status["sha"], status["state"]) for status in stub.statuses] == [(head, "error")]
+    assert "nothing was judged: not permitted (403)" in stub.statuses[0]["description"]
+
+
+def test_nothing_of_a_branch_is_imported_or_executed_to_publish_it(firm: Firm, stub: forge_stub.Stub) -> None:
+    firm.branch("faster", 0.9, seed=3)
+    trap = firm.folder / "executed"
+    code = f"open({str(trap)!r}, 'w').close()\n"
+    for path in ("src/tunegate/__init__.py", "tunegate/__init__.py", "src/sitecustomize.py", "dvc/__init__.py"):
+        write_text(firm.ada.root / path, code)
+    firm.ada.run("dvc", "repro", "-q", cwd=firm.ada.root)
+    firm.ada.run("dvc", "push", "-q", "--run-cache", cwd=firm.ada.root)
+    head = firm.ada.commit("Traps", repro=False)
+    firm.ada.git("push", "-q", "origin", "faster")
+    trap.unlink(missing_ok=True)
+    stub.pulls.append(firm.pull_request("faster", head))
+    done = firm.runner(GITHUB_API_URL=stub.url).run(COMMENT, "workflow_run", firm.finished(stub.pulls[0]))
+    assert [status["state"] for status in stub.statuses] == ["success"], done["publish"].log
     assert not trap.exists()
 
 

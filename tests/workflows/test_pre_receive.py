@@ -46,8 +46,9 @@ def commit(folder: Path, name: str) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
-def judge(folder: Path, sha: str, state: str, description: str = "") -> None:
-    note = {"tunegate/gate": {"state": state, "description": description, "url": ""}}
+def judge(folder: Path, sha: str, state: str, description: str = "", base: str = "origin/main") -> None:
+    against = git(folder, "rev-parse", base)
+    note = {"tunegate/gate": {"state": state, "base": against, "description": description, "url": ""}}
     git(folder, "notes", "--ref=tunegate", "add", "-f", "-m", json.dumps(note, indent=2, sort_keys=True), sha)
     git(folder, "push", "-q", "origin", "refs/notes/tunegate", who="ci")
 
@@ -87,6 +88,19 @@ def test_a_verdict_against_an_older_base_does_not_count(clone: Path) -> None:
     push(clone, "main")
     git(clone, "merge", "-q", "--no-ff", "-m", "merge", "tune")
     assert "has no passing verdict" in push(clone, "main", code=1)
+
+
+def test_a_branch_on_top_of_another_is_judged_again_when_that_one_is_merged(clone: Path) -> None:
+    first = commit(clone, "first of two")
+    second = commit(clone, "second of two")
+    judge(clone, first, "success")
+    judge(clone, second, "success")
+    push(clone, f"{first}:main")
+    assert f"no passing verdict of tunegate against {first[:12]}" in push(clone, f"{second}:main", code=1)
+    judge(clone, second, "success", f'"base": "{first}"\n    "base": "{first}"', base="HEAD~2")
+    assert "no passing verdict" in push(clone, f"{second}:main", code=1)
+    judge(clone, second, "success", base=first)
+    push(clone, f"{second}:main")
 
 
 def test_the_branch_is_neither_rewritten_nor_deleted(clone: Path) -> None:

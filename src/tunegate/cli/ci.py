@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunegate.cli.runs import table
-from tunegate.errors import RefusedError
+from tunegate.errors import RefusedError, TunegateError
 
 if TYPE_CHECKING:
     from tunegate.forges.interface import Change, Forge
     from tunegate.gate.evidence import Judged
+    from tunegate.reporting.publication import Publication
     from tunegate.repository.proof import StageProof
     from tunegate.repository.revisions import Repository
 
@@ -138,18 +139,21 @@ def publish(forge: ForgeName = "", base: Base = None, head: Head = None, rescore
 
     Run by the default branch's code: nothing of the change is executed, and nothing that its jobs wrote is read.
     """
+    from tunegate.forges.detect import open_forge
     from tunegate.forges.interface import MARKER, NoChangeError
-    from tunegate.reporting.publication import publication_of
-    from tunegate.repository import branches
 
+    opened = open_forge(forge, base=base, head=head)
     try:
-        opened, repository, change = _open(forge, base, head)
+        change = opened.change()
     except NoChangeError as error:
         print(f"nothing to publish: {error.place}: {error.problem}")
         return
-    branches.fetch(repository, change.head, ref=change.fetch, environment=opened.git_environment())
-    made = publication_of(change, opened.approvals(change), rescore=rescore)
-    opened.status(change.head, made.state, made.description, opened.job_url())
+    if change.base_ref != change.default_ref:
+        # The status is the commit's, whatever it is proposed to: another branch's policy must not earn it.
+        print(f"nothing to publish: it goes to {change.base_ref}, and only changes to {change.default_ref} are judged")
+        return
+    made = _publication(opened, change, rescore)
+    opened.status(change, made.state, made.description, opened.job_url())
     address = opened.comment(change, MARKER, made.markdown, create=made.touches_model or made.state != "success")
     print(f"{change.head[:12]}: {made.state}: {made.description}")
     print(f"comment: {address or 'none: the model is the same'}")
@@ -165,20 +169,42 @@ def approve(commit: Annotated[str, typer.Argument(help="The commit that you look
     print(f"{sha[:12]}: approved by {Local().approve(sha)}")
 
 
+def _publication(forge: "Forge", change: "Change", rescore: int) -> "Publication":
+    """What to say of the change; whatever goes wrong before that is a status too: the merge waits for one."""
+    from tunegate.reporting.publication import publication_of
+    from tunegate.repository import branches
+
+    try:
+        repository = _prepared(forge, change)
+        branches.fetch(repository, change.head, ref=change.fetch, environment=forge.git_environment())
+        approvals = forge.approvals(change)
+    except Exception as error:
+        words = error.problem if isinstance(error, TunegateError) else f"unexpected {type(error).__name__}"
+        forge.status(change, "error", f"nothing was judged: {words}", forge.job_url())
+        raise
+    return publication_of(change, approvals, rescore=rescore)
+
+
 def _open(name: str, base: str | None, head: str | None) -> "tuple[Forge, Repository, Change]":
     """The forge, the clone and the change, with its base fetched and the DVC remote's settings in place."""
     from tunegate.forges.detect import open_forge
+
+    forge = open_forge(name, base=base, head=head)
+    change = forge.change()
+    return forge, _prepared(forge, change), change
+
+
+def _prepared(forge: "Forge", change: "Change") -> "Repository":
+    """The clone, with the DVC remote's settings in place and the change's base fetched."""
     from tunegate.repository import branches
     from tunegate.repository.revisions import open_repository
     from tunegate.repository.transfer import write_settings
 
     repository = open_repository()
     write_settings(repository.root)
-    forge = open_forge(name, base=base, head=head)
-    change = forge.change()
     ref = f"refs/heads/{change.base_ref}" if change.number else ""
     branches.fetch(repository, change.base, ref=ref, environment=forge.git_environment())
-    return forge, repository, change
+    return repository
 
 
 @contextmanager

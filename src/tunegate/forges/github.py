@@ -4,7 +4,6 @@ Reads the event that started the job (GITHUB_EVENT_PATH) and asks the REST inter
 changed since. The token is GITHUB_TOKEN's; docs/ci.md lists the permissions it needs.
 """
 
-import base64
 import re
 import time
 import urllib.parse
@@ -15,7 +14,7 @@ from typing import Any
 from tunegate.errors import InputError, MachineError
 from tunegate.files import read_json
 from tunegate.forges.http import Api, NotFoundError
-from tunegate.forges.interface import CONTEXT, Change, NoChangeError, State, required, shortened
+from tunegate.forges.interface import CONTEXT, Change, NoChangeError, State, git_header, required, shortened
 
 _DESCRIPTION_LIMIT = 140
 _WRITERS = ("admin", "maintain", "write")
@@ -58,6 +57,7 @@ class GitHub:
             head_repository=repository,
             is_fork=repository.lower() != self._repository.lower(),
             author=pull["user"]["login"],
+            default_ref=pull["base"]["repo"]["default_branch"],
             fetch=f"refs/pull/{pull['number']}/head",
         )
 
@@ -79,10 +79,10 @@ class GitHub:
                     raise
         raise AssertionError
 
-    def status(self, sha: str, state: State, description: str, url: str) -> None:
-        """Set the commit's status."""
+    def status(self, change: Change, state: State, description: str, url: str) -> None:
+        """Set the status of the head commit. It does not say which base: branches must be up to date to be merged."""
         body = {"state": state, "context": CONTEXT, "description": shortened(description, _DESCRIPTION_LIMIT)}
-        self._api.send("POST", f"{self._home}/statuses/{sha}", body | ({"target_url": url} if url else {}))
+        self._api.send("POST", f"{self._home}/statuses/{change.head}", body | ({"target_url": url} if url else {}))
 
     def approvals(self, change: Change) -> list[str]:
         """People with write access whose last review of the head commit approves it."""
@@ -101,12 +101,7 @@ class GitHub:
 
     def git_environment(self) -> dict[str, str]:
         """A header for git's requests to this GitHub, and to no other host."""
-        secret = base64.b64encode(f"x-access-token:{self._token}".encode()).decode()
-        return {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.{self._server()}/.extraheader",
-            "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {secret}",
-        }
+        return git_header(self._server(), "x-access-token", self._token)
 
     def _server(self) -> str:
         return (self._environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
@@ -122,15 +117,22 @@ class GitHub:
         raise InputError("the event is about no pull request", place=place, remedy=remedy)
 
     def _number_of_run(self, run: dict[str, Any]) -> int:
-        """The open pull request from the run's branch; the event itself names none for a fork."""
+        """The open pull request from the run's branch, of several the one onto the default branch.
+
+        The event itself names none for a fork.
+        """
         head = f"{run['head_repository']['owner']['login']}:{run['head_branch']}"
         wanted = str(run["head_repository"]["full_name"]).lower()
         # The head may have moved since, by the job that trains or by a person: the branch is what stays.
-        for pull in self._api.pages(f"{self._home}/pulls", head=head, state="open"):
-            if str((pull["head"]["repo"] or {}).get("full_name", "")).lower() == wanted:
-                return int(pull["number"])
-        remedy = "it was closed or merged meanwhile: nothing to do"
-        raise NoChangeError("no open pull request", place=head, remedy=remedy)
+        found = [
+            pull
+            for pull in self._api.pages(f"{self._home}/pulls", head=head, state="open")
+            if str((pull["head"]["repo"] or {}).get("full_name", "")).lower() == wanted
+        ]
+        if not found:
+            remedy = "it was closed or merged meanwhile: nothing to do"
+            raise NoChangeError("no open pull request", place=head, remedy=remedy)
+        return int(min(found, key=_is_elsewhere)["number"])
 
     def _our_comment(self, change: Change, marker: str) -> int | None:
         own = self._login()
@@ -156,3 +158,7 @@ class GitHub:
         except NotFoundError:
             return False
         return found.get("permission") in _WRITERS or found.get("role_name") in _WRITERS
+
+
+def _is_elsewhere(pull: dict[str, Any]) -> bool:
+    return bool(pull["base"]["ref"] != pull["base"]["repo"]["default_branch"])

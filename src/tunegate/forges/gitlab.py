@@ -4,7 +4,6 @@ Reads GitLab's predefined CI variables and asks the REST interface for everythin
 token is GITLAB_TOKEN's or, where that is not set, the job's own, which may only read. docs/ci.md says which are needed.
 """
 
-import base64
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from typing import Any
 
 from tunegate.errors import InputError, MachineError
 from tunegate.forges.http import Api
-from tunegate.forges.interface import CONTEXT, Change, State, required, shortened
+from tunegate.forges.interface import CONTEXT, Change, State, git_header, required, shortened
 
 _DESCRIPTION_LIMIT = 255
 _DEVELOPER = 30
@@ -50,6 +49,7 @@ class GitLab:
             head_repository=str(found["source_project_id"]),
             is_fork=found["source_project_id"] != found["target_project_id"],
             author=found["author"]["username"],
+            default_ref=required(self._environment, "CI_DEFAULT_BRANCH", "the project's default branch"),
             fetch=f"refs/merge-requests/{found['iid']}/head",
         )
 
@@ -71,10 +71,10 @@ class GitLab:
                     raise
         raise AssertionError
 
-    def status(self, sha: str, state: State, description: str, url: str) -> None:
-        """Set the commit's status."""
+    def status(self, change: Change, state: State, description: str, url: str) -> None:
+        """Set the status of the head commit. It does not say which base it was judged against."""
         body = {"state": _STATES[state], "name": CONTEXT, "description": shortened(description, _DESCRIPTION_LIMIT)}
-        self._api.send("POST", f"{self._home}/statuses/{sha}", body | ({"target_url": url} if url else {}))
+        self._api.send("POST", f"{self._home}/statuses/{change.head}", body | ({"target_url": url} if url else {}))
 
     def approvals(self, change: Change) -> list[str]:
         """Members who may push and approved after the head commit was pushed.
@@ -97,12 +97,7 @@ class GitLab:
     def git_environment(self) -> dict[str, str]:
         """A header for git's requests to this GitLab, and to no other host."""
         server = required(self._environment, "CI_SERVER_URL", "the address of GitLab")
-        secret = base64.b64encode(f"{self._user}:{self._token}".encode()).decode()
-        return {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.{server.rstrip('/')}/.extraheader",
-            "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {secret}",
-        }
+        return git_header(server, self._user, self._token)
 
     def _number(self) -> int:
         # TUNEGATE_CHANGE: what the pipeline of a merge request hands to the one that publishes.

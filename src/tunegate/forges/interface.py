@@ -3,6 +3,7 @@
 The implementations are `github`, `gitlab` and `local`, chosen by `detect`. Nothing in here knows a metric or DVC.
 """
 
+import base64
 import dataclasses
 from typing import Literal, Protocol
 
@@ -41,6 +42,8 @@ class Change:
     is_fork: bool
     """Whether that is another repository, whose branch we may not write."""
     author: str
+    default_ref: str
+    """The repository's default branch: the only one whose changes get a status and a comment."""
     fetch: str = ""
     """The ref of `origin` through which the head can be fetched; empty where the head's own branch is in `origin`."""
 
@@ -61,8 +64,8 @@ class Forge(Protocol):
         """
         ...
 
-    def status(self, sha: str, state: State, description: str, url: str) -> None:
-        """Set the status `CONTEXT` of a commit; `url` may be empty."""
+    def status(self, change: Change, state: State, description: str, url: str) -> None:
+        """Set the status `CONTEXT` of the change's head, judged against its base; `url` may be empty."""
         ...
 
     def approvals(self, change: Change) -> list[str]:
@@ -76,6 +79,16 @@ class Forge(Protocol):
     def git_environment(self) -> dict[str, str]:
         """Environment variables with which git can fetch from and push to `origin`; they may hold a secret."""
         ...
+
+
+def git_header(server: str, user: str, token: str) -> dict[str, str]:
+    """A header with which git's requests to `server`, and to no other host, are `user`'s."""
+    secret = base64.b64encode(f"{user}:{token}".encode()).decode()
+    return {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"http.{server.rstrip('/')}/.extraheader",
+        "GIT_CONFIG_VALUE_0": f"AUTHORIZATION: basic {secret}",
+    }
 
 
 def required(environment: dict[str, str], name: str, what: str) -> str:

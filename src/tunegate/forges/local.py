@@ -13,6 +13,7 @@ from typing import Any
 from tunegate.errors import InputError, MachineError
 from tunegate.files import STATE, parse_json, to_json, write_text
 from tunegate.forges.interface import CONTEXT, Change, State, shortened
+from tunegate.repository.branches import BOT, BOT_IDENTITY
 from tunegate.repository.revisions import Repository, open_repository
 
 STATUS_NOTES = "refs/notes/tunegate"
@@ -21,7 +22,6 @@ APPROVAL_NOTES = "refs/notes/tunegate-approvals"
 _DESCRIPTION_LIMIT = 255
 _TRIES = 3
 _OVERTAKEN = ("fetch first", "non-fast-forward", "cannot lock ref")
-_BOT = {"NAME": "tunegate", "EMAIL": "tunegate@localhost"}
 
 
 class Local:
@@ -46,18 +46,21 @@ class Local:
         """The branch, or the commit, that is checked out, or the one that was named."""
         git = self._repository
         base = self._base or git.default_base()
+        base_ref = _branch(git.run("rev-parse", "--abbrev-ref", base).strip() or base)
         head_ref = git.run("rev-parse", "--abbrev-ref", self._head or "HEAD").strip()
         head = git.resolve(self._head or "HEAD")
         authors = self._authors(git.resolve(base), head)
         return Change(
             number=None,
-            base_ref=_branch(git.run("rev-parse", "--abbrev-ref", base).strip() or base),
+            base_ref=base_ref,
             base=git.resolve(base),
             head_ref="" if head_ref == "HEAD" else _branch(head_ref),
             head=head,
             head_repository=str(git.root),
             is_fork=False,
             author=authors[-1] if authors else "",
+            # The note names the base's commit: a verdict against another branch's opens nothing.
+            default_ref=base_ref,
         )
 
     def comment(self, change: Change, marker: str, markdown: str, *, create: bool = True) -> str:
@@ -68,10 +71,11 @@ class Local:
         write_text(self._repository.root / path, f"{marker}\n{markdown}")
         return str(path)
 
-    def status(self, sha: str, state: State, description: str, url: str) -> None:
-        """Note the status at the commit, and push the notes."""
-        said = {"state": state, "description": shortened(description, _DESCRIPTION_LIMIT), "url": url}
-        self._note(STATUS_NOTES, sha, lambda notes: {**notes, CONTEXT: said}, _identity(_BOT))
+    def status(self, change: Change, state: State, description: str, url: str) -> None:
+        """Note at the head commit the status and the base that it was judged against, and push the notes."""
+        words = shortened(description, _DESCRIPTION_LIMIT)
+        said = {"state": state, "base": change.base, "description": words, "url": url}
+        self._note(STATUS_NOTES, change.head, lambda notes: {**notes, CONTEXT: said}, BOT_IDENTITY)
 
     def approvals(self, change: Change) -> list[str]:
         """Addresses noted as approving the head commit, but for those of its own authors."""
@@ -101,7 +105,7 @@ class Local:
 
     def _authors(self, base: str, head: str) -> list[str]:
         found = self._repository.run("log", "--format=%ae", f"{base}..{head}").splitlines()
-        return [address for address in found if address != _BOT["EMAIL"]]
+        return [address for address in found if address != BOT["EMAIL"]]
 
     def _note(self, ref: str, sha: str, change: Any, who: dict[str, str]) -> None:
         git = self._repository
@@ -137,10 +141,6 @@ def _read(repository: Repository, ref: str, sha: str) -> dict[str, Any]:
         remedy = f"git notes --ref {ref} remove {sha}"
         raise InputError("the note is not a JSON object", place=f"{ref} of {sha}", remedy=remedy)
     return found
-
-
-def _identity(who: dict[str, str]) -> dict[str, str]:
-    return {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in who.items()}
 
 
 def _branch(name: str) -> str:

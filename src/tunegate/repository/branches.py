@@ -11,7 +11,11 @@ from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.repository import lock as locks
 from tunegate.repository.revisions import Repository
 
-_BOT = {"NAME": "tunegate", "EMAIL": "tunegate@localhost"}
+BOT = {"NAME": "tunegate", "EMAIL": "tunegate@localhost"}
+"""Who commits and notes what no person did."""
+BOT_IDENTITY = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in BOT.items()}
+"""Environment variables with which git commits as `BOT`."""
+
 _MOVED = ("fetch first", "non-fast-forward", "stale info", "cannot lock ref")
 
 
@@ -78,5 +82,5 @@ def _identity(repository: Repository) -> dict[str, str]:
     try:
         repository.run("config", "user.email")
     except MachineError:
-        return {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in _BOT.items()}
+        return BOT_IDENTITY
     return {}
