@@ -36,6 +36,15 @@ def test_the_order_of_clusters_does_not_matter_and_the_seed_does() -> None:
     assert (sums(table, 7) != sums(table, 8)).any()
 
 
+def test_sums_of_counts_are_whole_and_sums_of_fractions_keep_their_digits() -> None:
+    counts = np.random.default_rng(1).integers(0, 9, (3000, 2)).astype(np.float64)
+    for factor in (1.0, 4000.0, 1 / 3):  # the middle one would not be exact in single precision
+        table = np.concatenate([counts * factor, counts], axis=1)
+        sums = np.concatenate(list(resampled_sums(table, 50, np.random.default_rng(2))))
+        assert np.allclose(sums[:, :2], sums[:, 2:] * factor, rtol=1e-13, atol=0)
+        assert (sums[:, 2:] == np.rint(sums[:, 2:])).all()
+
+
 def test_memory_does_not_grow_with_the_number_of_resamples() -> None:
     table = np.random.default_rng(1).random((10_000, 2))
     tracemalloc.start()

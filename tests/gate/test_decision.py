@@ -265,6 +265,14 @@ def test_slices_are_corrected_for_their_number() -> None:
     assert corrected[1].p == 1.0
 
 
+def test_a_ruined_slice_is_refused_also_among_more_slices_than_the_resamples_can_tell() -> None:
+    slices, resamples = 30, 200  # the smallest counted share, 1 / 201, times 30 is above alpha
+    paired = pair_of(some(60, lost=40) + some(60 * (slices - 1)), share=1)
+    paired = dataclasses.replace(paired, slices={"part": [str(i // 60) for i in range(60 * slices)]})
+    found = decide_slices(paired, policy(slices={"by": ["part"], "action": "refuse"}), resamples=resamples)
+    assert [part.value for part in found if part.outcome == "refused"] == ["0"]
+
+
 def test_a_small_slice_is_counted_not_tested() -> None:
     _, swedish = sliced(some(200), some(29, lost=29))
     assert (swedish.outcome, swedish.rows, swedish.p, swedish.low) == ("untested", 29, None, None)

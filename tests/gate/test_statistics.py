@@ -1,3 +1,6 @@
+import dataclasses
+import itertools
+
 import numpy as np
 import pytest
 from pairs import pair_of, some
@@ -43,6 +46,35 @@ def test_bound_and_p_value_say_the_same(lost: int, won: int) -> None:
     assert evidence.p_not_below(high + 0.003) <= 0.05
     assert evidence.p_not_below(high - 0.003) > 0.05
     assert evidence.low(0.05) < evidence.difference < high
+
+
+def test_a_p_value_goes_on_beyond_the_farthest_resample_and_never_falls_below_the_other_methods() -> None:
+    evidence = evidence_of(200, 60, 0)
+    chances = [evidence.p_not_below(bound) for bound in np.linspace(-0.25, 0.0, 200)]
+    assert evidence.p_not_below(-0.02) < 1e-10 < 1 / 2001
+    assert all(0 < after <= before for before, after in itertools.pairwise(chances))
+    skewed = dataclasses.replace(evidence, roots=np.sort(-np.random.default_rng(1).exponential(3.0, 2000)))
+    assert skewed.p_not_below(-0.02) > evidence.p_not_below(-0.02)
+    farthest = skewed.centre - float(skewed.roots[0]) * skewed.error
+    assert skewed.p_not_below(farthest + 1e-9) == pytest.approx(1 / 2001, rel=1e-3)
+    assert evidence_of(200, 200, 0).p_not_below(-0.5) < 1e-10
+    assert evidence_of(30, 30, 0).p_not_below(-0.95) > 0.1
+
+
+@pytest.mark.parametrize(("lost", "won", "level"), [(0.15, 0.05, 1e-3), (0.2, 0.1, 1e-3), (0.2, 0.1, 1e-4)])
+def test_a_slice_at_its_margin_is_refused_no_more_often_than_a_level_that_no_resample_reaches(
+    lost: float, won: float, level: float
+) -> None:
+    rows, refused = 40, 0.0
+    for losses in range(5, rows + 1):
+        for gains in range(rows + 1 - losses):
+            chance = stats.multinomial.pmf([losses, gains, rows - losses - gains], rows, [lost, won, 1 - lost - won])
+            if losses - gains < 0.1 * rows or chance < level * 1e-4:
+                continue
+            found = estimate(pair_of(some(rows, lost=losses, won=gains)), "accuracy", resamples=200, seed=7).evidence
+            assert found
+            refused += chance * (found.p_not_below(won - lost) <= level)
+    assert refused <= level
 
 
 def test_bounds_are_no_narrower_than_the_plain_ones() -> None:

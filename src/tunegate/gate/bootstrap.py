@@ -15,6 +15,9 @@ Ints = npt.NDArray[np.int64]
 CELLS = 2_000_000
 """Weights held at once; with their random numbers some 50 MB."""
 
+_EXACT = 2**24
+"""Whole numbers up to this are exact in single precision, which multiplies twice as fast."""
+
 _FEW = 16
 """Clusters per distinct cluster from which a multinomial draw is cheaper than drawing clusters one by one."""
 
@@ -37,10 +40,12 @@ def resampled_sums(table: Floats, resamples: int, rng: np.random.Generator) -> I
     if not few:
         distinct, counts = np.repeat(distinct, counts, axis=0), np.ones(total, dtype=np.int64)
     size = max(1, CELLS // len(distinct))
+    whole = bool((distinct == np.rint(distinct)).all()) and total * float(np.abs(distinct).max()) < _EXACT
+    factor = distinct.astype(np.float32 if whole else np.float64)
     for start in range(0, resamples, size):
         chunk = min(size, resamples - start)
         weights = rng.multinomial(total, counts / total, size=chunk) if few else _drawn(total, chunk, rng)
-        yield weights.astype(np.float64) @ distinct
+        yield np.asarray(weights.astype(factor.dtype) @ factor, dtype=np.float64)
 
 
 def _drawn(total: int, chunk: int, rng: np.random.Generator) -> Ints:

@@ -84,13 +84,33 @@ class Evidence:
         return -self.mirrored().low(alpha)
 
     def p_not_below(self, bound: float) -> float:
-        """p-value of the hypothesis that the true difference is `bound` or more: small if it is clearly less."""
+        """p-value of the hypothesis that the true difference is `bound` or more: small if it is clearly less.
+
+        The largest of the three methods' p-values.
+        """
         if self.error == 0:
             return 0.0 if self.centre < bound else 1.0
         root = (self.centre - bound) / self.error
-        resampled = (1 + int(np.searchsorted(self.roots, root, side="right"))) / (1 + len(self.roots))
-        chance = max(resampled, float(special.stdtr(self.freedom, root)))
+        chance = max(self._resampled(root), float(special.stdtr(self.freedom, root)))
         return chance if self.counts is None else max(chance, self.counts.chance(bound - self.difference))
+
+    def _resampled(self, root: float) -> float:
+        """Share of the resamples, itself counted in, whose root is no larger.
+
+        Where there is none, that share would be 1 / (resamples + 1) however far out `root` is, and after Holm's
+        correction over hundreds of slices nothing could be refused. Beyond the farthest resample the tail is therefore
+        Student's t, stretched to go through it: it goes on where the counted share ends, and is never below what t
+        alone says where the resamples are more skewed than t. Together with t and the exact binomial, of which the
+        largest counts, this stays conservative: far out in the tail the binomial is exact for independent rows.
+        Resamples that are all alike (every row lost) say nothing: there the other two decide.
+        """
+        share = (1 + int(np.searchsorted(self.roots, root, side="right"))) / (1 + len(self.roots))
+        farthest = float(self.roots[0])
+        if root >= farthest:
+            return share
+        if farthest >= 0:
+            return 0.0
+        return float(special.stdtr(self.freedom, root / farthest * float(special.stdtrit(self.freedom, share))))
 
     def mirrored(self) -> "Evidence":
         """The same with the two models exchanged."""
