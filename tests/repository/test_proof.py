@@ -174,11 +174,11 @@ def test_a_damaged_run_cache_is_an_error_that_names_the_file(miniature: Miniatur
 
 
 def test_a_silent_remote_is_a_clear_end(miniature: Miniature, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tunegate.repository.runs._PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("tunegate.repository.remote.PAUSE_SECONDS", 0.0)
     shutil.rmtree(miniature.root / ".dvc/cache/runs")
     write_text(tmp_path / "remote/runs", "a file where a folder should be\n")
     miniature.run("dvc", "remote", "add", "-d", "store", str(tmp_path / "remote"), cwd=miniature.root)
-    with pytest.raises(MachineError, match="cannot be read, 3 times"):
+    with pytest.raises(MachineError, match="does not answer, 3 times"):
         proofs_of(miniature.root)
 
 

@@ -5,7 +5,6 @@ from miniature import Miniature
 
 from tunegate.errors import InputError, MachineError
 from tunegate.files import files_below
-from tunegate.repository import transfer
 from tunegate.repository.transfer import SETTINGS, fetch_runs, push_runs, write_settings
 
 TEXT = "[core]\n    remote = store\n['remote \"store\"']\n    url = {url}"
@@ -66,7 +65,7 @@ def test_a_remote_that_does_not_take_them_is_an_error_after_some_tries(
     miniature: Miniature, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(transfer.time, "sleep", pauses.append)
+    monkeypatch.setattr("tunegate.repository.remote.time.sleep", pauses.append)
     (tmp_path / "file").write_text("")
     write_settings(miniature.root, settings(tmp_path / "file" / "remote"))
     with pytest.raises(MachineError, match="the DVC remote does not answer, 3 times"):

@@ -1,7 +1,9 @@
 """The outputs that a dvc.lock names, read from DVC's cache or remote and never from or into the working tree.
 
 Every byte is checked against its md5: a damaged cache object is an error that names it, not a wrong verdict. Objects
-that the cache lacks are fetched into it, with retries. Does not know what an output means.
+that the cache lacks are fetched into it, with retries. Hashes and the listings of folders may come from a stranger: no
+path is made of one that is not what DVC writes, and no file that is there is written over. Does not know what an output
+means.
 """
 
 import contextlib
@@ -10,17 +12,14 @@ import hashlib
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tunegate.errors import InputError, MachineError
+from tunegate.errors import InputError
 from tunegate.files import STATE, read_json
-from tunegate.repository.lock import Locked
-
-_TRIES = 3
-_PAUSE_SECONDS = 1.0
+from tunegate.repository.lock import Locked, is_inside, is_md5
+from tunegate.repository.remote import open_dvc, retried
 
 
 class Outputs:
@@ -36,19 +35,14 @@ class Outputs:
         Raises InputError when neither cache nor remote have it, or what they have is damaged; MachineError when the
         remote does not answer.
         """
+        self._object(locked.md5)
+        if not is_inside(locked.path):
+            raise InputError("no path inside of the project", place=locked.path, remedy="restore dvc.lock")
         target = self._folder / locked.md5 / Path(locked.path).name
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             self._place(locked, target)
         return target
-
-    def has(self, locked: Locked) -> bool:
-        """Whether cache or remote can give `locked`."""
-        try:
-            self._fetch(locked)
-        except InputError:
-            return False
-        return True
 
     def cached(self, locked: Locked) -> bool:
         """Whether DVC's cache on this machine holds the whole of `locked`; no remote is asked."""
@@ -66,20 +60,34 @@ class Outputs:
 
     def _place(self, locked: Locked, target: Path) -> None:
         self._fetch(locked)
-        if not locked.md5.endswith(".dir"):
-            _link(self._verified(locked.md5, locked.path), target)
-            return
-        partial = target.with_name(f"{target.name}.part")
-        for name, md5 in self._listing(locked).items():
-            path = partial / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _link(self._verified(md5, f"{locked.path}/{name}"), path)
-        partial.mkdir(exist_ok=True)
+        # Beside the target first: what was cut off half-way must not pass for the whole of it.
+        partial = Path(tempfile.mkdtemp(prefix="part-", dir=self._folder)) / target.name
+        if locked.md5.endswith(".dir"):
+            partial.mkdir()
+            for name, md5 in self._listing(locked).items():
+                path = partial / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _link(self._verified(md5, f"{locked.path}/{name}"), path)
+        else:
+            _link(self._verified(locked.md5, locked.path), partial)
         partial.rename(target)
 
     def _listing(self, locked: Locked) -> dict[str, str]:
+        """The md5 of each file of a folder, by its path in there."""
         items = read_json(self._verified(locked.md5, locked.path))
-        return {item["relpath"]: item["md5"] for item in items}
+        if not isinstance(items, list):
+            raise self._wrong(locked, "it is not a list")
+        found: dict[str, str] = {}
+        for item in items:
+            name, md5 = (item.get("relpath"), item.get("md5")) if isinstance(item, dict) else (None, None)
+            if not is_inside(name) or name in found:
+                raise self._wrong(locked, f"{name!r} is no path of a file in it, or stands there twice")
+            if not is_md5(md5):
+                raise self._wrong(locked, f"{name}: {md5!r} is no md5")
+            found[str(name)] = str(md5)
+        if both := sorted({parent.as_posix() for name in found for parent in Path(name).parents} & found.keys()):
+            raise self._wrong(locked, f"{both[0]!r} is both a file and a folder")
+        return found
 
     def _fetch(self, locked: Locked) -> None:
         if self.cached(locked):
@@ -95,16 +103,7 @@ class Outputs:
     def _pull(self, hashes: list[str], path: str) -> None:
         from dvc_data.hashfile.hash_info import HashInfo
 
-        for attempt in range(1, _TRIES + 1):
-            try:
-                self._repo.cloud.pull([HashInfo("md5", md5) for md5 in hashes])
-                return
-            except Exception as error:  # every kind of remote has its own
-                if attempt == _TRIES:
-                    problem = f"the DVC remote cannot be read, {_TRIES} times: {error}"
-                    remedy = "check `dvc remote list`, the network and the credentials"
-                    raise MachineError(problem, place=path, remedy=remedy) from None
-                time.sleep(_PAUSE_SECONDS * 2**attempt)
+        retried(lambda: self._repo.cloud.pull([HashInfo("md5", md5) for md5 in hashes]), place=path)
 
     def _verified(self, md5: str, path: str) -> Path:
         found = self._object(md5)
@@ -116,13 +115,19 @@ class Outputs:
         return found
 
     def _object(self, md5: str) -> Path:
+        # A part of the path of what is read and fetched: whoever made a Locked of what, this is the last look at it.
+        if not is_md5(md5, folder=True):
+            raise InputError(f"{md5!r} is no md5", place="DVC's cache", remedy="restore dvc.lock and the .dvc files")
         return Path(self._repo.cache.local.oid_to_path(md5))
 
     @functools.cached_property
     def _repo(self) -> Any:
-        from dvc.repo import Repo
+        return open_dvc(self._root)
 
-        return Repo(str(self._root))
+    @staticmethod
+    def _wrong(locked: Locked, what: str) -> InputError:
+        problem = f"the listing of the folder (md5 {locked.md5}) is not one of DVC's: {what}"
+        return InputError(problem, place=locked.path, remedy="run its stage again; find out who wrote this object")
 
     @staticmethod
     def _lost(locked: Locked, also: str) -> InputError:
@@ -147,4 +152,5 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
+        with source.open("rb") as stream, target.open("xb") as copy:
+            shutil.copyfileobj(stream, copy)

@@ -7,19 +7,16 @@ write such a file without a run: this module cannot tell.
 
 import copy
 import functools
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tunegate.errors import InputError, MachineError
 from tunegate.files import parse_yaml, read_text
-from tunegate.repository.lock import Entry
+from tunegate.repository.lock import Entry, is_md5
+from tunegate.repository.remote import open_dvc, retried
 
 HERE = "run cache here"
 REMOTE = "run cache on the remote"
-_TRIES = 3
-_PAUSE_SECONDS = 1.0
 
 
 def key_of(raw: dict[str, Any]) -> str:
@@ -46,7 +43,7 @@ class Runs:
             return HERE
         if self._remote is None:
             return ""
-        text = self._asked(lambda: self._from_remote(name))
+        text = retried(lambda: self._from_remote(name), place="run cache")
         if text is None:
             return ""
         _check(text, entry, f"DVC remote: runs/{name}")
@@ -100,9 +97,7 @@ class Runs:
 
     @functools.cached_property
     def _repo(self) -> Any:
-        from dvc.repo import Repo
-
-        return Repo(str(self._root))
+        return open_dvc(self._root)
 
     @functools.cached_property
     def _folder(self) -> Path:
@@ -116,20 +111,11 @@ class Runs:
         except FileNotFoundError:
             return None
 
-    def _asked(self, question: Callable[[], str | None]) -> str | None:
-        for attempt in range(1, _TRIES + 1):
-            try:
-                return question()
-            except Exception as error:  # every kind of remote has its own
-                if attempt == _TRIES:
-                    problem = f"the DVC remote cannot be read, {_TRIES} times: {error}"
-                    remedy = "check `dvc remote list`, the network and the credentials"
-                    raise MachineError(problem, place="run cache", remedy=remedy) from None
-                time.sleep(_PAUSE_SECONDS * 2**attempt)
-        raise AssertionError("unreachable")
-
     def _has(self, outs: list[dict[str, Any]]) -> bool:
-        return all(Path(self._repo.cache.local.oid_to_path(out["md5"])).is_file() for out in outs)
+        cache = self._repo.cache.local
+        return all(
+            is_md5(out.get("md5"), folder=True) and Path(cache.oid_to_path(out["md5"])).is_file() for out in outs
+        )
 
     @staticmethod
     def _name(raw: dict[str, Any]) -> str:

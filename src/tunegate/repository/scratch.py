@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegate.errors import InputError, MachineError
+from tunegate.repository.remote import open_dvc
 from tunegate.repository.revisions import Repository
 
 _PREFIX = "tunegate-scratch-"
@@ -109,15 +110,10 @@ def _check_out(repository: Repository, commit: str, top: Path) -> None:
 
 def _share_dvc(repository: Repository, project: Path, state: Path) -> None:
     from dvc.config import Config
-    from dvc.exceptions import NotDvcRepoError
-    from dvc.repo import Repo
 
-    try:
-        with Repo(str(repository.root)) as repo:
-            cache, known, own = repo.cache.local_cache_dir, repo.config.read(), repo.config.read("local")
-            above = os.path.relpath(repo.root_dir, repository.root)
-    except NotDvcRepoError:
-        raise InputError("not a DVC project", place=str(repository.root), remedy="run `dvc init`") from None
+    with open_dvc(repository.root) as repo:
+        cache, known, own = repo.cache.local_cache_dir, repo.config.read(), repo.config.read("local")
+        above = os.path.relpath(repo.root_dir, repository.root)
     dvc = project / above / ".dvc"
     dvc.mkdir(exist_ok=True)
     with Config(str(dvc)).edit("local") as config:

@@ -4,20 +4,18 @@ Writes `.dvc/config.local`, DVC's own untracked file for credentials, and DVC's 
 """
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tunegate.errors import InputError, MachineError
+from tunegate.errors import InputError
 from tunegate.files import read_text, write_text
+from tunegate.repository.remote import open_dvc, retried
 
 SETTINGS = "TUNEGATE_DVC_CONFIG"
 """The variable with the text of a `.dvc/config.local`: the remote's address and credentials."""
 
 _MARK = "# From the variable TUNEGATE_DVC_CONFIG; tunegate ci writes this file anew.\n"
-_TRIES = 3
-_PAUSE_SECONDS = 1.0
 
 
 def write_settings(root: Path, environment: Mapping[str, str] = os.environ) -> bool:
@@ -54,7 +52,7 @@ def fetch_runs(root: Path) -> int:
         except RunCacheNotSupported:
             return 0
 
-    return int(_with_retries(root, fetch, "dvc fetch --run-cache"))
+    return _with_retries(root, fetch, "dvc fetch --run-cache")
 
 
 def push_runs(root: Path) -> int:
@@ -69,25 +67,15 @@ def push_runs(root: Path) -> int:
             raise InputError("no DVC remote to push to", place=".dvc/config", remedy=remedy)
         return int(repo.push(run_cache=True))
 
-    return int(_with_retries(root, push, "dvc push --run-cache"))
+    return _with_retries(root, push, "dvc push --run-cache")
 
 
 def _with_retries(root: Path, action: Callable[[Any], int], place: str) -> int:
-    from dvc.repo import Repo
+    def ask() -> int:
+        with open_dvc(root) as repo:
+            return action(repo)
 
-    for attempt in range(1, _TRIES + 1):
-        try:
-            with Repo(str(root)) as repo:
-                return action(repo)
-        except InputError:
-            raise
-        except Exception as error:  # every kind of remote has its own
-            if attempt == _TRIES:
-                problem = f"the DVC remote does not answer, {_TRIES} times: {type(error).__name__}: {error}"
-                remedy = "check `dvc remote list`, the network and the credentials"
-                raise MachineError(problem, place=place, remedy=remedy) from None
-            time.sleep(_PAUSE_SECONDS * 2**attempt)
-    raise AssertionError
+    return retried(ask, place=place)
 
 
 def _check(text: str) -> None:
