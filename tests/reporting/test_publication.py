@@ -5,7 +5,7 @@ from miniature import Miniature, answers, predictions
 from mismerge import merge_line_by_line, two_branches
 from verdicts import verdict
 
-from tunegate.files import read_text, write_text
+from tunegate.files import read_parquet, read_text, read_yaml, write_parquet, write_text, write_yaml
 from tunegate.forges.interface import Change, State
 from tunegate.gate.verdict import Level, Outcome, Reason
 from tunegate.reporting.publication import Publication, publication_of, state_of
@@ -75,6 +75,48 @@ def test_the_claim_of_a_changed_model_is_scored_again(better: Miniature) -> None
     found = published(better, rescore=4)
     assert found.state == "error", "these weights are no model: only an attempt to load them can say so"
     assert "unexpected ValueError: Unrecognized model" in found.description
+
+
+@pytest.fixture
+def irreproducible(better: Miniature) -> Miniature:
+    """The first model of a project, whose claim is about fewer rows than its test set has: no network is needed."""
+    better.git("checkout", "-q", "main")
+    better.git("rm", "-q", "dvc.lock")
+    dvc = read_yaml(better.root / "dvc.yaml")
+    dvc["stages"]["evaluate"]["deps"] += ["src/scoring.py", "requirements/pipeline.txt"]
+    write_yaml(better.root / "dvc.yaml", dvc)
+    write_text(better.root / "src/scoring.py", "how = 1\n")
+    better.commit("No model yet", repro=False)
+    better.git("checkout", "-qB", "tune")
+    return better
+
+
+def claim(made: Miniature) -> None:
+    made.predict(predictions(answers(200, 0.9, seed=3)))
+    rows = read_parquet(made.root / "inputs/prepared/test.parquet")
+    write_parquet(made.root / "inputs/prepared/test.parquet", rows.slice(1))
+    made.commit("A claim")
+
+
+def test_a_claim_that_does_not_reproduce_is_refused(irreproducible: Miniature) -> None:
+    claim(irreproducible)
+    found = published(irreproducible, "grace", rescore=4)
+    assert (found.state, "the test set has 199" in found.description) == ("failure", True)
+
+
+@pytest.mark.parametrize("path", ["src/scoring.py", "requirements/pipeline.txt"])
+def test_a_claim_that_only_its_own_code_reproduces_waits_for_an_approval(irreproducible: Miniature, path: str) -> None:
+    write_text(irreproducible.root / path, "# another\n")
+    claim(irreproducible)
+    found = published(irreproducible, rescore=4)
+    assert (found.state, found.description[:9]) == ("pending", "The claim")
+    words = (
+        "cannot be reproduced by the default branch's code (answers to 200 rows, but the test set has 199, or others"
+    )
+    assert words in found.markdown
+    assert f"its scoring code is its own: {path}): needs approval" in found.markdown
+    found = published(irreproducible, "grace", rescore=4)
+    assert (found.state, "approved by grace" in found.markdown) == ("success", True)
 
 
 def test_a_run_that_is_still_to_be_made_is_waited_for(miniature: Miniature) -> None:

@@ -17,7 +17,6 @@ from tunegate.repository.snapshot import Snapshot
 if TYPE_CHECKING:
     from tunegate.repository.proof import StageProof
 
-_WAITING = ("stale", "missing")
 _REMEDY = "run `tunegate lock repair`, `dvc repro` and `dvc push --run-cache`, and commit dvc.lock"
 
 
@@ -55,10 +54,9 @@ def verify(
     with open_outputs(repository.root) as outputs:
         snapshot = Snapshot(repository, commit, outputs)
         proofs = prove(snapshot, quick=quick)
-        waiting = _WAITING if allow_stale else ()
-        bad = [proof for proof in proofs if not proof.proven and proof.state not in waiting]
+        bad = [proof for proof in proofs if not (proof.proven or (allow_stale and proof.waits))]
         sentence = _rescored(snapshot, rescore) if rescore and not bad else ""
-    print(_as_json(proofs, sentence) if as_json else _as_text(proofs, sentence))
+    print(_as_json(proofs, sentence) if as_json else proofs_as_text(proofs, sentence))
     if bad:
         names = ", ".join(proof.stage for proof in bad)
         problem = f"not proven to be a run of this commit: {names}"
@@ -71,7 +69,8 @@ def _as_json(proofs: Sequence["StageProof"], sentence: str) -> str:
     return to_json(found | ({"rescored": sentence} if sentence else {})).rstrip()
 
 
-def _as_text(proofs: Sequence["StageProof"], sentence: str) -> str:
+def proofs_as_text(proofs: Sequence["StageProof"], sentence: str = "") -> str:
+    """A table of the stages, with what proves each or what is wrong with it; `sentence` stands below."""
     width = max(len(proof.stage) for proof in proofs)
     lines = [f"{'stage'.ljust(width)}  proof"]
     for proof in proofs:

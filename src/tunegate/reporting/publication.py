@@ -13,8 +13,10 @@ from pathlib import Path
 from tunegate.errors import RefusedError, TunegateError
 from tunegate.forges.interface import Change, State, shortened
 from tunegate.gate.evidence import Judged, open_judgement
+from tunegate.gate.rescoring import PREDICTIONS
 from tunegate.gate.verdict import Verdict
 from tunegate.reporting.markdown import prose
+from tunegate.reporting.params_changes import ENVIRONMENT
 from tunegate.reporting.pull_request import proofs_shown, pull_request_of
 from tunegate.reporting.pull_request_page import render_markdown
 from tunegate.repository.outputs import open_outputs
@@ -23,7 +25,6 @@ from tunegate.repository.revisions import Repository, open_repository
 from tunegate.repository.snapshot import Snapshot
 
 _STATES: dict[str, State] = {"pass": "success", "refused": "failure", "inconclusive": "failure"}
-_WAITING = ("missing", "stale")
 _MESSAGE_LIMIT = 500
 
 
@@ -48,10 +49,12 @@ def publication_of(change: Change, approvals: Sequence[str], *, rescore: int, ro
         refuse_unproven([*proofs, *merged])
         with open_judgement(root, base=change.base, head=change.head, approvals=approvals) as judged:
             touches = judged.baseline is None or judged.candidate.lock != judged.baseline.lock
-            sample = _sample(judged, rescore) if touches else ""
+            sample = _sample(judged, change, rescore) if touches and rescore else _Sample()
             markdown = render_markdown(pull_request_of(judged, proofs_shown(proofs)))
         state, description = state_of(judged.verdict)
-        return Publication(state, description, _with_sample(markdown, sample), touches)
+        if state == "success" and sample.waits:
+            state, description = "pending", sample.sentence
+        return Publication(state, description, _with_sample(markdown, sample.sentence), touches)
     except RefusedError as error:
         return _said("failure", _sentence(error))
     except TunegateError as error:
@@ -74,7 +77,7 @@ def state_of(verdict: Verdict) -> tuple[State, str]:
 
 def waiting_of(proofs: Sequence[StageProof]) -> list[str]:
     """The stages whose run is still to be made."""
-    return [proof.stage for proof in proofs if proof.state in _WAITING]
+    return [proof.stage for proof in proofs if proof.waits]
 
 
 def refuse_unproven(proofs: Sequence[StageProof]) -> None:
@@ -96,15 +99,44 @@ def _proofs(repository: Repository, change: Change) -> tuple[list[StageProof], l
         return proofs, prove(Snapshot(repository, merged, outputs), quick=True)
 
 
-def _sample(judged: Judged, rows: int) -> str:
-    if not rows:
-        return ""
-    # What the change measures in another way cannot come out the same here; the verdict asks for an approval then.
-    if judged.verdict.rescored and not judged.verdict.test_set.changed:
-        return "The change alters how models are scored: no sample of its claim was scored again."
+@dataclasses.dataclass(frozen=True)
+class _Sample:
+    sentence: str = ""
+    waits: bool = False
+    """Whether somebody has to approve that the claim does not come out here."""
+
+
+def _sample(judged: Judged, change: Change, rows: int) -> _Sample:
+    """Score a sample of the claim with the code that is installed here, the default branch's.
+
+    Raises RefusedError where it does not reproduce, and the change's code is not the reason.
+    """
     from tunegate.gate.rescoring import check_sample
 
-    return check_sample(judged.candidate, rows=rows) + "."
+    try:
+        return _Sample(check_sample(judged.candidate, rows=rows) + ".")
+    except RefusedError as error:
+        code = _code_of_its_own(judged.candidate, change)
+        if not code:
+            raise
+        approvals = judged.verdict.approvals
+        outcome = f"approved by {', '.join(approvals)}" if approvals else "needs approval"
+        what = f"its scoring code is its own: {', '.join(code)}"
+        sentence = f"The claim cannot be reproduced by the default branch's code ({error.problem}; {what}): {outcome}"
+        return _Sample(sentence, waits=not approvals)
+
+
+def _code_of_its_own(candidate: Snapshot, change: Change) -> list[str]:
+    """The files of evaluate's code that are not the base's."""
+    git = candidate.repository
+    with open_outputs(git.root) as outputs:
+        locks = [candidate.lock, Snapshot(git, change.base, outputs).lock]
+    entries = [entry for lock in locks for entry in lock.values() if PREDICTIONS in entry.outs]
+    paths = {path for entry in entries for path in entry.deps if path.startswith("src/") or path == ENVIRONMENT}
+    if not paths:
+        return []
+    found = git.run("--literal-pathspecs", "diff", "--name-only", change.base, change.head, "--", *sorted(paths))
+    return found.splitlines()
 
 
 def _how_it_goes_on(change: Change, waiting: Sequence[str]) -> str:

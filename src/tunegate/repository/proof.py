@@ -2,12 +2,13 @@
 
 A stage is proven when its entry is about the commit (same command, parameters, dependencies; `pipeline`), the run is
 remembered by DVC's run cache here or on the remote (`runs`), and its outputs that git keeps are what came out. A stage
-that the run cache cannot hold is run again in a scratch checkout. Writes nothing into the project. What this does not
+that the run cache cannot hold is run again in a scratch checkout; one whose definition forbids a proof has none. The
+definition is the change's own word. Writes nothing into the project. What this does not
 prove: whoever may write to cache or remote can pretend a run; scoring again is the answer to that.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,10 @@ from tunegate.repository.snapshot import Snapshot
 
 AGAIN = "run again here"
 NOT_RUN_AGAIN = "fits, not run again"
+JUDGED = "models/predictions.parquet"
+"""What the gate judges. Nothing that it is made of passes without a proof, whatever the hurry."""
+
+_UNREMEMBERED = f"DVC remembers no run of it, and {JUDGED} depends on it: `tunegate verify` runs it again to prove it"
 
 State = Literal["proven", "missing", "stale", "unproven", "different"]
 
@@ -41,6 +46,11 @@ class StageProof:
         """Whether the run happened, on what stands at the commit, and gave what the entry says."""
         return self.state == "proven"
 
+    @property
+    def waits(self) -> bool:
+        """Whether its run is still to be made."""
+        return self.state in ("missing", "stale")
+
     def as_json(self) -> dict[str, Any]:
         """For `tunegate verify --json`."""
         return {**dataclasses.asdict(self), "problems": list(self.problems)}
@@ -49,8 +59,9 @@ class StageProof:
 def prove(snapshot: Snapshot, *, quick: bool = False) -> list[StageProof]:
     """The proof of every stage of dvc.yaml, in its order, and of what dvc.lock has beyond them.
 
-    `quick` runs no stage again: of one that the run cache cannot hold it is only said that it fits. Raises
-    InputError for a damaged run cache or a dvc.yaml that DVC cannot read, MachineError when the remote is silent.
+    `quick` runs no stage again: of one that the run cache cannot hold it is only said that it fits, or, where the
+    gate's answers depend on it, that it is not proven. Raises InputError for a damaged run cache or a dvc.yaml that
+    DVC cannot read, MachineError when the remote is silent.
     """
     commit = snapshot.commit or snapshot.repository.working_commit()
     fixed = dataclasses.replace(snapshot, commit=commit)
@@ -58,7 +69,8 @@ def prove(snapshot: Snapshot, *, quick: bool = False) -> list[StageProof]:
     lock = {} if text is None else locks.parse_lock(text, place=snapshot.place(locks.FILE))
     pipeline = open_pipeline(snapshot.repository, commit, snapshot.outputs, place=snapshot.place("dvc.yaml"))
     runs = Runs(snapshot.repository.root)
-    proofs = [_prove(stage, lock, pipeline, runs) for stage in pipeline.stages.values()]
+    needed = pipeline.upstream(JUDGED) if quick else frozenset()
+    proofs = [_prove(stage, lock, pipeline, runs, needed) for stage in pipeline.stages.values()]
     if not quick:
         waiting = [pipeline.stages[proof.stage] for proof in proofs if proof.how == NOT_RUN_AGAIN]
         proofs = _with(proofs, _run_again(fixed, waiting))
@@ -66,20 +78,32 @@ def prove(snapshot: Snapshot, *, quick: bool = False) -> list[StageProof]:
     return [*proofs, *(StageProof(name, "stale", problems=("is no stage of dvc.yaml",)) for name in unknown)]
 
 
-def _prove(stage: Stage, lock: locks.Lock, pipeline: Pipeline, runs: Runs) -> StageProof:
+def _prove(stage: Stage, lock: locks.Lock, pipeline: Pipeline, runs: Runs, needed: Set[str]) -> StageProof:
     entry = lock.get(stage.name)
     if entry is None:
         return StageProof(stage.name, "missing", problems=("dvc.lock has no run of it",))
-    where = runs.find(entry) if stage.remembered else NOT_RUN_AGAIN
     stale, edited = pipeline.outdated(stage, entry, lock), pipeline.edited(stage, entry)
-    if not where:
-        remote = f"; {runs.no_remote}" if runs.no_remote else ", nor on the DVC remote"
-        return StageProof(stage.name, "unproven", problems=(f"no such run in the run cache here{remote}", *stale))
+    where, why = _known(stage, entry, runs)
+    if why:
+        return StageProof(stage.name, "unproven", problems=(*why, *stale))
     if edited:
         return StageProof(stage.name, "different", problems=(*edited, *stale))
     if stale:
         return StageProof(stage.name, "stale", problems=tuple(stale))
+    if where == NOT_RUN_AGAIN and stage.name in needed:
+        return StageProof(stage.name, "unproven", problems=(_UNREMEMBERED,))
     return StageProof(stage.name, "proven", where)
+
+
+def _known(stage: Stage, entry: locks.Entry, runs: Runs) -> tuple[str, tuple[str, ...]]:
+    """Where the run is remembered, or why nothing can prove it."""
+    if stage.unprovable:
+        return "", stage.unprovable
+    where = runs.find(entry) if stage.remembered else NOT_RUN_AGAIN
+    if where:
+        return where, ()
+    remote = f"; {runs.no_remote}" if runs.no_remote else ", nor on the DVC remote"
+    return "", (f"no such run in the run cache here{remote}",)
 
 
 def _run_again(snapshot: Snapshot, stages: Sequence[Stage]) -> list[StageProof]:
