@@ -5,7 +5,7 @@ import pytest
 from pairs import classified, pair_of, some
 from sklearn.metrics import precision_recall_fscore_support
 
-from tunegate.gate.estimates import estimate, macro_of
+from tunegate.gate.estimates import estimate, estimates, macro_of
 from tunegate.gate.scores import Ints, Paired, Side
 from tunegate.gate.statistics import Evidence
 
@@ -71,6 +71,19 @@ def test_the_order_of_the_rows_does_not_matter(name: str) -> None:
     one, other = (evidence_of(p, name) for p in (paired, shuffled))
     assert one.low(0.05) == pytest.approx(other.low(0.05), abs=1e-9)
     assert one.high(0.05) == pytest.approx(other.high(0.05), abs=1e-9)
+
+
+def test_metrics_estimated_together_are_what_they_are_alone() -> None:
+    paired = classified(120, 5, np.random.default_rng(8), group=2)
+    names = ["macro_f1", "accuracy", "macro_recall", "nll"]
+    together = estimates(paired, names, **SEVEN)
+    assert sorted(together) == sorted(names)
+    for name in names:
+        shared, alone = together[name].evidence, estimate(paired, name, **SEVEN).evidence
+        assert shared
+        assert alone
+        assert (shared.roots == alone.roots).all()
+        assert shared.low(0.05) == alone.low(0.05)
 
 
 @pytest.mark.parametrize("name", ["accuracy", "nll", "macro_f1"])

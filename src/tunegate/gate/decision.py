@@ -14,8 +14,8 @@ import numpy as np
 
 from tunegate.errors import InputError
 from tunegate.gate import wording
-from tunegate.gate.estimates import Estimate, estimate, rows_of
-from tunegate.gate.policy import FILE, MetricPolicy, Policy
+from tunegate.gate.estimates import Estimate, estimate, estimates, rows_of
+from tunegate.gate.policy import FILE, Cluster, MetricPolicy, Policy
 from tunegate.gate.scores import Paired
 from tunegate.gate.statistics import Evidence, holm, mcnemar
 from tunegate.gate.verdict import McNemar, MetricResult, Outcome, SliceResult
@@ -50,14 +50,13 @@ def decide_metrics(
     `seeds`: the standard deviation of each metric between training seeds, where recorded. `resamples`: for simulations,
     which may take fewer than a policy can. Raises InputError for a metric that the test rows cannot have.
     """
-    results = []
+    found = _estimates(paired, policy, resamples or policy.resamples)
     floors = any(metric.floor is not None for metric in policy.metrics.values() if metric.role != "info")
+    results = []
     for name, metric in policy.metrics.items():
-        _require(paired, name)
         own = policy.of(name)
-        found = estimate(paired.clustered(own.cluster), name, resamples=resamples or own.resamples, seed=own.seed)
-        ruling = _of_metric(name, metric, found, own, floors=floors)
-        results.append(_result(name, metric, found, own, ruling, (seeds or {}).get(name)))
+        ruling = _of_metric(name, metric, found[name], own, floors=floors)
+        results.append(_result(name, metric, found[name], own, ruling, (seeds or {}).get(name)))
     return results
 
 
@@ -74,6 +73,18 @@ def decide_slices(paired: Paired, policy: Policy, *, resamples: int | None = Non
     parts = list(_parts(paired.clustered(policy.cluster), policy, resamples or policy.resamples))
     corrected = iter(holm([part.p for part in parts if part.p is not None]))
     return [_of_slice(part, None if part.p is None else next(corrected), policy) for part in parts]
+
+
+def _estimates(paired: Paired, policy: Policy, resamples: int) -> dict[str, Estimate]:
+    """Every metric in its own clusters."""
+    names: dict[Cluster, list[str]] = {}
+    for name in policy.metrics:
+        _require(paired, name)
+        names.setdefault(policy.of(name).cluster, []).append(name)
+    found: dict[str, Estimate] = {}
+    for cluster, alike in names.items():
+        found |= estimates(paired.clustered(cluster), alike, resamples=resamples, seed=policy.seed)
+    return found
 
 
 def _require(paired: Paired, name: str) -> None:

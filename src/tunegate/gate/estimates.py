@@ -6,6 +6,7 @@ same resamples. On the full sample the numbers are those of `tunegate.evaluation
 
 import dataclasses
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -43,26 +44,46 @@ def rows_of(paired: Paired, name: str) -> Bools:
 
 
 def estimate(paired: Paired, name: str, *, resamples: int, seed: int, salt: str = "") -> Estimate:
-    """Metric `name` on `paired`, which must have a row that it counts.
+    """Metric `name` on `paired`, which must have a row that it counts."""
+    return estimates(paired, [name], resamples=resamples, seed=seed, salt=salt)[name]
 
-    The resamples depend on `seed`, `name` and `salt` alone: another metric in the policy does not move this one.
+
+def estimates(
+    paired: Paired, names: Sequence[str], *, resamples: int, seed: int, salt: str = ""
+) -> dict[str, Estimate]:
+    """Each metric of `names` on `paired`; those that are made of class counts share the sums of their resamples.
+
+    The resamples depend on `seed`, the kind of metric and `salt` alone: another metric does not move this one.
     """
-    part = paired.select(rows_of(paired, name))
+    macros = [name for name in names if name not in MEANS]
+    found: dict[str, Estimate] = {}
+    for kind, alike in [*((name, [name]) for name in names if name in MEANS), ("macro", macros)]:
+        if alike:
+            part = paired.select(rows_of(paired, alike[0]))
+            rng = np.random.default_rng([seed, zlib.crc32(f"{kind}/{salt}".encode())])
+            found |= _estimated(part, alike, resamples, rng)
+    return found
+
+
+def _estimated(part: Paired, names: Sequence[str], resamples: int, rng: np.random.Generator) -> dict[str, Estimate]:
     own, other = part.candidate, part.baseline
     clusters = len(np.unique(part.clusters))
-    evidence = None
+    evidence: dict[str, Evidence] = {}
     if other and clusters > 1:
-        rng = np.random.default_rng([seed, zlib.crc32(f"{name}/{salt}".encode())])
-        evidence = (_mean if name in MEANS else _macro)(part, name, resamples, rng)
-    return Estimate(
-        rows=len(part.ids),
-        clusters=clusters,
-        candidate=_value(part, own, name),
-        baseline=_value(part, other, name) if other else None,
-        evidence=evidence,
-        fixed=int((own.correct & ~other.correct).sum()) if other else 0,
-        broken=int((other.correct & ~own.correct).sum()) if other else 0,
-    )
+        mean = names[0] in MEANS
+        evidence = {names[0]: _mean(part, names[0], resamples, rng)} if mean else _macros(part, names, resamples, rng)
+    return {
+        name: Estimate(
+            rows=len(part.ids),
+            clusters=clusters,
+            candidate=_value(part, own, name),
+            baseline=_value(part, other, name) if other else None,
+            evidence=evidence.get(name),
+            fixed=int((own.correct & ~other.correct).sum()) if other else 0,
+            broken=int((other.correct & ~own.correct).sum()) if other else 0,
+        )
+        for name in names
+    }
 
 
 def macro_of(sums: Floats, name: str) -> Floats:
@@ -143,32 +164,44 @@ def _roots(sums: Floats, *, made: float, centre: float, count: int, error: float
     return roots
 
 
-def _macro(part: Paired, name: str, resamples: int, rng: np.random.Generator) -> Evidence:
-    """The cluster bootstrap of a metric of class counts, both models on the same resamples.
-
-    A row of a rare class moves a macro average more than others; two made-up clusters of average classes are counted
-    in, as for shares. `roots` give the percentile bound, centred, wherever it is the wider one.
-    """
+def _macros(part: Paired, names: Sequence[str], resamples: int, rng: np.random.Generator) -> dict[str, Evidence]:
+    """The cluster bootstrap of metrics of class counts, both models on the same resamples."""
     assert part.baseline
     counts = [_class_counts(part, side) for side in (part.candidate, part.baseline)]
     width = counts[0].shape[1]
     table = cluster_sums(np.concatenate(counts, axis=1), part.clusters)
-    own, other = (np.asarray(table[:, half]) for half in (slice(width), slice(width, None)))
-    difference = float(macro_of(own.sum(axis=0), name) - macro_of(other.sum(axis=0), name))
-    chunks = resampled_sums(table, resamples, rng)
-    found = np.concatenate([macro_of(c[:, :width], name) - macro_of(c[:, width:], name) for c in chunks])
-    rows, clusters = len(part.ids), len(table)
+
+    def differences(sums: Floats, name: str) -> Floats:
+        return macro_of(sums[:, :width], name) - macro_of(sums[:, width:], name)
+
+    found: dict[str, list[Floats]] = {name: [] for name in names}
+    for sums in resampled_sums(table, resamples, rng):
+        for name in names:
+            found[name].append(differences(sums, name))
+    whole = table.sum(axis=0, keepdims=True)
+    return {
+        name: _macro(part, float(differences(whole, name)[0]), np.concatenate(chunks), len(table))
+        for name, chunks in found.items()
+    }
+
+
+def _macro(part: Paired, difference: float, found: Floats, clusters: int) -> Evidence:
+    """The evidence on a macro average, from its differences in the resamples.
+
+    A row of a rare class moves a macro average more than others; two made-up clusters of average classes are counted
+    in, as for shares. `roots` give the percentile bound, centred, wherever it is the wider one.
+    """
+    rows = len(part.ids)
     support = np.bincount(part.references, minlength=len(part.classes))
     support = support[support > 0]
     weight = rows * float((1 / support).sum()) / len(support) ** 2  # mean square of a row's weight; 1 if classes equal
     made_up = 2 * _typical(np.bincount(part.clusters)) ** 2 * weight
     variance = float(found.var()) * clusters / (clusters - 1) * rows
-    error = float(np.sqrt(variance / rows + made_up / rows**2))
     return Evidence(
         rows=rows,
         difference=difference,
         centre=difference,
-        error=error,
+        error=float(np.sqrt(variance / rows + made_up / rows**2)),
         freedom=clusters - 1,
         roots=np.sort((found.mean() - found) / max(float(found.std()), np.finfo(float).tiny)),
         variance=variance,
