@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 from pairs import classified, pair_of, some
+from scipy.stats import multinomial
 from sklearn.metrics import precision_recall_fscore_support
 
 from tunegate.gate.estimates import estimate, estimates, macro_of
@@ -165,6 +166,24 @@ def test_a_loss_exactly_as_large_as_the_margin_passes_one_time_in_twenty(
         changes = np.where(lost, -1, chance < discordance)
         passed += evidence_of(pair_of(changes, clusters=clusters), resamples=400, seed=seed).low(0.05) > -margin
     assert passed / simulations < 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / simulations)
+
+
+@pytest.mark.parametrize(
+    ("rows", "discordance", "expected"), [(100, 0.05, 0.037), (100, 0.1, 0.045), (100, 0.3, 0.045), (200, 0.1, 0.050)]
+)
+def test_the_chance_to_pass_at_the_margin_is_at_most_alpha_summed_over_all_outcomes(
+    rows: int, discordance: float, expected: float
+) -> None:
+    passed, margin = 0.0, 0.05
+    chances = [(discordance + margin) / 2, (discordance - margin) / 2, 1 - discordance]
+    for lost in range(int(2.5 * rows * chances[0])):
+        for won in range(max(0, lost - int(rows * margin)), rows - lost + 1):  # more losses cannot pass
+            chance = multinomial.pmf([lost, won, rows - lost - won], rows, chances)
+            if chance > 1e-6:
+                low = evidence_of(pair_of(some(rows, lost=lost, won=won)), resamples=500).low(0.05)
+                passed += chance * (low > -margin)
+    assert passed <= 0.0502  # the bound is not exact: 200 rows pass 0.01 points too often
+    assert passed == pytest.approx(expected, abs=0.001)
 
 
 def test_skewed_losses_pass_one_time_in_twenty() -> None:
