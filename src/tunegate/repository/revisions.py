@@ -15,6 +15,7 @@ from pathlib import Path
 from tunegate.errors import InputError, MachineError, RefusedError
 
 _TIMEOUT_SECONDS = 120
+_LOST = "fetch the commit with its files, or look for damage with `git fsck`"
 _DEFAULT_BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
@@ -83,9 +84,16 @@ class Repository:
             raise InputError("not UTF-8", place=f"{revision[:12]}:{path}", remedy="save it as UTF-8") from None
 
     def read_bytes(self, revision: str, path: str) -> bytes | None:
-        """The content of the project's file `path` at `revision`, or None where it has none."""
+        """The content of the project's file `path` at `revision`, or None where it has none.
+
+        Raises MachineError when git cannot tell: a missing object must not look like a missing file.
+        """
         done = self._run("cat-file", "blob", f"{revision}:{self.prefix}{path}")
-        return done.stdout if done.returncode == 0 else None
+        if done.returncode == 0:
+            return done.stdout
+        if not self._has(revision, path):
+            return None
+        raise MachineError(_said(done), place=f"{revision[:12]}:{path}", remedy=_LOST)
 
     def files(self, revision: str, under: str = "") -> list[str]:
         """The project's files at `revision`, sorted, below the folder `under`; paths relative to the project."""
@@ -103,15 +111,20 @@ class Repository:
         """The project's file `path` as every commit left it that changed it, newest first, by commit."""
         commits = list(self.history(revisions, path))
         names = "".join(f"{commit}:{self.prefix}{path}\n" for commit in commits).encode()
-        rest = self._run("cat-file", "--batch", given=names).stdout
-        found = {}
+        done = self._run("cat-file", "--batch", given=names)
+        if done.returncode:
+            raise MachineError(_said(done), place="git cat-file", remedy=_LOST)
+        found, rest = {}, done.stdout
         for commit in commits:
             head, _, rest = rest.partition(b"\n")
-            # A commit that deleted the file has no object: git answers with the name and "missing".
-            if head.endswith(b" missing"):
-                continue
-            size = int(head.split()[-1])
-            found[commit], rest = rest[:size], rest[size + 1 :]
+            _name, kind, size = head.rsplit(b" ", 2) if head.count(b" ") == 2 else (head, b"", b"0")
+            content, rest = (rest[: int(size)], rest[int(size) + 1 :]) if kind else (b"", rest)
+            if kind == b"blob" and len(content) == int(size):
+                found[commit] = content
+            # A commit that deleted the file has no object either: git says "missing" to both.
+            elif kind == b"blob" or self._has(commit, path):
+                problem = head.decode("utf-8", "replace") or "git says nothing about it"
+                raise MachineError(problem, place=f"{commit[:12]}:{path}", remedy=_LOST)
         return found
 
     def merge_commit(self, ours: str, theirs: str) -> str:
@@ -156,6 +169,12 @@ class Repository:
         flags = [flag for parent in parents for flag in ("-p", parent)]
         return self._git("commit-tree", tree, *flags, "-m", message, environment=who).strip()
 
+    def _has(self, revision: str, path: str) -> bool:
+        """Whether the commit names a file there, whether or not its content is here."""
+        where = f"{self.prefix}{path}"
+        entries = self._git("ls-tree", "-z", "--full-tree", revision, "--", where, remedy=_LOST).split("\0")
+        return any(" blob " in entry and entry.endswith(f"\t{where}") for entry in entries)
+
     def _depth_hint(self) -> str:
         if not self.shallow:
             return ""
@@ -165,10 +184,12 @@ class Repository:
         done = self._run(*arguments)
         return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
 
-    def _git(self, *arguments: str, environment: dict[str, str] | None = None) -> str:
+    def _git(
+        self, *arguments: str, environment: dict[str, str] | None = None, remedy: str = "see what git says"
+    ) -> str:
         done = self._run(*arguments, environment=environment)
         if done.returncode:
-            raise MachineError(_said(done), place=f"git {arguments[0]}", remedy="see what git says")
+            raise MachineError(_said(done), place=f"git {arguments[0]}", remedy=remedy)
         return done.stdout.decode("utf-8", "replace")
 
     def _run(
