@@ -62,6 +62,19 @@ def test_a_better_model_is_trained_judged_and_may_be_merged(firm: Firm) -> None:
     assert again["train"].result == "skipped"
 
 
+def test_a_training_does_not_get_tokens_and_settings_by_its_environment(firm: Firm) -> None:
+    seen = firm.folder / "seen"
+    pipeline = firm.ada.root / "dvc.yaml"
+    firm.branch("faster", 0.9, seed=3)
+    pipeline.write_text(pipeline.read_text().replace("rm -rf models/adapter", f"env > {seen}; rm -rf models/adapter"))
+    firm.ada.commit("Look around", repro=False)
+    firm.ada.git("push", "-q", "origin", "faster")
+    assert propose(firm, "faster")["train"].result == "success"
+    given = dict(line.partition("=")[::2] for line in seen.read_text().splitlines())
+    assert [given[name] for name in ("GITHUB_TOKEN", "TUNEGATE_DVC_CONFIG")] == ["", ""]
+    assert "s3cret" not in seen.read_text()
+
+
 def test_a_worse_model_is_trained_refused_and_kept_out(firm: Firm) -> None:
     firm.branch("slower", 0.2, seed=5)
     done = propose(firm, "slower")

@@ -9,6 +9,7 @@ is run, or why.
 import collections
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from tunegate.repository.revisions import Repository
 
 _PREFIX = "tunegate-scratch-"
 _LAST_LINES = 200
+_RUNNING = re.compile(r"Running stage '(.+)':")
 _PATIENCE_SECONDS = 10
 _LOST = "run `git fsck`; in a partial clone, fetch the commit with its files first"
 _OF_THE_CALLER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
@@ -58,6 +60,18 @@ def run_stages(folder: Path, targets: Sequence[str] = (), environment: Mapping[s
     code, last = _dvc(folder, ["repro", *targets], environment or {})
     if code:
         raise _failure(last, targets, code)
+
+
+def stages_to_run(folder: Path) -> list[str]:
+    """What `dvc repro --pull --allow-missing` would run or restore in the scratch project `folder`, in DVC's own words.
+
+    DVC also follows what the project's stages depend on into other files, such as a dvc.yaml in another folder.
+    """
+    # Without --pull: with --allow-missing it only brings the run cache, and a rehearsal restores nothing.
+    code, last = _dvc(folder, ["repro", "--allow-missing", "--dry"], {})
+    if code:
+        raise _failure(last, ["repro", "--dry"], code)
+    return [found[1] for line in last if (found := _RUNNING.fullmatch(line))]
 
 
 def place_outputs(folder: Path, paths: Sequence[str]) -> None:
