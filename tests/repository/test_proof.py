@@ -1,7 +1,9 @@
 import contextlib
+import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from miniature import Miniature, answers, predictions
@@ -219,3 +221,108 @@ def test_a_project_below_the_repositorys_top_and_in_a_worktree_is_proven(miniatu
     assert not unproven(proofs_of(top / "model", "HEAD", quick=False))
     shutil.copytree(top / "model/.dvc/cache", tmp_path / "tree/model/.dvc/cache")
     assert not unproven(proofs_of(tmp_path / "tree/model"))
+
+
+def invented(miniature: Miniature, name: str, path: str) -> None:
+    """Give the stage an entry that fits its definition, with a made-up content of its output `path`."""
+    miniature.run("dvc", "commit", "-f", "-q", name, cwd=miniature.root)
+    lock = parse_lock(read_text(miniature.root / "dvc.lock"), place="")
+    md5 = hashlib.md5(b"made up", usedforsecurity=False).hexdigest()
+    write_text(miniature.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:], "made up")
+    edit_lock(miniature, lock[name].outs[path].md5, md5)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"always_changed": True}, "dvc.yaml says always_changed"),
+        ({"frozen": True}, "dvc.yaml says frozen"),
+        ({"outs": [{"models/predictions.parquet": {"persist": True}}, "models/evaluate_cost.json"]}, "persists"),
+        ({"deps": [], "params": []}, "it depends on nothing"),
+    ],
+)
+def test_a_definition_that_switches_off_the_proof_is_no_proof(
+    miniature: Miniature, changes: dict[str, object], problem: str, quick: bool
+) -> None:
+    edit_stage(miniature, "evaluate", **changes)
+    invented(miniature, "evaluate", "models/predictions.parquet")
+    found = proofs_of(miniature.root, quick=quick)["evaluate"]
+    assert (found.state, problem in found.problems[0]) == ("unproven", True)
+
+
+def test_what_the_answers_depend_on_is_run_again_or_not_proven(miniature: Miniature) -> None:
+    edit_stage(miniature, "prepare", outs=[{"data/prepared": {"cache": False}}])
+    write_text(miniature.root / ".gitignore", read_text(miniature.root / ".gitignore") + "\n!data/prepared\n")
+    miniature.run("dvc", "repro", "-q", cwd=miniature.root)
+    miniature.git("add", "--force", "data/prepared")
+    commit = miniature.commit("The split lies in git")
+    found = proofs_of(miniature.root, commit)
+    assert unproven(found) == {"prepare": "unproven"}
+    assert "`tunegate verify` runs it again" in found["prepare"].problems[0]
+    assert found["score"].how == "fits, not run again", "nothing that is judged depends on it"
+    found = proofs_of(miniature.root, commit, quick=False)
+    assert (found["prepare"].how, unproven(found)) == ("run again here", {})
+    write_text(miniature.root / "inputs/prepared/ledger.json", "{}")
+    miniature.git("add", "inputs")
+    assert proofs_of(miniature.root)["prepare"].state == "stale", "a run that waits is no forgery"
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What DVC asks of a file system outside of git, and of the network, while a proof is made."""
+    from dvc.fs import HTTPFileSystem, LocalFileSystem
+
+    asked: list[str] = []
+    for files in (LocalFileSystem, HTTPFileSystem):
+        for verb in ("exists", "isdir", "info", "open"):
+            honest = getattr(files, verb)
+
+            def told(
+                self: object, path: object, *rest: object, was: Any = honest, of: str = verb, **more: object
+            ) -> Any:
+                asked.append(f"{of} {path}")
+                return was(self, path, *rest, **more)
+
+            monkeypatch.setattr(files, verb, told)
+    return asked
+
+
+def test_what_a_change_names_outside_of_the_repository_is_neither_opened_nor_proven(
+    miniature: Miniature, tmp_path: Path, opened: list[str]
+) -> None:
+    secret = tmp_path / "secret.yaml"
+    write_text(secret, "password: s3cret\n")
+    write_text(tmp_path / "secret.yaml.out", "s3cret")
+    for name, address in (("train", str(secret)), ("package", "http://127.0.0.1:9/secret.yaml")):
+        stage = read_yaml(miniature.root / "dvc.yaml")["stages"][name]
+        added = {"deps": [*stage["deps"], address], "params": [*stage["params"], {address: ["password"]}]}
+        edit_stage(miniature, name, **added, outs=[*stage["outs"], {f"{address}.out": {"cache": False}}])
+        lock = parse_lock(read_text(miniature.root / "dvc.lock"), place="")
+        raw = lock[name].raw
+        raw["deps"] = sorted([*raw["deps"], {"path": address, "md5": "f" * 32}], key=lambda dep: str(dep["path"]))
+        raw["params"] |= {address: {"password": "?"}}
+        write_text(miniature.root / "dvc.lock", dump_lock(lock))
+    found = proofs_of(miniature.root)
+    assert unproven(found) == {"train": "unproven", "package": "unproven"}
+    assert f"{secret}: lies outside of the repository" in found["train"].problems
+    assert "http://127.0.0.1:9/secret.yaml: lies outside of the repository" in found["package"].problems
+    # On loading, DVC looks whether .dvcignore means an output by whether it is there, and does not open it.
+    looked = {f"{verb} {secret}.out" for verb in ("exists", "isdir")}
+    assert not [path for path in opened if "secret" in path and path not in looked]
+    assert "s3cret" not in str(found)
+
+
+def test_a_link_in_git_to_a_file_outside_is_not_followed(miniature: Miniature, tmp_path: Path) -> None:
+    write_text(tmp_path / "secret.txt", "s3cret")
+    (miniature.root / "inputs/tokens/link.txt").symlink_to(tmp_path / "secret.txt")
+    miniature.git("add", "inputs")
+    before = proofs_of(miniature.root)["tokenize"]
+    write_text(tmp_path / "secret.txt", "another")
+    assert proofs_of(miniature.root)["tokenize"] == before
+
+
+def test_two_stages_that_make_the_same_output_are_an_error(miniature: Miniature) -> None:
+    edit_stage(miniature, "package", outs=["models/package", "models/predictions.parquet"])
+    with pytest.raises(InputError, match=r"models/predictions\.parquet"):
+        proofs_of(miniature.root)

@@ -52,6 +52,16 @@ class Outputs:
             self._object(md5).is_file() for md5 in self._listing(locked).values()
         )
 
+    def md5_in(self, locked: Locked, path: str) -> str:
+        """The md5 that DVC gives to the file or folder `path` in the folder `locked`; empty where there is none."""
+        from dvc.fs import localfs
+        from dvc_data.hashfile.build import build
+
+        file = self.path_of(locked) / path
+        if not is_inside(path) or not file.exists():
+            return ""
+        return str(build(self._repo.cache.local, str(file), localfs, "md5", dry_run=True)[2].hash_info.value)
+
     @property
     def remote(self) -> str | None:
         """The name of the default DVC remote, or None without one."""

@@ -2,6 +2,7 @@
 
 Read from git's objects, without a checkout: DVC itself loads the project from them, so that variables, `foreach`,
 `.dvcignore` and the md5 of folders mean what they mean in a run. Writes nothing. Git filters (LFS) are not applied.
+A commit may be a stranger's: what its dvc.yaml names outside of the repository, a file or an address, is not opened.
 The working tree can be read too, with the files that git does not know, as `dvc repro` does.
 This module does not know whether a run ever happened: see `tunegate.repository.proof`.
 """
@@ -15,6 +16,7 @@ from typing import Any
 from tunegate.errors import InputError
 from tunegate.repository.lock import Entry, Lock, Locked
 from tunegate.repository.outputs import Outputs
+from tunegate.repository.remote import open_dvc
 from tunegate.repository.revisions import Repository
 
 _NOWHERE = "nothing"
@@ -41,14 +43,17 @@ class Stage:
     """Whether DVC takes it as it is, whatever changed."""
     always: bool
     """Whether DVC runs it each time, whatever changed."""
+    unprovable: tuple[str, ...]
+    """Why no entry of it can be proven: what its definition says."""
 
 
 class Pipeline:
     """The pipeline at a commit; made by `open_pipeline`."""
 
-    def __init__(self, repo: Any, outputs: Outputs) -> None:
+    def __init__(self, repo: Any, outputs: Outputs, *, working_tree: bool) -> None:
         self._repo = repo
         self._outputs = outputs
+        self._working_tree = working_tree
         self._loaded = {
             str(stage.name): stage
             for stage in repo.index.stages
@@ -63,6 +68,17 @@ class Pipeline:
         return sorted(
             {name for out, (name, _) in self._makers.items() if whole.startswith(f"{out}/") or out.startswith(whole)}
         )
+
+    def upstream(self, path: str) -> frozenset[str]:
+        """The stages that `path`, from the project's folder, is made by, and those that they depend on."""
+        found: set[str] = set()
+        waiting = self.makers(path)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += [maker for dep in self.stages[name].deps.values() for maker in self.makers(dep)]
+        return frozenset(found)
 
     def md5(self, stage: Stage, path: str) -> str:
         """What a dependency that no stage makes, or an output that git keeps, is now; empty where it is not there."""
@@ -97,15 +113,21 @@ class Pipeline:
         from dvc.dependency import ParamsDependency
 
         files = [dep for dep in loaded.deps if isinstance(dep, ParamsDependency)]
-        params = {f"{file.def_path}:{key}": value for file in files for key, value in file.read_params().items()}
+        read = [file for file in files if self._readable(file)]
+        params = {f"{file.def_path}:{key}": value for file in read for key, value in file.read_params().items()}
         deps = {dep.def_path: self._path(dep) for dep in loaded.deps if not isinstance(dep, ParamsDependency)}
         outs = {out.def_path: self._path(out) for out in loaded.outs}
         tracked = frozenset(out.def_path for out in loaded.outs if not out.use_cache)
         always = loaded.always_changed or loaded.is_callback
-        return Stage(name, loaded.cmd, params, deps, outs, tracked, _remembered(loaded), loaded.frozen, always)
+        why = tuple(_unprovable(loaded))
+        return Stage(name, loaded.cmd, params, deps, outs, tracked, _remembered(loaded), loaded.frozen, always, why)
+
+    def _readable(self, item: Any) -> bool:
+        # One's own files are read as `dvc repro` reads them; what a commit names may be a stranger's wish.
+        return self._working_tree or _inside(item)
 
     def _path(self, item: Any) -> str:
-        if item.protocol != "local" or not item.is_in_repo:
+        if not _inside(item):
             return str(item.def_path)
         return str(item.fs.relpath(item.fs_path, self._repo.root_dir))
 
@@ -120,7 +142,7 @@ class Pipeline:
 
     def _now(self, dep: Any, path: str, lock: Lock) -> tuple[str, str]:
         """The md5 that a dependency has now, and who says so."""
-        if dep.protocol != "local" or not dep.is_in_repo:
+        if not _inside(dep):
             return "", "no commit names the content of what lies outside of the repository:"
         if maker := next(self._around(self._makers, path), None):
             name, out = self._makers[maker]
@@ -137,17 +159,11 @@ class Pipeline:
         return (candidate for candidate in paths if path == candidate or path.startswith(f"{candidate}/"))
 
     def _within(self, locked: Locked, path: str) -> str:
-        if not path:
-            return locked.md5
-        from dvc.fs import localfs
-        from dvc_data.hashfile.build import build
-
-        file = self._outputs.path_of(locked) / path.strip("/")
-        if not file.exists():
-            return ""
-        return str(build(self._repo.cache.local, str(file), localfs, "md5", dry_run=True)[2].hash_info.value)
+        return self._outputs.md5_in(locked, path.strip("/")) if path else locked.md5
 
     def _md5(self, item: Any) -> str:
+        if not self._readable(item):
+            return ""
         # What dvc.lock does not name yet is hashed as DVC will when it writes it there.
         item.update_legacy_hash_name()
         return str(item.get_hash().value) if item.exists else ""
@@ -177,7 +193,11 @@ def open_pipeline(
     if commit and repository.read(commit, "dvc.yaml") is None:
         raise InputError("no such file", place=place, remedy="name a commit that has a pipeline")
     try:
-        return Pipeline(_load(repository, commit), outputs)
+        repo = _load(repository, commit)
+        if commit:
+            # Two stages that make one path: which of them is meant, nobody could say.
+            repo.index.check_graph()
+        return Pipeline(repo, outputs, working_tree=commit is None)
     except DvcException as error:
         raise InputError(_words(error), place=place, remedy="`dvc stage list` must work") from None
 
@@ -188,7 +208,7 @@ def _load(repository: Repository, commit: str | None) -> Any:
     from dvc.scm import SCM
 
     if commit is None:
-        return Repo(str(repository.root))
+        return open_dvc(repository.root)
     scm = SCM(repository.run("rev-parse", "--show-toplevel").strip())
     files = GitFileSystem(scm=scm, rev=commit)
     return Repo("/" + repository.prefix.rstrip("/"), fs=files, scm=scm)
@@ -206,8 +226,30 @@ def _remembered(loaded: Any) -> bool:
     if loaded.is_callback or loaded.always_changed or not (loaded.cmd and loaded.deps and loaded.outs):
         return False
     plain = [out for out in loaded.outs if not (out.is_metric or out.is_plot)]
-    inside = all(item.protocol == "local" and item.is_in_repo for item in (*loaded.deps, *loaded.outs))
-    return inside and all(out.use_cache for out in plain) and not any(out.persist for out in loaded.outs)
+    return (
+        all(map(_inside, (*loaded.deps, *loaded.outs)))
+        and all(out.use_cache for out in plain)
+        and not any(out.persist for out in loaded.outs)
+    )
+
+
+def _unprovable(loaded: Any) -> Iterator[str]:
+    # Words in dvc.yaml that switch off what a proof asks for must not pass for a proof.
+    if loaded.always_changed:
+        yield "dvc.yaml says always_changed: DVC remembers no run of it"
+    if loaded.frozen:
+        yield "dvc.yaml says frozen: DVC takes its outputs as they are"
+    if not loaded.cmd:
+        yield "it has no command"
+    if not loaded.deps:
+        yield "it depends on nothing: DVC remembers no run of it"
+    yield from (f"{out.def_path}: persists, so that what came out may be older" for out in loaded.outs if out.persist)
+    items = (*loaded.deps, *loaded.outs)
+    yield from (f"{item.def_path}: lies outside of the repository" for item in items if not _inside(item))
+
+
+def _inside(item: Any) -> bool:
+    return item.protocol == "local" and bool(item.is_in_repo)
 
 
 def _unlike(what: str, locked: Mapping[str, Any], defined: Mapping[str, Any]) -> Iterator[str]:
