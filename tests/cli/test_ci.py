@@ -6,7 +6,7 @@ import pytest
 from miniature import Miniature, answers, predictions
 from mismerge import merge_line_by_line
 
-from tunegate.files import parse_json, read_json, read_text
+from tunegate.files import parse_json, read_json, read_text, read_yaml, write_yaml
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +39,25 @@ def test_verify_says_that_the_run_is_missing_and_is_no_failure(miniature: Miniat
 def test_verify_proves_every_stage_and_says_so(miniature: Miniature, tmp_path: Path) -> None:
     propose(miniature, 0.9, repro=True)
     lines = ci(miniature, "verify").splitlines()
-    assert [line.split()[:2] for line in lines if line.startswith("train")] == [["train", "proven"]]
+    assert "train     run cache" in "\n".join(lines)
+    assert "`dvc repro --pull --allow-missing` would run nothing that was not just run again" in lines
     assert read_text(tmp_path / "said") == "run=present\n"
+
+
+def test_verify_refuses_what_repro_would_still_run_although_every_entry_is_proven(miniature: Miniature) -> None:
+    miniature.git("checkout", "-qb", "tune")
+    made = {"cmd": "echo 1 > made.txt", "outs": [{"made.txt": {"cache": False}}]}
+    (miniature.root / "inputs/more").mkdir()
+    write_yaml(miniature.root / "inputs/more/dvc.yaml", {"stages": {"make": made}})
+    dvc = read_yaml(miniature.root / "dvc.yaml")
+    dvc["stages"]["score"]["deps"].append("inputs/more/made.txt")
+    write_yaml(miniature.root / "dvc.yaml", dvc)
+    miniature.commit("A stage in another file")
+    assert "would run nothing" in ci(miniature, "verify")
+    miniature.git("rm", "-q", "--cached", "inputs/more/dvc.lock")
+    miniature.git("commit", "-qm", "Its run is not committed")
+    said = ci(miniature, "verify", code=3)
+    assert "`dvc repro` would still run or restore inputs/more/dvc.yaml:make" in said
 
 
 def test_verify_refuses_what_the_merge_with_the_base_would_lock(branches: Miniature, tmp_path: Path) -> None:
