@@ -80,6 +80,20 @@ def test_too_few_rows_never_pass_whatever_the_policy_does_with_doubt() -> None:
     assert (found.outcome, found.exit_code) == ("inconclusive", 4)
 
 
+def test_a_metric_with_too_few_rows_of_its_own_never_passes_whatever_the_policy_does_with_doubt() -> None:
+    few = metric("inconclusive").model_copy(update={"too_few": True})
+    found = verdict({"inconclusive": "warn"}, metrics=[few], approvals=["ada"])
+    assert (found.outcome, found.exit_code) == ("inconclusive", 4)
+    assert found.headline == "Inconclusive: 200 test rows in 100 independent groups are too few for accuracy"
+
+
+def test_a_metric_may_ask_for_fewer_rows_than_the_policy() -> None:
+    few = TEST_SET.model_copy(update={"rows": 80, "clusters": 60})
+    own = {"metrics": {"accuracy": METRICS["accuracy"] | {"min_rows": 60}}}
+    assert verdict(own, test_set=few).outcome == "pass"
+    assert verdict(test_set=few).outcome == "inconclusive"
+
+
 def test_an_edited_policy_needs_approval() -> None:
     found = verdict(protected=["policy/gate.yaml is edited"])
     assert found.headline == "Needs approval: policy/gate.yaml is edited"

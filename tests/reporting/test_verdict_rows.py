@@ -63,4 +63,5 @@ def test_slices_are_grouped_by_name_and_one_with_few_rows_has_no_interval() -> N
 
 
 def test_two_one_sided_bounds_make_an_interval() -> None:
-    assert (confidence(0.05), confidence(0.025), confidence(0.001)) == ("90 %", "95 %", "99.8 %")
+    assert [confidence({alpha}) for alpha in (0.05, 0.025, 0.001)] == ["90 %", "95 %", "99.8 %"]
+    assert confidence({0.05, 0.1, 0.07}) == "80 to 90 %"

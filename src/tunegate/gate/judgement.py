@@ -106,11 +106,13 @@ def _reasons(found: Findings) -> Iterator[Reason]:
 
 def _of_metrics(found: Findings) -> Iterator[Reason]:
     policy, rows = found.policy, found.test_set
-    if rows.rows < policy.min_rows or rows.clusters < policy.min_clusters:
-        text = (
-            f"{rows.rows} test rows in {rows.clusters} independent groups are too few: "
-            f"the policy wants {policy.min_rows} rows and {policy.min_clusters} groups"
-        )
+    deciding = [name for name, metric in policy.metrics.items() if metric.role != "info"]
+    few = [metric.name for metric in found.metrics if metric.too_few]
+    least = min(policy.of(name).min_rows for name in deciding)
+    if few or rows.rows < least or rows.clusters < policy.min_clusters:
+        # Whatever the policy does with doubt: a metric with too few rows is never let pass.
+        of = ", ".join(few or deciding)
+        text = f"{rows.rows} test rows in {rows.clusters} independent groups are too few for {of}"
         yield Reason(level="inconclusive", text=text)
     for metric in found.metrics:
         level: Level = "refused" if metric.outcome == "refused" else "note"

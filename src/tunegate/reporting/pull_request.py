@@ -126,7 +126,7 @@ def pull_request_of(judged: "Judged", proofs: Sequence[Proof] | None = None) -> 
         primary=next((row for row in metrics if row.role == "primary"), metrics[0]),
         metrics=metrics,
         slices=slice_rows(verdict.slices, policy),
-        confidence=confidence(verdict.alpha),
+        confidence=confidence({metric.alpha or verdict.alpha for metric in verdict.metrics}),
         counts=counts_of(changes.examples),
         matrices=(confusion_matrix(changes.pairs[0]), confusion_matrix(changes.pairs[1])),
         curve=loss_curve(changes.trajectories[1], changes.trajectories[0]),

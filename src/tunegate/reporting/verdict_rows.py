@@ -5,7 +5,7 @@ so that right is better everywhere.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from tunegate.gate.policy import LOWER_IS_BETTER, Policy
 from tunegate.gate.verdict import MetricResult, SliceResult
@@ -60,9 +60,10 @@ def slice_rows(slices: Sequence[SliceResult], policy: Policy) -> dict[str, list[
     return found
 
 
-def confidence(alpha: float) -> str:
-    """The two-sided interval that two one-sided bounds at `alpha` make: `90 %`."""
-    return f"{100 * (1 - 2 * alpha):.3g} %"
+def confidence(alphas: Set[float]) -> str:
+    """The two-sided confidence of one-sided bounds at these alphas, for people: `90 %`, or `80 to 90 %`."""
+    levels = [f"{100 * (1 - 2 * alpha):g}" for alpha in sorted({min(alphas), max(alphas)}, reverse=True)]
+    return " to ".join(levels) + " %"
 
 
 def _metric_row(metric: MetricResult, interval: Interval | None, reach: float) -> Row:
