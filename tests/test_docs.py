@@ -21,7 +21,8 @@ MODELS: dict[str, type[Closed]] = {"data/sources.yaml": Sources, "models/catalog
 
 
 def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text)
+    # Every block is matched, of whatever language, or the end of one would be taken for the start of the next.
+    return [body for name, body in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", text) if name == language]
 
 
 def test_there_are_examples_to_check() -> None:
