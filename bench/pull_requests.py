@@ -4,9 +4,9 @@
 
 A bare repository whose main takes only what has a passing verdict, a laptop that trains, a CI clone that proves,
 judges, reports and publishes, a folder as DVC remote. The base is the default project with a quarter of its learning
-rate. Then: a better learning rate, a harmful one, and a change too small to tell; last, a merge that git does without
-a conflict and that describes a run which never happened. Trains four times: about twenty minutes on two cores. The
-reports are left in WORK/reports.
+rate and a margin of two points. Then: a better learning rate, a harmful one, and a change too small to tell; last, a
+merge that git does without a conflict and that describes a run which never happened. Trains four times: about twenty
+minutes on two cores. The reports are left in WORK/reports.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MAIN_RATE = "0.0005"
+MARGIN = 0.02
 PROPOSALS = (
     ("better-rate", "0.002", "a better learning rate", "0"),
     ("harmful-rate", "0.05", "a harmful learning rate", "3"),
@@ -63,6 +64,8 @@ class Loop:
         if cache:
             self.run(self.laptop, "dvc", "cache", "dir", "--local", str(cache.resolve()))
         self.set_rate(MAIN_RATE)
+        policy = self.laptop / "policy/gate.yaml"
+        policy.write_text(policy.read_text().replace("margin: 0.05, floor", f"margin: {MARGIN}, floor"))
         self.repro("A low learning rate, and a DVC remote")
         self.run(self.laptop, "git", "push", "-q", "origin", "main")
         self.run(self.origin, "git", "config", "tunegate.verdicts", "ci")
