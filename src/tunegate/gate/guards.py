@@ -93,14 +93,14 @@ def _package(ratio: float, candidate: Snapshot, baseline: Snapshot | None) -> Gu
 def _trained(share: float, candidate: Snapshot) -> GuardResult:
     path = candidate.output(TOKENS) / "ledger.json"
     found = number_at(read_json(path), f"{TOKENS}/ledger.json", "notes", "train_tokens_trained_share")
-    said = f"share of training tokens with a loss: {found:.1%} (at least {share:.1%})"
+    said = f"share of training tokens with a loss: {_percent(found)} (at least {_percent(share)})"
     return _judged("trained tokens", found >= share, said, found, None, share)
 
 
 def _dropped(share: float, candidate: Snapshot) -> GuardResult:
     rows = combine([candidate.output(path) for path in LEDGERS if candidate.locked(path)])["rows"]
     found = 1 - rows["out"] / rows["in"] if rows["in"] else 1.0
-    said = f"rows dropped on the way: {found:.1%} of {rows['in']:,} (at most {share:.1%})"
+    said = f"rows dropped on the way: {_percent(found)} of {rows['in']:,} (at most {_percent(share)})"
     return _judged("dropped rows", found <= share, said, found, None, share)
 
 
@@ -115,6 +115,10 @@ def _judged(
         outcome="pass" if holds else "refused",
         sentence=sentence,
     )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def number_at(value: Any, place: str, *keys: str) -> float:
