@@ -111,25 +111,29 @@ class Loop:
         self.run(self.ci, "tunegate", "ci", "publish", show=True, **here)
 
     def mismerge(self) -> None:
-        """One branch has another model, the other a tolerance that changes no byte: git merges the locks into a lie."""
+        """One branch has fewer rows, the other a limit that changes no byte: git merges the locks into a lie."""
         print("\n=== two branches that git merges without a conflict ===", flush=True)
-        self.run(self.laptop, "git", "checkout", "-q", "-B", "tolerance", "origin/main")
-        path = self.laptop / "params.yaml"
-        path.write_text(path.read_text().replace("tolerance: 0.001", "tolerance: 0.002"))
-        self.repro("A wider tolerance")
+        self.branch("fewer-rows", "limit: null", "limit: 450")
+        self.branch("wider-limit", "max_quarantined_share: 0.05", "max_quarantined_share: 0.06")
         (self.laptop / ".git/info/attributes").write_text("dvc.lock merge=text\n")
-        self.run(self.laptop, "git", "merge", "-q", "--no-edit", "tiny-change")
+        self.run(self.laptop, "git", "merge", "-q", "--no-edit", "fewer-rows")
         self.run(self.laptop, "dvc", "checkout", "-q")
-        self.run(self.laptop, "dvc", "status", show=True)
-        self.run(self.laptop, "tunegate", "verify", show=True, expect="3")
+        self.run(self.laptop, "dvc", "status", "validate", show=True)
+        self.run(self.laptop, "tunegate", "verify", "--quick", show=True, expect="3")
         print("\nthe same merge with tunegate's driver:", flush=True)
         self.run(self.laptop, "git", "reset", "-q", "--hard", "HEAD^1")
         (self.laptop / ".git/info/attributes").unlink()
         self.run(self.laptop, "tunegate", "setup-git", show=True)
-        self.run(self.laptop, "git", "merge", "-q", "--no-edit", "tiny-change")
+        self.run(self.laptop, "git", "merge", "-q", "--no-edit", "fewer-rows")
         self.run(self.laptop, "tunegate", "plan", show=True)
-        self.repro("The merge, run")
-        self.run(self.laptop, "tunegate", "verify", show=True)
+
+    def branch(self, name: str, old: str, new: str) -> None:
+        """A branch with another parameter, run as far as the splits."""
+        self.run(self.laptop, "git", "checkout", "-q", "-B", name, "origin/main")
+        path = self.laptop / "params.yaml"
+        path.write_text(path.read_text().replace(old, new))
+        self.run(self.laptop, "dvc", "repro", "prepare")
+        self.run(self.laptop, "git", "commit", "-qam", f"params.yaml: {new}")
 
 
 def main() -> None:
