@@ -1,6 +1,6 @@
 """Three pull requests on the default project, judged and merged or not, in a loop of plain git: no forge, no network.
 
-    python bench/pull_requests.py --work /tmp/loop
+    python bench/pull_requests.py --work ../loop
 
 A bare repository whose main takes only what has a passing verdict, a laptop that trains, a CI clone that proves,
 judges, reports and publishes, a folder as DVC remote. The base is the default project with a quarter of its learning
