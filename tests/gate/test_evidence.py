@@ -191,6 +191,13 @@ def test_a_project_outside_git_is_told_so(tmp_path: Path) -> None:
         pass
 
 
+def test_two_branches_without_a_common_history_are_not_compared(proposed: Miniature) -> None:
+    alone = proposed.git("commit-tree", "main^{tree}", "-m", "Out of nothing")
+    with pytest.raises(InputError, match="no merge base") as error:
+        judge(proposed, base="main", head=alone)
+    assert "rebase the branch onto the base" in error.value.remedy
+
+
 def test_a_shallow_clone_says_what_to_fetch(proposed: Miniature, tmp_path: Path) -> None:
     proposed.commit("One more", repro=False)
     source = f"file://{proposed.root}"

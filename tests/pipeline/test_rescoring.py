@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +27,13 @@ def sample(project: Path, rows: int) -> str:
         return check_sample(Snapshot(open_repository(project), None, outputs), rows=rows)
 
 
+def rewrite(project: Path, **changes: Any) -> None:
+    """Put something else into the lock's entry of `evaluate`."""
+    lock = parse_lock((project / "dvc.lock").read_text(), place="dvc.lock")
+    entry = Entry("evaluate", lock["evaluate"].raw | changes)
+    (project / "dvc.lock").write_text(dump_lock({**lock, "evaluate": entry}))
+
+
 def forge(project: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     """Put other predictions into the cache and name them in the lock, as someone who may write to both could."""
     path = project / "forged.parquet"
@@ -34,10 +42,8 @@ def forge(project: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     target = project / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
     target.parent.mkdir(exist_ok=True)
     shutil.move(path, target)
-    lock = parse_lock((project / "dvc.lock").read_text(), place="dvc.lock")
-    raw = lock["evaluate"].raw
-    outs = [out | {"md5": md5} if out["path"] == PREDICTIONS else out for out in raw["outs"]]
-    (project / "dvc.lock").write_text(dump_lock({**lock, "evaluate": Entry("evaluate", {**raw, "outs": outs})}))
+    outs = parse_lock((project / "dvc.lock").read_text(), place="dvc.lock")["evaluate"].raw["outs"]
+    rewrite(project, outs=[out | {"md5": md5} if out["path"] == PREDICTIONS else out for out in outs])
 
 
 def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
@@ -45,6 +51,12 @@ def with_column(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
 
 
 def test_an_honest_claim_reproduces(project: Path) -> None:
+    assert "4 random test rows scored again: 4 equal answers" in sample(project, 4)
+
+
+def test_a_claim_of_another_device_is_checked_on_what_this_machine_has(project: Path) -> None:
+    settings = read_yaml(project / "params.yaml")["evaluate"]
+    rewrite(project, params={"params.yaml": {"evaluate": settings | {"device": "cuda"}}})
     assert "4 random test rows scored again: 4 equal answers" in sample(project, 4)
 
 
@@ -87,6 +99,21 @@ def test_the_incumbent_is_scored_again_when_the_test_set_changed(project: Path, 
         assert judged.baseline_predictions["id"] == judged.candidate_predictions["id"]
         assert any("the test set is not the baseline's" in reason.text for reason in verdict.reasons)
         assert verdict.outcome != "pass"
+
+
+def test_a_test_row_whose_id_changed_makes_another_test_set(project: Path, run: Run) -> None:
+    old = read_parquet(project / PREDICTIONS)["id"][0].as_py()
+    data = project / "data/raw/desks.csv"
+    lines = [
+        line.replace(f"{old},", f"{old}-renamed,") if line.startswith(f"{old},") else line
+        for line in data.read_text().splitlines(keepends=True)
+    ]
+    data.write_text("".join(lines))
+    run("dvc", "repro", "-q", cwd=project)
+    run("git", "commit", "-qam", "Another id", cwd=project)
+    with open_judgement(project, base="HEAD~1") as judged:
+        assert old not in judged.candidate_predictions["id"].to_pylist()
+        assert (judged.verdict.rescored, judged.verdict.test_set.changed) == (True, True)
 
 
 def test_the_incumbent_is_scored_again_when_the_measurement_changed(project: Path, run: Run) -> None:

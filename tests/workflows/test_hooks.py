@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from miniature import Miniature
+
+from tunegate.repository.lock import Entry, dump_lock, parse_lock
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +62,25 @@ def test_a_sound_project_can_be_committed_and_unsound_changes_cannot(project: Pa
     assert refused.returncode == 1
     assert "AWS Access Key" in refused.stdout + refused.stderr
     assert git(project, "log", "--oneline").stdout.count("\n") == 1
+
+
+def test_a_push_with_a_run_that_never_was_is_stopped(miniature: Miniature, tmp_path: Path) -> None:
+    root = miniature.root
+    (root / ".venv").mkdir()
+    (root / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    subprocess.run([sys.executable, "-m", "pre_commit", "install"], check=True, cwd=root, env=surroundings(root))
+    git(root, "init", "--bare", "-b", "main", str(tmp_path / "origin.git"))
+    git(root, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    honest = git(root, "push", "origin", "main")
+    assert honest.returncode == 0, honest.stdout + honest.stderr
+
+    lock = parse_lock((root / "dvc.lock").read_text(), place="dvc.lock")
+    outs = [
+        out | {"md5": "0" * 32} if out["path"].endswith(".parquet") else out for out in lock["evaluate"].raw["outs"]
+    ]
+    forged = Entry("evaluate", lock["evaluate"].raw | {"outs": outs})
+    (root / "dvc.lock").write_text(dump_lock({**lock, "evaluate": forged}))
+    git(root, "commit", "--no-verify", "-qam", "Better, I swear")
+    refused = git(root, "push", "origin", "main")
+    assert refused.returncode == 1
+    assert "not proven to be a run of this commit: evaluate" in refused.stdout + refused.stderr
