@@ -24,7 +24,7 @@ from pathlib import Path
 
 GROUPS = ("pipeline", "serve", "dev")
 LOCKS = {
-    "dev": ("--extra", "pipeline", "--extra", "serve", "--extra", "demo", "--group", "dev"),
+    "dev": ("--all-extras", "--group", "dev"),
     "pipeline": ("--extra", "pipeline", "--extra", "demo", "--group", "build", "-c", "requirements/dev.txt"),
     "serve": ("--extra", "serve", "--group", "build", "-c", "requirements/dev.txt"),
 }

@@ -15,8 +15,9 @@ from tunegate.data.rows import Row, table_of
 from tunegate.evaluation.answering import PREDICTION
 from tunegate.evaluation.examples import examples_of, sha256_of_test_set
 from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
-from tunegate.files import read_parquet, read_yaml, sha256_of_tree, write_json, write_parquet, write_text, write_yaml
+from tunegate.files import read_yaml, sha256_of_tree, write_json, write_text, write_yaml
 from tunegate.models.cost import Cost, TrainCost, read_cost
+from tunegate.tables import read_parquet, write_parquet
 
 _TRAJECTORY = """step,epoch,loss,valid_loss,grad_norm,learning_rate,tokens
 1,1,2.5,,1,0.1,512

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tunegate.cli.init import template
-from tunegate.data.sources import Sources
+from tunegate.data.sources.declaration import Sources
 from tunegate.files import read_text, read_yaml
 from tunegate.models.catalogue import Catalogue
 from tunegate.params import Closed, parse

@@ -1,10 +1,8 @@
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from tunegate import files
@@ -80,7 +78,7 @@ def test_a_file_that_is_not_utf_8_is_refused_with_the_offset(file: Path) -> None
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    for read in (files.read_yaml, files.read_json, files.read_text, files.read_parquet):
+    for read in (files.read_yaml, files.read_json, files.read_text):
         with pytest.raises(InputError, match="no such file"):
             read(tmp_path / "absent")
 
@@ -136,22 +134,6 @@ def test_lines_of_jsonl_keep_separators_that_are_not_newlines(tmp_path: Path) ->
     )
     rows = list(files.read_jsonl(tmp_path / "rows.jsonl"))
     assert rows == [(1, {"a": "one\u2028two\x85three"}), (2, {"a": "four"})]
-
-
-def test_a_cut_parquet_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "rows.parquet"
-    files.write_parquet(path, pa.table({"a": list(range(1000))}))
-    for size in (0, 3, path.stat().st_size // 2):
-        os.truncate(path, size)
-        with pytest.raises(InputError, match="not a complete Parquet file"):
-            files.read_parquet(path)
-
-
-def test_equal_tables_are_written_as_equal_bytes(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        files.write_parquet(tmp_path / name, pa.table({"a": ["x", None], "b": [1, 2]}))
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert files.read_parquet(tmp_path / "a").to_pydict() == {"a": ["x", None], "b": [1, 2]}
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

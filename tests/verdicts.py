@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tunegate.files import read_parquet
 from tunegate.gate.policy import FILE
 from tunegate.gate.verdict import (
     GuardResult,
@@ -22,6 +21,7 @@ from tunegate.gate.verdict import (
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.revisions import open_repository
 from tunegate.repository.snapshot import Snapshot
+from tunegate.tables import read_parquet
 
 EVIL = "<script>alert(1)</script> | `x` @everyone [a](http://evil.example) #1 \u202e\n\n## heading"
 

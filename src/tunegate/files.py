@@ -1,4 +1,4 @@
-"""The only place that reads and writes YAML, JSON, JSON Lines and Parquet.
+"""The only place that reads and writes YAML, JSON and JSON Lines; `tables` has Parquet.
 
 Every write goes to a temporary name beside its target and is renamed when it is complete, so that a killed process, a
 full disk or a power cut never leaves half a file. A folder is replaced by two renames: killed between them, it is found
@@ -168,31 +168,6 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             found = f"a line must be a JSON object (got {type(row).__name__})"
             raise InputError(found, place=f"{path}:{number}", remedy="write one object per line")
         yield number, row
-
-
-def read_parquet(path: Path) -> Any:
-    """The `pyarrow.Table` in a Parquet file. Raises InputError when the file is missing or cut."""
-    import pyarrow
-    import pyarrow.parquet
-
-    if not path.is_file():
-        raise InputError("no such file", place=str(path), remedy="run `dvc repro`, or `dvc pull`")
-    try:
-        return pyarrow.parquet.read_table(path)
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        # A damaged page arrives as an OSError without a number; a disk that cannot be read has one.
-        if isinstance(error, OSError) and error.errno:
-            raise
-        problem = f"not a complete Parquet file: {str(error).splitlines()[0]}"
-        raise InputError(problem, place=str(path), remedy="run the stage that writes it again") from None
-
-
-def write_parquet(path: Path, table: Any) -> None:
-    """Write a `pyarrow.Table` atomically, zstd-compressed; equal tables give equal bytes."""
-    import pyarrow.parquet
-
-    with atomic_file(path) as temporary:
-        pyarrow.parquet.write_table(table, temporary, compression="zstd", version="2.6")
 
 
 def sha256_of(path: Path) -> str:

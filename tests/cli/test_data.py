@@ -2,7 +2,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tunegate.data.rows import PLACED_ROW, Row, table_of
-from tunegate.files import write_parquet, write_text
+from tunegate.files import write_text
+from tunegate.tables import write_parquet
 
 ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., str]

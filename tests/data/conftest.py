@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.ingest import Ingested, ingest
 from tunegate.data.rows import Row
+from tunegate.data.sources.ingest import Ingested, ingest
 from tunegate.errors import TunegateError
 from tunegate.files import write_text, write_yaml
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.ingest import ingest
 from tunegate.data.rows import PLACED_ROW, table_of
+from tunegate.data.sources.ingest import ingest
 from tunegate.errors import RefusedError
-from tunegate.files import read_parquet, write_text
+from tunegate.files import write_text
 from tunegate.stages import ingest as ingest_stage
 from tunegate.stages import validate as validate_stage
+from tunegate.tables import read_parquet
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/data.md").read_text(encoding="utf-8")
@@ -88,7 +89,7 @@ def test_the_refusal_is_what_is_shown(checked: Path) -> None:
 
 
 def test_every_reason_that_a_ledger_can_give_is_explained() -> None:
-    code = "".join(path.read_text() for path in (ROOT / "src/tunegate/data").glob("*.py"))
+    code = "".join(path.read_text() for path in (ROOT / "src/tunegate/data").rglob("*.py"))
     reasons = set(re.findall(r'"(over_limit|empty_after_repair|duplicate)"', code))
     assert len(reasons) == 3
     for reason in [*sorted(reasons), "quarantine: ", "question_also_in_test"]:

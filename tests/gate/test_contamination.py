@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from tunegate.data.rows import Row, table_of
-from tunegate.files import write_parquet
 from tunegate.gate.contamination import contaminated, named
+from tunegate.tables import write_parquet
 
 
 def prepared(folder: Path, **splits: dict[str, str]) -> Path:

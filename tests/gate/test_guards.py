@@ -4,13 +4,14 @@ import pytest
 from miniature import Miniature, answers, predictions
 
 from tunegate.errors import InputError
-from tunegate.files import read_json, read_parquet, write_json
+from tunegate.files import read_json, write_json
 from tunegate.gate.guards import TIMINGS, decide_guards
 from tunegate.gate.policy import GuardPolicy
 from tunegate.gate.verdict import GuardResult
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.revisions import open_repository
 from tunegate.repository.snapshot import Snapshot
+from tunegate.tables import read_parquet
 
 
 def guards(miniature: Miniature, **policy: float) -> list[GuardResult]:

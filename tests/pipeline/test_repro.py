@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tunegate.files import read_json, read_parquet, read_yaml, write_yaml
+from tunegate.files import read_json, read_yaml, write_yaml
 from tunegate.release.manifest import verify
 from tunegate.repository.lineage import read_lineage
+from tunegate.tables import read_parquet
 
 ALL = ["base", "ingest", "validate", "prepare", "tokenize", "train", "evaluate", "score", "package"]
 Run = Callable[..., str]

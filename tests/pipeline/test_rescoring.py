@@ -11,13 +11,14 @@ import pyarrow.compute as pc
 import pytest
 
 from tunegate.errors import RefusedError
-from tunegate.files import read_parquet, read_yaml, write_parquet, write_yaml
+from tunegate.files import read_yaml, write_yaml
 from tunegate.gate.evidence import open_judgement
 from tunegate.gate.rescoring import PREDICTIONS, check_sample
 from tunegate.repository.lock import Entry, dump_lock, parse_lock
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.revisions import open_repository
 from tunegate.repository.snapshot import Snapshot
+from tunegate.tables import read_parquet, write_parquet
 
 Run = Callable[..., str]
 

@@ -1,11 +1,11 @@
 import asyncio
 from pathlib import Path
 
-from tunegate.files import read_parquet
 from tunegate.release.manifest import verify
 from tunegate.serving.chat import Chat
 from tunegate.serving.engines.openvino import OpenVINOEngine
 from tunegate.serving.parity import Expected, agreement
+from tunegate.tables import read_parquet
 
 
 def test_the_service_answers_the_test_questions_as_evaluate_did(finished: Path) -> None:

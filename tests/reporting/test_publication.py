@@ -5,10 +5,11 @@ from miniature import Miniature, answers, predictions
 from mismerge import merge_line_by_line, two_branches
 from verdicts import verdict
 
-from tunegate.files import read_parquet, read_text, read_yaml, write_parquet, write_text, write_yaml
+from tunegate.files import read_text, read_yaml, write_text, write_yaml
 from tunegate.forges.interface import Change, State
 from tunegate.gate.verdict import Level, Outcome, Reason
 from tunegate.reporting.publication import Publication, publication_of, state_of
+from tunegate.tables import read_parquet, write_parquet
 
 
 def change(made: Miniature, base: str = "main", head: str = "HEAD") -> Change:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tunegate.data.rows import PLACED_ROW, ROW, Row, table_of
-from tunegate.files import read_json, read_parquet, sha256_of_tree, write_parquet, write_text
+from tunegate.files import read_json, sha256_of_tree, write_text
+from tunegate.tables import read_parquet, write_parquet
 
 Stage = Callable[..., tuple[int, str]]
 ARGUMENTS = ("params.yaml", "data/validated", "data/prepared")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tunegate.files import write_json, write_parquet
+from tunegate.files import write_json
 from tunegate.repository.lineage import Parts, digest, lineage_of
+from tunegate.tables import write_parquet
 
 ROOT = Path(__file__).parents[2]
 REPORTS = ("metrics.json", "timings.json", "data.json", "confusion.csv", "report.html")

@@ -6,8 +6,9 @@ import pytest
 
 from tunegate.data.rows import PLACED_ROW, Row, table_of
 from tunegate.errors import InputError, RefusedError
-from tunegate.files import read_json, read_parquet, sha256_of_tree, write_json, write_parquet
+from tunegate.files import read_json, sha256_of_tree, write_json
 from tunegate.stages.validate import main
+from tunegate.tables import read_parquet, write_parquet
 
 Stage = Callable[..., tuple[int, str]]
 ARGUMENTS = ("params.yaml", "data/ingested", "data/expectations", "data/validated")

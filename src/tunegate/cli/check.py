@@ -24,7 +24,7 @@ from tunegate.repository.revisions import Repository, open_repository
 from tunegate.repository.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from tunegate.data.sources import Source
+    from tunegate.data.sources.declaration import Source
 
 PARAMS, PIPELINE, SOURCES, CATALOGUE = (
     Path(name) for name in ("params.yaml", "dvc.yaml", "data/sources.yaml", "models/catalog.yaml")
@@ -93,7 +93,7 @@ def _params(project: Project) -> Iterator[TunegateError]:
 
 
 def _sources(project: Project) -> Iterator[TunegateError]:
-    from tunegate.data.sources import load_sources
+    from tunegate.data.sources.declaration import load_sources
 
     project.sources = load_sources(SOURCES)
     yield from ()

@@ -24,11 +24,12 @@ def docs(
     output: Annotated[Path, typer.Option(help="The folder to write; replaced.")] = Path("reports/data-docs"),
 ) -> None:
     """Write Great Expectations' data docs of the ingested rows and print the page to open."""
-    from tunegate.data.checks import write_docs
+    from tunegate.data.checks.running import write_docs
+    from tunegate.data.checks.suites import load_suite
     from tunegate.data.rows import rows_of
-    from tunegate.data.suites import load_suite
-    from tunegate.files import atomic_folder, read_parquet
+    from tunegate.files import atomic_folder
     from tunegate.params import load_params
+    from tunegate.tables import read_parquet
 
     suite = load_suite(expectations, load_params(params).validate_.suite)
     rows = rows_of(read_parquet(ingested / "rows.parquet"))

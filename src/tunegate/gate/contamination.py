@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tunegate.data.duplicates import Match, matches
 from tunegate.data.rows import rows_of
-from tunegate.files import read_parquet
+from tunegate.tables import read_parquet
 
 
 def contaminated(test: Path, train: Path, *, near: float) -> tuple[list[Match], list[Match]]:

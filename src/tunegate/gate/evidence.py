@@ -14,7 +14,7 @@ from typing import Any
 
 from tunegate.errors import InputError
 from tunegate.evaluation.examples import sha256_of_test_set
-from tunegate.files import parse_yaml, read_parquet
+from tunegate.files import parse_yaml
 from tunegate.gate import noise
 from tunegate.gate.contamination import contaminated
 from tunegate.gate.decision import decide_metrics, decide_slices
@@ -30,6 +30,7 @@ from tunegate.repository.lock import Entry
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.revisions import open_repository
 from tunegate.repository.snapshot import Snapshot
+from tunegate.tables import read_parquet
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,9 @@ from typing import Any
 from tunegate.data.nearest import listed
 from tunegate.errors import InputError, RefusedError
 from tunegate.evaluation.examples import Example, examples_of
-from tunegate.files import read_parquet
 from tunegate.params import Evaluate, parse
 from tunegate.repository.snapshot import Snapshot
+from tunegate.tables import read_parquet
 
 PREDICTIONS = "models/predictions.parquet"
 PREPARED = "data/prepared"

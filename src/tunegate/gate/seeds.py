@@ -9,13 +9,14 @@ from pathlib import Path
 
 from tunegate.evaluation.examples import examples_of, sha256_of_test_set
 from tunegate.evaluation.metrics import metrics_of
-from tunegate.files import read_parquet, read_yaml, write_json, write_yaml
+from tunegate.files import read_yaml, write_json, write_yaml
 from tunegate.gate.noise import FILE, Noise, recipe_of, recorded, with_seed
 from tunegate.gate.rescoring import PREDICTIONS
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.revisions import Repository
 from tunegate.repository.scratch import run_stages, scratch
 from tunegate.repository.snapshot import Snapshot
+from tunegate.tables import read_parquet
 
 
 def measure(repository: Repository, seeds: int) -> Iterator[Noise]:

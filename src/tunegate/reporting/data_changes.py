@@ -9,10 +9,10 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from tunegate.data.preparing.splits import SPLITS
 from tunegate.data.rows import Row, rows_of
-from tunegate.data.splits import SPLITS
-from tunegate.files import read_parquet
 from tunegate.repository.snapshot import Snapshot
+from tunegate.tables import read_parquet
 
 PREPARED = "data/prepared"
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from tunegate.evaluation.answering import PREDICTION, answer_all, require_rows
-from tunegate.files import read_parquet, write_json, write_parquet
+from tunegate.files import write_json
 from tunegate.models.cost import Cost, hardware, measured
 from tunegate.models.loading import attach_adapter, load_base, load_tokenizer
 from tunegate.params import load_params
+from tunegate.tables import read_parquet, write_parquet
 
 
 def main(params: str, prepared: str, base: str, adapter: str, predictions: str, cost: str) -> None:

@@ -6,10 +6,11 @@ rows.parquet and ledger.json. Opens no connection. Does not know what a good row
 
 from pathlib import Path
 
-from tunegate.data.ingest import ingest
 from tunegate.data.rows import PLACED_ROW, table_of
-from tunegate.files import atomic_folder, write_json, write_parquet
+from tunegate.data.sources.ingest import ingest
+from tunegate.files import atomic_folder, write_json
 from tunegate.params import load_params
+from tunegate.tables import write_parquet
 
 
 def main(params: str, sources: str, raw: str, lock: str, output: str) -> None:

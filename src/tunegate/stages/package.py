@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from tunegate.files import atomic_folder, read_json, read_parquet
+from tunegate.files import atomic_folder, read_json
 from tunegate.models.tokenisation import examples_from
 from tunegate.params import load_params
 from tunegate.release.packaging import package
+from tunegate.tables import read_parquet
 
 
 def main(params: str, base: str, adapter: str, tokens: str, metrics: str, target: str) -> None:

@@ -5,10 +5,11 @@ Reads params.yaml and the validated rows; writes train.parquet, valid.parquet, t
 
 from pathlib import Path
 
-from tunegate.data.prepare import prepare
+from tunegate.data.preparing.prepare import prepare
 from tunegate.data.rows import rows_of, table_of
-from tunegate.files import atomic_folder, read_parquet, write_json, write_parquet
+from tunegate.files import atomic_folder, write_json
 from tunegate.params import load_params
+from tunegate.tables import read_parquet, write_parquet
 
 
 def main(params: str, validated: str, output: str) -> None:

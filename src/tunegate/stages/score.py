@@ -9,13 +9,14 @@ from tunegate.data.ledger import combine
 from tunegate.evaluation.examples import examples_of, sha256_of_test_set
 from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
 from tunegate.evaluation.trajectory import read_trajectory
-from tunegate.files import read_parquet, write_json, write_text
+from tunegate.files import write_json, write_text
 from tunegate.models.cost import Cost, TrainCost, read_cost
 from tunegate.params import load_params
 from tunegate.reporting.page import render
 from tunegate.reporting.view import Measured
 from tunegate.repository.git import checkout
 from tunegate.repository.lineage import read_lineage
+from tunegate.tables import read_parquet
 from tunegate.tracking.describe import describe
 from tunegate.tracking.outbox import ADAPTER, write_record
 from tunegate.tracking.runs import TRAJECTORY, deliver

@@ -7,10 +7,11 @@ import pyarrow as pa
 
 from tunegate.data.ledger import make_ledger
 from tunegate.errors import InputError
-from tunegate.files import atomic_folder, read_parquet, write_json, write_parquet
+from tunegate.files import atomic_folder, write_json
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokenisation import TOKENS, encode_all
 from tunegate.params import load_params
+from tunegate.tables import read_parquet, write_parquet
 
 SPLITS = ("train", "valid")
 

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from tunegate.files import atomic_folder, read_parquet, write_json, write_text
+from tunegate.files import atomic_folder, write_json, write_text
 from tunegate.models.cost import hardware, measured
 from tunegate.models.tokenisation import examples_from
 from tunegate.params import load_params
 from tunegate.repository.lineage import FILE
+from tunegate.tables import read_parquet
 from tunegate.training import checkpoint, identity, loop
 from tunegate.training.adapter import save_adapter, start
 from tunegate.training.trajectory import cost_of, summary, to_csv

@@ -6,12 +6,13 @@ ledger.json. Nothing is written when the stage refuses.
 
 from pathlib import Path
 
-from tunegate.data.checks import run_suite
+from tunegate.data.checks.running import run_suite
+from tunegate.data.checks.suites import load_suite
+from tunegate.data.checks.validation import judge, quarantine_table
 from tunegate.data.rows import PLACED_ROW, rows_of, table_of
-from tunegate.data.suites import load_suite
-from tunegate.data.validation import judge, quarantine_table
-from tunegate.files import atomic_folder, read_parquet, write_json, write_parquet
+from tunegate.files import atomic_folder, write_json
 from tunegate.params import load_params
+from tunegate.tables import read_parquet, write_parquet
 
 
 def main(params: str, ingested: str, expectations: str, output: str) -> None:

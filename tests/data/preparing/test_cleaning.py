@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tunegate.data.cleaning import comparable, repair_row, repair_text
+from tunegate.data.preparing.cleaning import comparable, repair_row, repair_text
 from tunegate.data.rows import Row
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tunegate.data.preparing.splits import check_not_empty, split_of, split_rows
 from tunegate.data.rows import Row
-from tunegate.data.splits import check_not_empty, split_of, split_rows
 from tunegate.errors import InputError
 
 Make = Callable[..., Row]

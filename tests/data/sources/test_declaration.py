@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.sources import load_sources, locate
+from tunegate.data.sources.declaration import load_sources, locate
 from tunegate.errors import TunegateError
 from tunegate.files import write_text
 
 Refusal = Callable[..., TunegateError]
 FAQ = {"name": "faq", "package": "zaragoza_construction_faq", "path": "data/faq.jsonl"}
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_default_project_declares_both_languages_of_each_pair() -> None:

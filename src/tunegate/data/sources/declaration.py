@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from tunegate.data.nearest import did_you_mean
-from tunegate.data.templates import check_template
+from tunegate.data.sources.templates import check_template
 from tunegate.errors import InputError
 from tunegate.files import read_text, read_yaml
 from tunegate.params import Closed, parse

@@ -6,11 +6,11 @@ Reads and writes nothing. Knows the order of the steps and what each does to the
 from collections import Counter
 from typing import Any, NamedTuple
 
-from tunegate.data.cleaning import comparable, repair_row
 from tunegate.data.ledger import make_ledger
 from tunegate.data.nearest import listed
+from tunegate.data.preparing.cleaning import comparable, repair_row
+from tunegate.data.preparing.splits import Split, check_not_empty, split_rows
 from tunegate.data.rows import Row
-from tunegate.data.splits import Split, check_not_empty, split_rows
 from tunegate.errors import InputError
 from tunegate.params import Prepare
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.checks import Outcome, run_suite, write_docs
+from tunegate.data.checks.running import Outcome, run_suite, write_docs
+from tunegate.data.checks.suites import Suite
 from tunegate.data.rows import Row
-from tunegate.data.suites import Suite
 from tunegate.errors import InputError
 from tunegate.files import to_json
 

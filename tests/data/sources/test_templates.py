@@ -1,6 +1,6 @@
 import pytest
 
-from tunegate.data.templates import check_template, columns_of, fill
+from tunegate.data.sources.templates import check_template, columns_of, fill
 
 
 def test_columns_are_replaced_by_their_values() -> None:

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tunegate.data.nearest import did_you_mean, listed
-from tunegate.data.sources import Located
+from tunegate.data.sources.declaration import Located
 from tunegate.errors import InputError
-from tunegate.files import read_jsonl, read_parquet, read_text
+from tunegate.files import read_jsonl, read_text
+from tunegate.tables import read_parquet
 
 
 class Record(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from tunegate.data.checks import Outcome
+from tunegate.data.checks.running import Outcome
 from tunegate.data.ledger import make_ledger
 from tunegate.data.nearest import listed
 from tunegate.data.rows import PLACED_ROW, Row, table_of

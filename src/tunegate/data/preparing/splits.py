@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from tunegate.data.cleaning import comparable
+from tunegate.data.preparing.cleaning import comparable
 from tunegate.data.rows import Row
 from tunegate.errors import InputError
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tunegate.data.records import read_records
-from tunegate.data.sources import Located
+from tunegate.data.sources.declaration import Located
+from tunegate.data.sources.records import read_records
 from tunegate.errors import InputError
-from tunegate.files import write_parquet
+from tunegate.tables import write_parquet
 
 
 def located(path: Path, content: bytes) -> Located:

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.checks import Outcome
+from tunegate.data.checks.running import Outcome
+from tunegate.data.checks.validation import Validated, judge, quarantine_table
 from tunegate.data.rows import Row
-from tunegate.data.validation import Validated, judge, quarantine_table
 from tunegate.errors import RefusedError
 
 Make = Callable[..., Row]

@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from tunegate.data.ingest import ingest
-from tunegate.data.prepare import Prepared, prepare
+from tunegate.data.preparing.prepare import Prepared, prepare
 from tunegate.data.rows import Row
+from tunegate.data.sources.ingest import ingest
 from tunegate.errors import InputError
 from tunegate.params import Prepare, load_params
 
 Make = Callable[..., Row]
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def run(rows: list[Row], **values: object) -> Prepared:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from tunegate.data.checks.suites import checked_columns, load_suite
 from tunegate.data.rows import Row
-from tunegate.data.suites import checked_columns, load_suite
 from tunegate.errors import InputError
 from tunegate.files import write_text
 
 GOOD = {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "text"}}
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def fault(folder: Path, suite: Any, name: str = "mine") -> InputError:

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from tunegate.data.ledger import make_ledger
 from tunegate.data.nearest import did_you_mean, listed
-from tunegate.data.records import Record, check_columns, read_records
 from tunegate.data.rows import Message, Row
-from tunegate.data.sources import ROLES, Located, MessageTemplate, RowTemplate, Source, load_sources, locate
-from tunegate.data.templates import columns_of, fill
+from tunegate.data.sources.declaration import ROLES, Located, MessageTemplate, RowTemplate, Source, load_sources, locate
+from tunegate.data.sources.records import Record, check_columns, read_records
+from tunegate.data.sources.templates import columns_of, fill
 from tunegate.errors import InputError
 from tunegate.files import sha256_of
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunegate.data.checks.suites import Expectation, Severity, Suite, check_columns, checked_columns
 from tunegate.data.nearest import did_you_mean
 from tunegate.data.rows import Row
-from tunegate.data.suites import Expectation, Severity, Suite, check_columns, checked_columns
 from tunegate.errors import InputError
 
 SHOWN_KEYS = 20

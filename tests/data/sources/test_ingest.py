@@ -6,9 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tunegate.data.ingest import Ingested
+from tunegate.data.sources.ingest import Ingested
 from tunegate.errors import TunegateError
-from tunegate.files import sha256_of, write_parquet, write_text
+from tunegate.files import sha256_of, write_text
+from tunegate.tables import write_parquet
 
 Read = Callable[..., Ingested]
 Refusal = Callable[..., TunegateError]
@@ -177,9 +178,9 @@ def test_a_conversation_that_is_not_whole_is_refused(
 
 
 def test_the_default_project_has_each_question_in_both_languages_in_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunegate.data.ingest import ingest
+    from tunegate.data.sources.ingest import ingest
 
-    monkeypatch.chdir(Path(__file__).resolve().parents[2])
+    monkeypatch.chdir(Path(__file__).resolve().parents[3])
     rows = ingest(Path("data/sources.yaml"), Path("data/raw"), Path("requirements/pipeline.txt")).rows
     assert len(rows) == 1006
     assert len({row.group for row in rows}) == 503

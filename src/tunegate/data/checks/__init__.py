@@ -1,0 +1,1 @@
+"""What must hold of the rows: suites of expectations, how they are run, and what follows."""

@@ -1,0 +1,1 @@
+"""From validated rows to splits: repair, rules, duplicates, personal data, splits."""

@@ -1,0 +1,97 @@
+"""The only place that reads and writes Parquet: whole, or batch by batch for tables that do not fit into memory.
+
+Every write is atomic (tunegate.files), zstd-compressed, and the same bytes for the same rows. Does not know what a
+table means.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tunegate.errors import InputError
+from tunegate.files import atomic_file
+
+BATCH_ROWS = 8_192
+"""Rows that are read together."""
+GROUP_ROWS = 65_536
+"""Rows in a row group of a Parquet file."""
+
+
+def read_parquet(path: Path) -> Any:
+    """The `pyarrow.Table` in a Parquet file. Raises InputError when the file is missing or cut."""
+    import pyarrow.parquet
+
+    with _readable_parquet(path):
+        return pyarrow.parquet.read_table(path)
+
+
+def parquet_batches(path: Path, *, columns: list[str] | None = None, rows: int = BATCH_ROWS) -> Iterator[Any]:
+    """The `pyarrow.RecordBatch`es of a Parquet file, in order, with at most `rows` rows each.
+
+    Keeps one batch in memory. Raises InputError when the file is missing or cut.
+    """
+    import pyarrow.parquet
+
+    with _readable_parquet(path), pyarrow.parquet.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=rows, columns=columns)
+
+
+def parquet_rows(path: Path) -> int:
+    """How many rows a Parquet file has, from its footer. Raises InputError when the file is missing or cut."""
+    import pyarrow.parquet
+
+    with _readable_parquet(path):
+        return int(pyarrow.parquet.read_metadata(path).num_rows)
+
+
+def write_parquet(path: Path, table: Any) -> None:
+    """Write a `pyarrow.Table` atomically, zstd-compressed; equal tables give equal bytes."""
+    with parquet_writer(path, table.schema) as write:
+        write(table)
+
+
+@contextlib.contextmanager
+def parquet_writer(path: Path, schema: Any) -> Iterator[Callable[[Any], None]]:
+    """Yield a function that appends a table or batch to a Parquet file, which appears when all is written.
+
+    Equal rows give equal bytes however they were cut into batches: a row group is always GROUP_ROWS rows.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    held: list[Any] = []
+
+    def append(rows: Any) -> None:
+        table = rows if isinstance(rows, pyarrow.Table) else pyarrow.Table.from_batches([rows])
+        held.append(table.cast(schema))
+        while sum(part.num_rows for part in held) >= GROUP_ROWS:
+            flush(GROUP_ROWS)
+
+    def flush(rows: int) -> None:
+        whole = pyarrow.concat_tables(held)
+        # One chunk a column: where a page ends must not depend on how the rows came.
+        writer.write_table(whole.slice(0, rows).combine_chunks())
+        held[:] = [whole.slice(rows)]
+
+    options = {"compression": "zstd", "version": "2.6"}
+    with atomic_file(path) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema, **options) as writer:
+        yield append
+        if sum(part.num_rows for part in held):
+            flush(GROUP_ROWS)
+
+
+@contextlib.contextmanager
+def _readable_parquet(path: Path) -> Iterator[None]:
+    import pyarrow
+
+    if not path.is_file():
+        raise InputError("no such file", place=str(path), remedy="run `dvc repro`, or `dvc pull`")
+    try:
+        yield
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        # A damaged page arrives as an OSError without a number; a disk that cannot be read has one.
+        if isinstance(error, OSError) and error.errno:
+            raise
+        problem = f"not a complete Parquet file: {str(error).splitlines()[0]}"
+        raise InputError(problem, place=str(path), remedy="run the stage that writes it again") from None
