@@ -20,6 +20,9 @@ Split = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "bf16"]
+PersonalKind = Literal[
+    "email", "phone", "iban", "credit_card", "ip_address", "national_id", "person", "location", "organization"
+]
 
 
 class Closed(BaseModel):
@@ -61,21 +64,66 @@ class Validate(Closed):
     """Stop when more than this share of the rows fails an expectation of severity warning."""
 
 
+class Mix(Closed):
+    """How much of one source is used."""
+
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Its size relative to the other sources with a weight; the one that is shortest for its weight sets the scale."""
+    cap: Count | None = None
+    """At most this many rows of it."""
+
+
+class PersonalData(Closed):
+    """E-mail addresses, numbers and names of people in the rows."""
+
+    action: Literal["keep", "drop", "mask", "pseudonymise"] = "mask"
+    """keep the text (it is still counted), drop the row, put a placeholder such as [EMAIL], or a made-up value."""
+    kinds: tuple[PersonalKind, ...] = ("email", "phone", "iban", "credit_card", "ip_address", "national_id")
+    """What is looked for. person, location and organization need `model`."""
+    model: bool = False
+    """Also ask Presidio's language model (extra `personal-data`; English; some 100 rows a second)."""
+    key: Annotated[str, Field(pattern="^[0-9a-f]{16}$")] | None = None
+    """Fingerprint of the secret TUNEGATE_PSEUDONYM_KEY that makes surrogates: `tunegate data key` prints it."""
+
+
 class Prepare(Closed):
-    """Cleaning, deduplication and splits."""
+    """Cleaning, deduplication, personal data and splits."""
 
     repair_text: bool = True
     """Mend broken encodings (mojibake), control characters and stray white space."""
+    strip_html: bool = False
+    """Take HTML tags, scripts and comments out, and turn entities into characters."""
+    min_characters: Annotated[int, Field(ge=0)] = 0
+    """Drop a row whose question is shorter."""
+    max_characters: Count | None = None
+    """Drop a row whose question and answer together are longer. null keeps all."""
+    max_repetition: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Drop a row in which runs of three words that occur before make up more than this share. 1 keeps all."""
     deduplicate: bool = True
     """Drop a row whose question and answer equal an earlier row's."""
+    near_duplicates: Annotated[float, Field(ge=0.5, le=1)] | None = 0.9
+    """Jaccard similarity of the words in runs of three from which a row is a near duplicate of an earlier one with the
+    same answer, or leaks from one split into another. null looks for neither."""
+    personal_data: PersonalData = PersonalData()
+    """What happens to personal data."""
+    secrets: Literal["keep", "drop", "mask"] = "drop"
+    """What happens to a row with a password, a token or a private key in it."""
+    mixture: dict[str, Mix] = Field(default={})
+    """Source to how much of it is used. A source that is not named is used whole."""
     min_rows_per_label: Annotated[int, Field(ge=1)] = 2
     """Stop when a label has fewer rows: it cannot be learned and tested. Applies to rows with a label."""
+    label_noise: bool = False
+    """Report rows whose label a model that has not seen them does not believe (cleanlab), in label_issues.json."""
     valid_share: Split = 0.1
     """Share of the groups that go to the validation split."""
     test_share: Split = 0.2
     """Share of the groups that go to the test split."""
+    stratify: bool = False
+    """Give every label its shares, as nearly as groups allow. Rows added later may then move old ones."""
     split_key: str = Field(default="permit-helpdesk", min_length=1)
     """Key of the hash that assigns a group to its split. Another key is another, equally good, split."""
+    test_set: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """sha256 of data/frozen/test.json, by `tunegate data freeze`: the test split is then these rows and no others."""
 
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> "Prepare":
@@ -159,9 +207,19 @@ class Package(Closed):
     """Largest accepted difference between the logits of merged and unmerged model, relative to the largest logit."""
 
 
+class Compute(Closed):
+    """How much of which machine is used: never part of a stage's key, since the bytes that come out are the same."""
+
+    engine: Literal["local", "ray"] = "local"
+    """local: this machine. ray: prepare and tokenize map their batches on the Ray cluster of RAY_ADDRESS."""
+    memory: Annotated[str, Field(pattern=r"^[1-9]\d*(MB|GB)$")] | None = None
+    """Working memory of a data stage, as 512MB or 4GB; what needs more goes to disk. null: half of the machine's."""
+
+
 class Params(Closed):
     """The whole of params.yaml."""
 
+    compute: Compute
     base: Base
     ingest: Ingest
     validate_: Validate = Field(alias="validate")

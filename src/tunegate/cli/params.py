@@ -45,7 +45,7 @@ def rendered() -> str:
 
 def _section(name: str, field: FieldInfo) -> str:
     model: type[BaseModel] = field.annotation  # type: ignore[assignment]  # every section is a model
-    rows = "".join(_row(key, item) for key, item in _fields(model))
+    rows = "".join(_row(key, item) for key, item in _keys(model))
     doc = " ".join((model.__doc__ or "").split())
     return f"\n## {name}\n\n{doc}\n\n| key | type | default | range | meaning |\n|---|---|---|---|---|\n{rows}"
 
@@ -60,6 +60,23 @@ def _row(key: str, field: FieldInfo) -> str:
 
 def _fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     return ((field.alias or name, field) for name, field in model.model_fields.items())
+
+
+def _keys(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every key of a section; those inside of it as `outer.inner`, below free names `outer.*.inner`."""
+    for key, field in _fields(model):
+        inner = next(_models(field.annotation), None)
+        if inner is None:
+            yield above + key, field
+        else:
+            yield from _keys(inner, f"{above}{key}." + ("*." if get_origin(field.annotation) is dict else ""))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
 
 
 def _type(annotation: Any) -> str:

@@ -1,4 +1,4 @@
-"""`tunegate data`: look at the data that the pipeline checked.
+"""`tunegate data docs`: Great Expectations' own page on the rows that the pipeline checks.
 
 Reads params.yaml, the ingested rows and the suite; writes a web page on request.
 """
@@ -8,15 +8,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Look at the data.", no_args_is_help=True, rich_markup_mode=None)
 
-
-@app.callback()
-def _noun() -> None:
-    """Look at the data."""
-
-
-@app.command("docs", epilog="Example: tunegate data docs && open reports/data-docs/index.html")
 def docs(
     params: Annotated[Path, typer.Option(help="Names the suite.")] = Path("params.yaml"),
     ingested: Annotated[Path, typer.Option(help="The output of the stage `ingest`.")] = Path("data/ingested"),

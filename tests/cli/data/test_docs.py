@@ -5,7 +5,7 @@ from tunegate.data.rows import PLACED_ROW, Row, table_of
 from tunegate.files import write_text
 from tunegate.tables import write_parquet
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 Run = Callable[..., str]
 
 

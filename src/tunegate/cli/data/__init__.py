@@ -1,0 +1,17 @@
+"""`tunegate data`: where rows come from, what became of them, and what a change of them means. One module per verb."""
+
+import typer
+
+from tunegate.cli.data import docs
+
+app = typer.Typer(
+    help="Where rows come from, what became of them, what a change of them means.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.command("docs", epilog="Example: tunegate data docs && open reports/data-docs/index.html")(docs.docs)
+
+
+@app.callback()
+def _noun() -> None:
+    """Where rows come from, what became of them, what a change of them means."""

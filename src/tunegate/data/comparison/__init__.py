@@ -1,0 +1,1 @@
+"""What differs between the rows of two commits, and how much."""

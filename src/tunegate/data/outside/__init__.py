@@ -1,0 +1,1 @@
+"""Where the outside is touched: databases, APIs and object stores become snapshots in data/raw."""
