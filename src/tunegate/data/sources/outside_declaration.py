@@ -1,0 +1,153 @@
+"""What data/sources.yaml says of a source outside: a database, an API or an object store.
+
+The types alone: `tunegate data refresh` (tunegate.data.outside) acts on them, and `ingest` reads the snapshot that it
+wrote. Reads and writes nothing, opens no connection, holds no secret: a secret is named by the environment variable
+that has it.
+"""
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from tunegate.params import Closed
+
+Column = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1)]
+Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
+_SECRET = re.compile(r"pass|token|secret|api_?key|signature|credential", re.IGNORECASE)
+
+
+def check_without_password(url: str) -> None:
+    """Raise ValueError, which does not show `url`, when a password or token stands in it.
+
+    For validators of a whole model: those of a field have its value printed (tunegate.params.parse).
+    """
+    try:
+        parts = urlsplit(url)
+        has_secret = bool(parts.password) or any(_SECRET.search(pair.split("=")[0]) for pair in parts.query.split("&"))
+    except ValueError:
+        raise ValueError("a URL") from None
+    if has_secret:
+        raise ValueError("a URL without a password or token; name an environment variable that holds it instead")
+
+
+class Sql(Closed):
+    """A table or a query of a database, through SQLAlchemy."""
+
+    url_env: Variable | None = None
+    """The environment variable that holds the SQLAlchemy URL, password and all."""
+    url: Text | None = Field(default=None, repr=False)
+    """The SQLAlchemy URL, where no password is needed."""
+    table: Text | None = None
+    """A table, read whole."""
+    query: Text | None = None
+    """A SELECT, without an ORDER BY."""
+    key: Column
+    """The column that names a row: unique, and what the snapshot is sorted by."""
+    cursor: Column | None = None
+    """A column that only grows (a number, a time): later refreshes read only rows from its last value on."""
+
+    @model_validator(mode="after")
+    def _is_one_of_each(self) -> "Sql":
+        if self.url is not None:
+            check_without_password(self.url)
+        if (self.url_env is None) == (self.url is None):
+            raise ValueError("url_env or url, one of them")
+        if (self.table is None) == (self.query is None):
+            raise ValueError("table or query, one of them")
+        return self
+
+
+class Pagination(Closed):
+    """How the next page of an answer is asked for."""
+
+    kind: Literal["cursor", "page", "link"]
+    """cursor: the answer names the next page. page: pages are counted. link: the header Link has rel="next"."""
+    parameter: Text | None = None
+    """The query parameter that takes the cursor or the page's number. Default: cursor, page."""
+    next: Text | None = None
+    """kind cursor: dotted path of the next cursor in the answer; absent or null on the last page."""
+    start: Annotated[int, Field(ge=0)] = 1
+    """kind page: the number of the first page. The first page without records is the end."""
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> "Pagination":
+        if (self.kind == "cursor") != (self.next is not None):
+            raise ValueError("next with kind cursor, and only there")
+        if self.kind == "link" and self.parameter is not None:
+            raise ValueError("no parameter with kind link")
+        return self
+
+
+class Auth(Closed):
+    """Who asks: a bearer token, or a key in a header, from the environment."""
+
+    bearer_env: Variable | None = None
+    """The environment variable that holds a bearer token."""
+    header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] | None = None
+    """The header that takes the key in `env`."""
+    env: Variable | None = None
+    """The environment variable that holds the key."""
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> "Auth":
+        if (self.header is None) != (self.env is None) or (self.bearer_env is None) == (self.header is None):
+            raise ValueError("bearer_env, or header and env together")
+        return self
+
+
+class RestCursor(Closed):
+    """Later refreshes ask only for what is new."""
+
+    column: Column
+    """The field of a record that only grows."""
+    parameter: Text
+    """The query parameter that takes its last value."""
+
+
+class Rest(Closed):
+    """Records of an HTTP API that answers in JSON."""
+
+    url: Text = Field(repr=False)
+    """http:// or https://, without a password or token."""
+    records: Text | None = None
+    """Dotted path of the list of records in an answer. Default: the answer is the list."""
+    parameters: dict[str, str | int | bool] = Field(default={})
+    """Query parameters of every request."""
+    pagination: Pagination | None = None
+    """How the next page is asked for. Default: one answer is all."""
+    auth: Auth | None = None
+    """Who asks."""
+    key: Column
+    """The field that names a record: unique, and what the snapshot is sorted by."""
+    cursor: RestCursor | None = None
+    """Later refreshes ask only for what is new."""
+
+    @model_validator(mode="after")
+    def _is_http(self) -> "Rest":
+        if not self.url.startswith(("http://", "https://")):
+            raise ValueError("a URL that starts with https:// or http://")
+        check_without_password(self.url)
+        return self
+
+    @field_validator("parameters")
+    @classmethod
+    def _hold_no_secret(cls, value: dict[str, str | int | bool]) -> dict[str, str | int | bool]:
+        for name in value:
+            if _SECRET.search(name):
+                raise ValueError(f"without {name!r}: a secret goes into the environment, see auth")
+        return value
+
+
+class Object(Closed):
+    """Files of an object store, through fsspec."""
+
+    url: Text = Field(repr=False)
+    """As fsspec writes it: s3://bucket/folder/*.jsonl, gs://, az://, ssh://, file://. `*` is allowed."""
+
+    @model_validator(mode="after")
+    def _holds_no_secret(self) -> "Object":
+        check_without_password(self.url)
+        return self
