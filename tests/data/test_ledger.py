@@ -26,7 +26,10 @@ def test_a_ledger_counts_each_source() -> None:
     ledger = make_ledger("s", sources_in="aaab", sources_out="aab", reasons={"why": 1, "never": 0})
     assert ledger["rows"] == {"in": 4, "out": 3}
     assert ledger["reasons"] == {"why": 1}
-    assert ledger["per_source"] == {"a": {"in": 3, "out": 2}, "b": {"in": 1, "out": 1}}
+    assert ledger["per_source"] == {
+        "a": {"in": 3, "out": 2, "reasons": {}},
+        "b": {"in": 1, "out": 1, "reasons": {}},
+    }
 
 
 @pytest.mark.parametrize("reasons", [{}, {"why": 2}])
@@ -47,7 +50,7 @@ def test_combining_follows_the_rows_and_leaves_single_keys_out(write: Write) -> 
         "stage": "prepare",
         "rows": {"in": 9, "out": 7},
         "reasons": {"why": 2},
-        "per_source": {"a": {"in": 9, "out": 7}},
+        "per_source": {"a": {"in": 9, "out": 7, "reasons": {}}},
         "notes": {"labels": 3},
     }
 

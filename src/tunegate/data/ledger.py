@@ -1,12 +1,12 @@
-"""The ledger of a stage: how many rows came in, how many went out, and why the others did not.
+"""The ledger of a stage: how many rows came in, how many went out, and why the others did not, source by source.
 
 Every stage that touches rows writes one beside its output; `combine` makes reports/data.json of them. A ledger whose
-numbers do not add up cannot be made and cannot be read. Does not know what a reason means.
+numbers do not add up cannot be made and cannot be read. It counts only: the rows themselves are in the Parquet files.
+Does not know what a reason means.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,17 +17,48 @@ from tunegate.files import read_json
 from tunegate.params import Closed, parse
 
 Number = Annotated[int, Field(ge=0)]
+Dropped = Mapping[str, Mapping[str, int]]
+"""Source to reason to rows."""
+
+_ONE_RUN = "run `dvc repro`: the two are from different runs"
 
 
 class Flow(Closed):
-    """Rows in and rows out."""
+    """What came in and what went out."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     in_: Number = Field(alias="in")
-    """Rows that came in."""
+    """What came in."""
     out: Number
-    """Rows that went out."""
+    """What went out."""
+
+
+class SourceFlow(Flow):
+    """The rows of one source."""
+
+    reasons: dict[str, Number] = Field(default={})
+    """Why rows of it did not go out."""
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> "SourceFlow":
+        dropped = sum(self.reasons.values())
+        if self.reasons and self.in_ != self.out + dropped:
+            raise ValueError(f"balanced: {self.in_} rows in, {self.out} out, {dropped} with a reason")
+        return self
+
+
+class Fate(Closed):
+    """Rows of one source with one fate: where they left and why, or, without a reason, the split that they are in."""
+
+    source: str
+    stage: str
+    """The stage in which they left; `tokenize` where they were kept."""
+    split: str | None = None
+    reason: str | None = None
+    rows: Number
+    tokens: Number | None = None
+    """Tokens of the rows as they were when they left. Tokens that were cut off have a fate of no rows."""
 
 
 class Ledger(Closed):
@@ -39,12 +70,14 @@ class Ledger(Closed):
     """All rows."""
     reasons: dict[str, Number] = Field(default={})
     """Why rows did not go out, and how many for each reason. A row has one reason."""
-    per_source: dict[str, Flow] = Field(default={})
+    per_source: dict[str, SourceFlow] = Field(default={})
     """The same rows, source by source."""
+    fates: tuple[Fate, ...] = ()
+    """Where the rows of all stages left, with their tokens: only the last stage, which has a tokenizer, knows."""
     notes: dict[str, int | float] = Field(default={})
     """What else was counted: repairs, sizes of splits, tokens."""
     details: dict[str, Any] = Field(default={})
-    """Keys of single rows, licences and checksums of files: for looking things up, not part of the report."""
+    """Licences and checksums of files: for looking things up, not part of the report."""
 
     @model_validator(mode="after")
     def _adds_up(self) -> "Ledger":
@@ -55,55 +88,108 @@ class Ledger(Closed):
         totals = (sum(flow.in_ for flow in flows), sum(flow.out for flow in flows))
         if flows and totals != (self.rows.in_, self.rows.out):
             raise ValueError(f"the sum of per_source, which is {totals[0]} rows in and {totals[1]} out")
+        by_source = sum((Counter(flow.reasons) for flow in flows), Counter[str]())
+        if by_source and by_source != Counter({reason: count for reason, count in self.reasons.items() if count}):
+            raise ValueError(f"the sum of per_source, whose reasons are {dict(sorted(by_source.items()))}")
         return self
 
 
-def make_ledger(
+def make_ledger(  # noqa: PLR0913
     stage: str,
     *,
-    sources_in: Iterable[str],
-    sources_out: Iterable[str],
+    sources_in: Iterable[str] | Mapping[str, int],
+    sources_out: Iterable[str] | Mapping[str, int],
+    dropped: Dropped | None = None,
     reasons: Mapping[str, int] | None = None,
     notes: Mapping[str, int | float] | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A ledger, ready to be written as JSON.
 
-    `sources_in` and `sources_out` name the source of each row that came in and of each that went out. Raises
+    `sources_in` and `sources_out` are the rows of each source that came in and went out, counted, or the source of
+    each. `dropped` says for each source why rows did not go out; `reasons` says it for all sources together. Raises
     InputError when rows are missing without a reason.
     """
     came, went = Counter(sources_in), Counter(sources_out)
+    lost = {source: _counted(found) for source, found in (dropped or {}).items()}
+    total = sum((Counter(found) for found in lost.values()), Counter(_counted(reasons or {})))
     value = {
         "stage": stage,
         "rows": {"in": came.total(), "out": went.total()},
-        "reasons": {reason: count for reason, count in (reasons or {}).items() if count},
-        "per_source": {name: {"in": came[name], "out": went[name]} for name in came | went},
+        "reasons": dict(total),
+        "per_source": {
+            name: {"in": came[name], "out": went[name], "reasons": lost.get(name, {})} for name in came | went
+        },
         "notes": dict(notes or {}),
         "details": dict(details or {}),
     }
     return _checked(value, f"ledger of {stage}").model_dump(by_alias=True)
 
 
-def combine(ledgers: list[Path]) -> dict[str, Any]:
+def read_ledger(path: Path) -> Ledger:
+    """The ledger in a file, or in ledger.json of a stage's output folder.
+
+    Raises InputError when there is none, and when it does not add up.
+    """
+    file = path / "ledger.json" if path.is_dir() else path
+    if not file.is_file():
+        raise InputError("no such ledger", place=str(file), remedy="run `dvc repro`, or `dvc pull`")
+    return _checked(read_json(file), str(file))
+
+
+def combine(paths: Sequence[Path]) -> dict[str, Any]:
     """The ledgers, in the order of their stages, as one: each stage's counts, and the way from first to last row.
 
-    A path is a ledger, or a stage's output folder with a ledger.json in it. Raises InputError when a stage did not
-    get the rows that the one before it gave.
+    A path is a ledger, or a stage's output folder with a ledger.json in it. Tokens are told where the last ledger
+    knows the fate of every row. Raises InputError when two ledgers are not of one run.
     """
-    if not ledgers:
+    if not paths:
         raise InputError("no ledgers to combine", remedy="name the output folder of each stage")
-    paths = [path / "ledger.json" if path.is_dir() else path for path in ledgers]
-    read = [(path, _checked(read_json(path), str(path))) for path in paths]
-    for (_, before), (path, after) in pairwise(read):
+    ledgers = [read_ledger(path) for path in paths]
+    for before, path, after in zip(ledgers, paths[1:], ledgers[1:], strict=False):
         if before.rows.out != after.rows.in_:
             problem = f"{after.stage} got {after.rows.in_} rows, but {before.stage} gave {before.rows.out}"
-            raise InputError(problem, place=str(path), remedy="run `dvc repro`: the two are from different runs")
-    first, last = read[0][1], read[-1][1]
-    return {
-        "rows": {"in": first.rows.in_, "out": last.rows.out},
-        "stages": [ledger.model_dump(by_alias=True, exclude={"details"}) for _, ledger in read],
-    }
+            raise InputError(problem, place=str(path), remedy=_ONE_RUN)
+    fates = ledgers[-1].fates
+    if fates:
+        _check_fates(ledgers, paths, fates)
+    stages = [ledger.model_dump(by_alias=True, exclude={"details", "fates"}) for ledger in ledgers]
+    value: dict[str, Any] = {"rows": {"in": ledgers[0].rows.in_, "out": ledgers[-1].rows.out}, "stages": stages}
+    if fates:
+        flows = _token_flows([ledger.stage for ledger in ledgers], fates)
+        for stage in stages:
+            stage["tokens"] = flows[stage["stage"]]
+        value["tokens"] = {"in": stages[0]["tokens"]["in"], "out": stages[-1]["tokens"]["out"]}
+        value["fates"] = [fate.model_dump() for fate in fates]
+    return value
+
+
+def _check_fates(ledgers: Sequence[Ledger], paths: Sequence[Path], fates: Sequence[Fate]) -> None:
+    for ledger, path in zip(ledgers, paths, strict=True):
+        told = Counter({(s, r): n for s, flow in ledger.per_source.items() for r, n in flow.reasons.items()})
+        found = Counter[tuple[str, str]]()
+        for fate in fates:
+            if fate.reason and fate.stage == ledger.stage and fate.rows:
+                found[fate.source, fate.reason] += fate.rows
+        for source, reason in sorted((told | found).keys()):
+            if told[source, reason] != found[source, reason]:
+                problem = f"{told[source, reason]} rows of {source} left for {reason!r}, but the fates in {paths[-1]}"
+                raise InputError(f"{problem} have {found[source, reason]}", place=str(path), remedy=_ONE_RUN)
+
+
+def _token_flows(stages: Sequence[str], fates: Sequence[Fate]) -> dict[str, dict[str, int]]:
+    left = Counter({stage: sum(f.tokens or 0 for f in fates if f.stage == stage and f.reason) for stage in stages})
+    still = sum(fate.tokens or 0 for fate in fates)
+    flows = {}
+    for stage in stages:
+        flows[stage] = {"in": still, "out": still - left[stage]}
+        still -= left[stage]
+    return flows
 
 
 def _checked(value: Any, place: str) -> Ledger:
     return parse(Ledger, value, place=place, remedy="every row that does not go out needs one reason")
+
+
+def _counted(reasons: Mapping[str, int]) -> dict[str, int]:
+    return {reason: count for reason, count in reasons.items() if count}
