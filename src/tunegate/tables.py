@@ -45,6 +45,22 @@ def parquet_rows(path: Path) -> int:
         return int(pyarrow.parquet.read_metadata(path).num_rows)
 
 
+def parquet_schema(path: Path) -> Any:
+    """The `pyarrow.Schema` of a Parquet file, from its footer. Raises InputError when the file is missing or cut."""
+    import pyarrow.parquet
+
+    with _readable_parquet(path):
+        return pyarrow.parquet.read_schema(path)
+
+
+def parquet_group(path: Path, number: int) -> Any:
+    """One row group, a `pyarrow.Table` of at most GROUP_ROWS rows. Raises InputError when it is missing or cut."""
+    import pyarrow.parquet
+
+    with _readable_parquet(path), pyarrow.parquet.ParquetFile(path) as file:
+        return file.read_row_group(number)
+
+
 def write_parquet(path: Path, table: Any) -> None:
     """Write a `pyarrow.Table` atomically, zstd-compressed; equal tables give equal bytes."""
     with parquet_writer(path, table.schema) as write:

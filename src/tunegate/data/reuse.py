@@ -1,0 +1,121 @@
+"""Work on single rows that an earlier run has done already: one new row in a hundred must not cost all of it again.
+
+`remembered` maps a function that makes one row of each row. Below STATE/reuse it keeps what came out the last time,
+with the sha256 of what went in; rows that went in before are looked up, and only the others are worked on. The same rows
+come out with a memory, without one and with a stale one: its key names the settings, the code and the libraries, and a
+file that cannot be read is as good as none. Takes 24 bytes per remembered row. Does not know what the work is.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import tunegate
+from tunegate.errors import InputError
+from tunegate.files import STATE, sha256_of_tree
+from tunegate.tables import GROUP_ROWS, parquet_batches, parquet_group, parquet_schema, parquet_writer
+
+Work = Callable[[pa.RecordBatch], pa.RecordBatch]
+
+_HASHES = pa.schema([pa.field("hash", pa.uint64(), nullable=False), pa.field("check", pa.uint64(), nullable=False)])
+_GROUPS_HELD = 4
+
+
+def key_of(settings: Any, libraries: Iterable[str] = ()) -> str:
+    """Names all that the work depends on besides the row: settings (as JSON), our code, the versions of libraries."""
+    versions = {name: importlib.metadata.version(name) for name in libraries}
+    return hashlib.sha256(json.dumps([settings, versions, _code()], sort_keys=True).encode()).hexdigest()
+
+
+def remembered(
+    name: str, key: str, work: Work, batches: Iterable[pa.RecordBatch], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """`map(work, batches)` for a `work` that makes one row of `schema` of every row, in their order.
+
+    `name` is that of the memory, one per use; it is renewed when all batches were taken.
+    """
+    path = STATE / "reuse" / f"{name}.parquet"
+    memory = _Memory(path, key)
+    target = pa.schema([*_HASHES, *schema], metadata={"key": key})
+    with parquet_writer(path, target) as write:
+        for batch in batches:
+            hashes, checks = _hashes(batch)
+            places = memory.places(hashes, checks)
+            fresh = batch.filter(pa.array(places < 0))
+            made = work(fresh) if fresh.num_rows else pa.RecordBatch.from_pylist([], schema=schema)
+            rows = memory.joined(places, made).cast(schema)
+            write(pa.table([pa.array(hashes), pa.array(checks), *rows.columns], schema=target))
+            yield from rows.combine_chunks().to_batches()
+
+
+class _Memory:
+    """What the last run kept, found by the hashes of its rows."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path = path
+        found = _read_hashes(path, key)
+        self._order = np.argsort(found[0], kind="stable")
+        self._hashes, self._checks = (column[self._order] for column in found)
+        self._group = lru_cache(_GROUPS_HELD)(self._read_group)
+
+    def places(self, hashes: np.ndarray, checks: np.ndarray) -> np.ndarray:
+        """Where each row stands in the memory; -1 for one that it does not know."""
+        if not len(self._hashes):
+            return np.full(len(hashes), -1)
+        at = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
+        known = (self._hashes[at] == hashes) & (self._checks[at] == checks)
+        return np.where(known, self._order[at], -1)
+
+    def joined(self, places: np.ndarray, made: pa.RecordBatch) -> pa.Table:
+        """One row for each of `places`: the remembered one, or the next of `made`."""
+        parts, order = [pa.Table.from_batches([made])], np.empty(len(places), dtype=np.int64)
+        fresh = np.flatnonzero(places < 0)
+        order[fresh] = np.arange(len(fresh))
+        start = len(fresh)
+        for group in np.unique(places[places >= 0] // GROUP_ROWS):
+            here = np.flatnonzero((places >= 0) & (places // GROUP_ROWS == group))
+            parts.append(self._group(int(group)).take(places[here] - group * GROUP_ROWS))
+            order[here] = start + np.arange(len(here))
+            start += len(here)
+        return pa.concat_tables(parts).take(order)
+
+    def _read_group(self, number: int) -> pa.Table:
+        return parquet_group(self._path, number).drop_columns(_HASHES.names)
+
+
+def _read_hashes(path: Path, key: str) -> list[np.ndarray]:
+    parts = [pa.RecordBatch.from_pylist([], schema=_HASHES)]
+    with contextlib.suppress(InputError):
+        if (parquet_schema(path).metadata or {}).get(b"key") == key.encode():
+            parts += list(parquet_batches(path, columns=_HASHES.names))
+    return [column.to_numpy() for column in pa.Table.from_batches(parts).columns]
+
+
+def _hashes(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
+    """128 bits of each row's sha256, in two halves."""
+    cursor = _duckdb().cursor()
+    cursor.register("asked", batch)
+    digests = cursor.execute("SELECT unhex(sha256(to_json(asked)::VARCHAR)) AS digest FROM asked").to_arrow_table()
+    halves = np.frombuffer(b"".join(digests["digest"].to_pylist()), dtype="<u8").reshape(-1, 4)
+    return halves[:, 0], halves[:, 1]
+
+
+@cache
+def _duckdb() -> Any:
+    import duckdb
+
+    # In memory, one thread: rows come out in the order in which they went in.
+    return duckdb.connect(config={"threads": 1})
+
+
+@cache
+def _code() -> str:
+    return sha256_of_tree(Path(tunegate.__file__).parent)
