@@ -101,9 +101,9 @@ def _read_hashes(path: Path, key: str) -> list[np.ndarray]:
 
 def _hashes(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
     """128 bits of each row's sha256, in two halves."""
-    cursor = _duckdb().cursor()
-    cursor.register("asked", batch)
-    digests = cursor.execute("SELECT unhex(sha256(to_json(asked)::VARCHAR)) AS digest FROM asked").to_arrow_table()
+    connection = _duckdb()
+    connection.register("asked", batch)
+    digests = connection.sql("SELECT unhex(sha256(to_json(asked)::VARCHAR)) AS digest FROM asked").to_arrow_table()
     halves = np.frombuffer(b"".join(digests["digest"].to_pylist()), dtype="<u8").reshape(-1, 4)
     return halves[:, 0], halves[:, 1]
 
