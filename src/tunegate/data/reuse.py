@@ -1,8 +1,8 @@
 """Work on single rows that an earlier run has done already: one new row in a hundred must not cost all of it again.
 
 `remembered` maps a function that makes one row of each row. Below STATE/reuse it keeps what came out the last time,
-with the sha256 of what went in; rows that went in before are looked up, and only the others are worked on. The same rows
-come out with a memory, without one and with a stale one: its key names the settings, the code and the libraries, and a
+with the sha256 of what went in; rows that went in before are looked up, and only the others are worked on. The same
+rows come out with a memory, without one and with a stale one: its key names settings, code and libraries, and a
 file that cannot be read is as good as none. Takes 24 bytes per remembered row. Does not know what the work is.
 """
 
