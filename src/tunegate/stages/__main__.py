@@ -1,4 +1,4 @@
-"""`python -m tunegate.stages NAME PATH…`: run one stage; the commands of dvc.yaml.
+"""`python -m tunegate.stages [--memory SIZE] NAME PATH…`: run one stage; the commands of dvc.yaml.
 
 The stage's module is imported in here, under the printer of errors, so that an interrupt during its seconds of imports
 ends as quietly as one later.
@@ -6,6 +6,7 @@ ends as quietly as one later.
 
 import importlib
 import inspect
+import os
 import pkgutil
 import sys
 from types import ModuleType
@@ -22,6 +23,8 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> None:
+    if arguments and arguments[0] == "--memory":
+        arguments = _with_memory(arguments[1:])
     names = sorted(module.name for module in pkgutil.iter_modules(tunegate.stages.__path__) if module.name[0] != "_")
     if not arguments or arguments[0] not in names:
         raise UsageError("name a stage: " + ", ".join(names), remedy="dvc.yaml shows the command of every stage")
@@ -29,6 +32,17 @@ def _run(arguments: list[str]) -> None:
     module = importlib.import_module(f"tunegate.stages.{name}")
     _check(module, paths)
     module.main(*paths)
+
+
+def _with_memory(arguments: list[str]) -> list[str]:
+    # An option, not an argument of the stage: how much memory it takes does not change what it writes.
+    from tunegate.data.database import MEMORY_VARIABLE, parsed
+
+    if not arguments:
+        raise UsageError("--memory wants a size", remedy="write it as 512MB or 4GB")
+    parsed(arguments[0], "--memory")
+    os.environ[MEMORY_VARIABLE] = arguments[0]
+    return arguments[1:]
 
 
 def _check(module: ModuleType, paths: list[str]) -> None:

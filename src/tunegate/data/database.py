@@ -1,0 +1,75 @@
+"""The work database: what must see all rows at once (unique ids, joins, sorting) and may not fit into memory.
+
+DuckDB in a file of its own inside of the folder that a stage is writing, so that it goes when the stage ends; beyond
+its memory it uses the disk. Rows have no order in it: whoever needs one says ORDER BY. Does not know any table.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunegate.errors import InputError
+from tunegate.params import Compute
+from tunegate.tables import BATCH_ROWS
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY_VARIABLE = "TUNEGATE_MEMORY"
+"""Overrides compute.memory for one run: `python -m tunegate.stages --memory 512MB NAME …` sets it."""
+_UNITS = {"MB": 2**20, "GB": 2**30}
+
+
+def connect(folder: Path, memory: int, threads: int | None = None) -> "duckdb.DuckDBPyConnection":
+    """A new, empty work database in `folder` that keeps at most `memory` bytes of its pages in memory.
+
+    `threads` is the number of processors to use, or None for all. No extension is fetched or loaded.
+    """
+    import duckdb
+
+    folder.mkdir(parents=True, exist_ok=True)
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{memory}B",
+        "temp_directory": str(folder / "spilled"),
+        "preserve_insertion_order": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if threads is not None:
+        settings["threads"] = threads
+    path = folder / "work.duckdb"
+    path.unlink(missing_ok=True)
+    return duckdb.connect(str(path), config=settings)
+
+
+def budget(compute: Compute) -> int:
+    """How many bytes a work database may keep in memory: TUNEGATE_MEMORY, else compute.memory, else half of all."""
+    told = os.environ.get(MEMORY_VARIABLE) or compute.memory
+    return parsed(told, MEMORY_VARIABLE) if told else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def parsed(text: str, place: str) -> int:
+    """The bytes that a text such as 512MB or 4GB says. Raises InputError, naming `place`, for any other text."""
+    found = re.fullmatch(r"([1-9]\d*)(MB|GB)", text)
+    if not found:
+        raise InputError(f"not a size of memory: {text!r}", place=place, remedy="write it as 512MB or 4GB")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def batches(
+    connection: "duckdb.DuckDBPyConnection", query: str, values: Any = None, *, rows: int = BATCH_ROWS
+) -> Iterator[Any]:
+    """The `pyarrow.RecordBatch`es of what `query` gives, with at most about `rows` rows each, one at a time."""
+    yield from connection.cursor().execute(query, values).to_arrow_reader(rows)  # type: ignore[misc]
+
+
+def add(connection: "duckdb.DuckDBPyConnection", table: str, rows: Any) -> None:
+    """Append a `pyarrow` table or batch to `table`, which is made of its columns when it is not there yet."""
+    connection.register("incoming_rows", rows)
+    try:
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table} AS SELECT * FROM incoming_rows LIMIT 0")  # noqa: S608
+        connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming_rows")  # noqa: S608
+    finally:
+        connection.unregister("incoming_rows")
