@@ -1,0 +1,127 @@
+"""How far labels, slices, sources and lengths moved between two sides, as effect sizes with intervals.
+
+Reads the table `joined` of tunegate.data.comparison.loading, as counts: exact for any number of rows, and lengths in
+bins of about equal size. A group is one observation: a question and its translation are not two pieces of evidence.
+"""
+
+# ruff: noqa: S608 - names of columns and splits are ours, paths are quoted; what data says is never SQL
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunegate.data.comparison.resampling import UNKNOWN, Effect, Floats, cliffs_delta, cohens_w, effect_of_cells
+from tunegate.data.comparison.result import Count, Length, Shift
+
+if TYPE_CHECKING:
+    import duckdb
+
+    Connection = duckdb.DuckDBPyConnection
+
+W = (0.1, 0.3)
+"""Where Cohen (1988) begins a small and a medium w: large here begins at his medium, where a change wants a look."""
+DELTA = (0.147, 0.33)
+"""Where Romano et al. (2006) begin a small and a medium delta."""
+
+_SHOWN_VALUES = 12
+_MOST_SLICES = 8
+_MOST_VALUES = 500
+_BINS = 64
+
+
+def shifts(connection: "Connection") -> list[Shift]:
+    """Of labels, every slice, sources and lengths, where a side has them."""
+    names = connection.execute("""SELECT DISTINCT unnest(map_keys(slices)) AS name FROM (
+        SELECT slices_before AS slices FROM joined UNION ALL SELECT slices_after FROM joined)
+        ORDER BY name""").fetchall()
+    keys = [(name, f"slices_{{}}['{name.replace(chr(39), 2 * chr(39))}']") for (name,) in names[:_MOST_SLICES]]
+    wanted = [("label", "label_{}"), *((f"slice {name}", key) for name, key in keys), ("source", "source_{}")]
+    found = [_categories(connection, name, key) for name, key in wanted]
+    found.append(_lengths(connection, "length of the question, characters", "asked_{}", "true"))
+    # A label is as long as it is; how long an answer is says something of conversations alone.
+    found.append(_lengths(connection, "length of the answer, characters", "said_{}", "chat_{}"))
+    return [shift for shift in found if shift]
+
+
+def _categories(connection: "Connection", name: str, key: str) -> Shift | None:
+    before, after = (key.format(side) for side in ("before", "after"))
+    cells, groups = _cells(connection, before, after)
+    values = sorted({value for pair in cells for value in pair[:2] if value is not None})
+    if not values:
+        return None
+    place = {value: number for number, value in enumerate(values)}
+    columns = _columns([[place.get(cell[side], -1) for cell in cells] for side in (0, 1)])
+    counts = np.array([cell[2] for cell in cells], dtype=np.float64)
+    few = len(values) <= _MOST_VALUES
+    effect = effect_of_cells(columns, counts, groups, cohens_w) if few else UNKNOWN
+    totals = [np.bincount(c[c >= 0].astype(np.int64), counts[c >= 0], len(values)) for c in columns]
+    return Shift(
+        name=name,
+        measure="Cohen's w",
+        **said(effect, W),
+        rows=int(sum(total.sum() for total in totals)),
+        values=_changed(values, totals),
+    )
+
+
+def _changed(values: list[str], totals: list[Any]) -> list[Count]:
+    """The values whose share changed most; values whose count did not change are left out."""
+    shares = [total / max(total.sum(), 1) for total in totals]
+    order = sorted(range(len(values)), key=lambda i: (-abs(round(shares[1][i] - shares[0][i], 9)), values[i]))
+    found = [Count(name=values[i], before=int(totals[0][i]), after=int(totals[1][i])) for i in order]
+    return [count for count in found if count.before != count.after][:_SHOWN_VALUES]
+
+
+def _lengths(connection: "Connection", name: str, key: str, condition: str) -> Shift | None:
+    sides = [f"CASE WHEN {condition.format(side)} THEN {key.format(side)} END" for side in ("before", "after")]
+    ends = connection.execute(f"""SELECT quantile_disc(value, {[n / _BINS for n in range(1, _BINS)]}) FROM (
+        SELECT {sides[0]} AS value FROM joined UNION ALL SELECT {sides[1]} FROM joined)""").fetchone()
+    if not ends or ends[0] is None:
+        return None
+    edges = sorted(set(ends[0]))
+    binned = [f"list_count(list_filter({edges}::BIGINT[], lambda edge: edge < {side}))" for side in sides]
+    binned = [f"CASE WHEN {side} IS NOT NULL THEN {bin_} END" for side, bin_ in zip(sides, binned, strict=True)]
+    cells, groups = _cells(connection, *binned)
+    columns = _columns([[-1 if cell[side] is None else cell[side] for cell in cells] for side in (0, 1)])
+    counts = np.array([cell[2] for cell in cells], dtype=np.float64)
+    effect = effect_of_cells(columns, counts, groups, cliffs_delta)
+    middle, tail = zip(*(_quantiles(connection, side) for side in sides), strict=True)
+    return Shift(
+        name=name,
+        measure="Cliff's delta",
+        **said(effect, DELTA),
+        rows=int(sum(counts[column >= 0].sum() for column in columns)),
+        length=Length(median=middle, p95=tail),
+    )
+
+
+def _columns(sides: list[list[int]]) -> tuple[Floats, Floats]:
+    return np.array(sides[0], dtype=np.float64), np.array(sides[1], dtype=np.float64)
+
+
+def _quantiles(connection: "Connection", side: str) -> tuple[int | None, int | None]:
+    found = connection.execute(f"SELECT quantile_disc({side}, [0.5, 0.95]) FROM joined").fetchone()
+    return (found[0][0], found[0][1]) if found and found[0] else (None, None)
+
+
+def _cells(connection: "Connection", before: str, after: str) -> tuple[list[tuple[Any, Any, int]], int]:
+    """How many rows went from which value to which, and in how many groups they are."""
+    query = f"""WITH found AS (SELECT {before} AS b, {after} AS a, grp FROM joined)
+        SELECT b, a, count(*) FROM found WHERE b IS NOT NULL OR a IS NOT NULL GROUP BY b, a
+        ORDER BY b NULLS FIRST, a NULLS FIRST"""
+    groups = connection.execute(
+        f"SELECT count(DISTINCT grp) FROM joined WHERE ({before}) IS NOT NULL OR ({after}) IS NOT NULL"
+    ).fetchone()
+    return connection.execute(query).fetchall(), int(groups[0]) if groups else 0
+
+
+def said(effect: Effect, ends: tuple[float, float]) -> dict[str, Any]:
+    """The fields of a Shift that an effect gives, with where a small and a large one begin."""
+    return {
+        "effect": effect.value,
+        "low": effect.low,
+        "high": effect.high,
+        "small": ends[0],
+        "large": ends[1],
+        "verdict": effect.verdict(*ends),
+    }

@@ -1,0 +1,30 @@
+"""Texts of rows as they may be shown to readers: personal data and secrets masked, formulas harmless, cut to a length.
+
+Whoever reads a pull request need not be allowed to read the rows. Names of people are not found by rules, so this is
+no anonymisation. Reads and writes nothing.
+"""
+
+from collections.abc import Callable
+
+from tunegate.data.preparing.personal_rules import find
+
+Show = Callable[[str], str]
+
+MOST_CHARACTERS = 600
+_LOOKED_AT = 10 * MOST_CHARACTERS
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def shown(text: str) -> str:
+    """`text` with personal data masked, no longer than MOST_CHARACTERS, and not a formula to a spreadsheet."""
+    # Masked before it is cut: half of an address is not found.
+    masked = _masked(text[:_LOOKED_AT])
+    cut = masked if len(masked) <= MOST_CHARACTERS else masked[: MOST_CHARACTERS - 1] + "…"
+    # A quotation mark first is how spreadsheets mark text (OWASP, CSV injection).
+    return f"'{cut}" if cut.startswith(_FORMULA) else cut
+
+
+def _masked(text: str) -> str:
+    for span in sorted(find(text), key=lambda span: -span.start):
+        text = f"{text[: span.start]}[{span.kind.upper()}]{text[span.end :]}"
+    return text
