@@ -2,7 +2,8 @@ import random
 
 import pytest
 
-from tunegate.data.duplicates import Match, matches, shingles
+from tunegate.data.duplicates import Match, matches
+from tunegate.data.shingles import shingles
 
 
 def test_equal_words_are_found_whatever_their_case_and_punctuation() -> None:

@@ -62,7 +62,7 @@ def batches(
     connection: "duckdb.DuckDBPyConnection", query: str, values: Any = None, *, rows: int = BATCH_ROWS
 ) -> Iterator[Any]:
     """The `pyarrow.RecordBatch`es of what `query` gives, with at most about `rows` rows each, one at a time."""
-    yield from connection.cursor().execute(query, values).to_arrow_reader(rows)  # type: ignore[misc]
+    yield from connection.cursor().sql(query, params=values).to_arrow_reader(rows)
 
 
 def add(connection: "duckdb.DuckDBPyConnection", table: str, rows: Any) -> None:

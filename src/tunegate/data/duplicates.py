@@ -1,20 +1,29 @@
-"""Texts that two collections share, exactly or nearly: test rows among training rows, above all.
+"""Questions that two collections share, exactly or nearly: test rows among training rows, above all.
 
-Two texts are near when the sets of their runs of three words overlap by at least a threshold (Jaccard similarity of
-shingles; Broder 1997). Found exactly, not by sampling: only texts that share one of their rarest shingles are compared
-(prefix filtering; Chaudhuri et al. 2006). Plain values in and out; reads no file.
+What near means and how pairs are found is that of `shingles` and `near`, here for rows in batches or for texts at hand.
+A pair at just the threshold is found with a chance of 99 %, a more similar one with more, an equal one always. Keeps
+its tables in a work database; writes no file of its own.
 """
 
-import collections
 import dataclasses
-import math
-import re
+import tempfile
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-_WORD = re.compile(r"\w+")
-_RUN = 3
+import numpy as np
+import pyarrow as pa
 
-Shingles = frozenset[tuple[str, ...]]
+from tunegate.data.database import add, budget, connect
+from tunegate.data.near import pairs_between
+from tunegate.data.shingles import Plan, plan_for, sketched
+from tunegate.params import Compute
+from tunegate.tables import BATCH_ROWS
+
+if TYPE_CHECKING:
+    import duckdb
+
+PAIRS = pa.schema([("left", pa.string()), ("right", pa.string()), ("similarity", pa.float64())])
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -31,43 +40,64 @@ class Match:
 
 def matches(left: Mapping[str, str], right: Mapping[str, str], *, threshold: float) -> list[Match]:
     """For every text of `left` (by id) that `right` has too, or nearly, its most similar one there; sorted by id."""
-    ours = {key: shingles(text) for key, text in left.items()}
-    theirs = {key: shingles(text) for key, text in right.items()}
-    rarity = collections.Counter(item for group in (ours, theirs) for found in group.values() for item in found)
-    index: dict[tuple[str, ...], list[str]] = {}
-    for key, found in theirs.items():
-        for item in _rarest(found, rarity, threshold):
-            index.setdefault(item, []).append(key)
-    best = (_best(key, found, _candidates(found, index, rarity, threshold), theirs) for key, found in ours.items())
-    return sorted(match for match in best if match and match.similarity >= threshold)
+    with tempfile.TemporaryDirectory() as folder, connect(Path(folder), budget(Compute())) as connection:
+        found = near_pairs(_batches(left), _batches(right), threshold, connection)
+        return [Match(**pair) for pair in found.to_pylist()]
 
 
-def shingles(text: str) -> Shingles:
-    """The runs of three words of a text, case folded, or its words where it has fewer; never empty."""
-    words = tuple(_WORD.findall(text.casefold())) or (text.strip(),)
-    return frozenset(words[start : start + _RUN] for start in range(max(1, len(words) - _RUN + 1)))
+def near_pairs(
+    left: Iterable[Any], right: Iterable[Any], threshold: float, connection: "duckdb.DuckDBPyConnection"
+) -> pa.Table:
+    """For every row of `left` that `right` has too, or nearly, its most similar one there: PAIRS, sorted by `left`.
+
+    `left` and `right` are `pyarrow.RecordBatch`es with the columns `id`, `text` and, in conversations, `messages`. Of
+    equally similar rows, the first is named. Uses and drops tables of `connection` whose names begin with near_.
+    """
+    plan = plan_for(threshold)
+    for table, batches in (("near_left", left), ("near_right", right)):
+        connection.execute(f"CREATE OR REPLACE TABLE {table} ({_columns(plan)})")
+        _load(connection, table, batches, plan)
+    pairs_between(connection, ("near_left", "near_right"), "near_found", plan, threshold)
+    found: pa.Table = connection.sql("""
+        SELECT near_left.id AS left, min_by(near_right.id, (-similarity, other)) AS right, max(similarity) AS similarity
+        FROM near_found JOIN near_left ON one = near_left.n JOIN near_right ON other = near_right.n
+        GROUP BY near_left.id ORDER BY 1
+    """).to_arrow_table()
+    for table in ("near_left", "near_right", "near_found"):
+        connection.execute(f"DROP TABLE {table}")
+    return found.cast(PAIRS)
 
 
-def _rarest(found: Shingles, rarity: Mapping[tuple[str, ...], int], threshold: float) -> Iterable[tuple[str, ...]]:
-    """As many of the rarest shingles as two sets of this similarity must share one of."""
-    # The small term: 0.9 * 10 is 9.000000000000002 in floating point or 8.999..., and must be 9.
-    count = len(found) - math.ceil(threshold * len(found) - 1e-9) + 1
-    return sorted(found, key=lambda item: (rarity[item], item))[:count]
+def compared(batch: Any) -> list[str]:
+    """The text by which each row of a batch is compared: its question, without the names of roles.
+
+    Of a conversation, all that was said before the answer, but for the system's words: they are the same in many.
+    """
+    texts = [text or "" for text in batch["text"].to_pylist()]
+    if "messages" not in batch.schema.names or batch["messages"].null_count == len(texts):
+        return texts
+    turns = batch["messages"].to_pylist()
+    return [text if said is None else _said(said) for text, said in zip(texts, turns, strict=True)]
 
 
-def _candidates(
-    found: Shingles,
-    index: Mapping[tuple[str, ...], list[str]],
-    rarity: Mapping[tuple[str, ...], int],
-    threshold: float,
-) -> set[str]:
-    return {key for item in _rarest(found, rarity, threshold) for key in index.get(item, ())}
+def _said(messages: list[Mapping[str, str]]) -> str:
+    return "\n".join(message["content"] for message in messages[:-1] if message["role"] != "system")
 
 
-def _best(key: str, found: Shingles, candidates: set[str], theirs: Mapping[str, Shingles]) -> Match | None:
-    def similarity(other: str) -> float:
-        shared = len(found & theirs[other])
-        return shared / (len(found) + len(theirs[other]) - shared)
+def _load(connection: "duckdb.DuckDBPyConnection", table: str, batches: Iterable[Any], plan: Plan) -> None:
+    start = 0
+    for batch in batches:
+        sketches = sketched(compared(batch), plan)
+        numbers = pa.array(np.arange(start, start + batch.num_rows))
+        columns = [numbers, batch["id"], *sketches.columns]
+        add(connection, table, pa.RecordBatch.from_arrays(columns, names=["n", "id", *sketches.schema.names]))
+        start += batch.num_rows
 
-    ranked = sorted((-similarity(other), other) for other in candidates)
-    return Match(key, ranked[0][1], round(-ranked[0][0], 6)) if ranked else None
+
+def _columns(plan: Plan) -> str:
+    return ", ".join(["n BIGINT", "id VARCHAR", "shingles UBIGINT[]", *(f"{name} UBIGINT" for name in plan.columns)])
+
+
+def _batches(texts: Mapping[str, str]) -> Iterable[Any]:
+    table: pa.Table = pa.table({"id": pa.array(texts, pa.string()), "text": pa.array(texts.values(), pa.string())})
+    yield from table.to_batches(max_chunksize=BATCH_ROWS)

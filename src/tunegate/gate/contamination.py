@@ -1,14 +1,18 @@
 """Test rows among the training rows: a score on them is memory, not skill.
 
-Compares the locked splits of a project, exactly and nearly (tunegate.data.duplicates). Reads DVC's outputs; does not
-decide.
+Compares the locked splits of a project, exactly and nearly (tunegate.data.duplicates), batch by batch. Reads DVC's
+outputs; does not decide.
 """
 
+import tempfile
 from pathlib import Path
 
-from tunegate.data.duplicates import Match, matches
-from tunegate.data.rows import rows_of
-from tunegate.tables import read_parquet
+from tunegate.data.database import budget, connect
+from tunegate.data.duplicates import Match, near_pairs
+from tunegate.params import Compute
+from tunegate.tables import parquet_batches
+
+_COLUMNS = ["id", "text", "messages"]
 
 
 def contaminated(test: Path, train: Path, *, near: float) -> tuple[list[Match], list[Match]]:
@@ -17,7 +21,10 @@ def contaminated(test: Path, train: Path, *, near: float) -> tuple[list[Match], 
     `test` and `train` are folders of the stage `prepare`. Exact is the same question but for case, punctuation and
     white space; near is a similarity of at least `near`.
     """
-    found = matches(_questions(test / "test.parquet"), _questions(train / "train.parquet"), threshold=near)
+    tested = parquet_batches(test / "test.parquet", columns=_COLUMNS)
+    trained = parquet_batches(train / "train.parquet", columns=_COLUMNS)
+    with tempfile.TemporaryDirectory() as folder, connect(Path(folder), budget(Compute())) as connection:
+        found = [Match(**pair) for pair in near_pairs(tested, trained, near, connection).to_pylist()]
     return [match for match in found if match.similarity == 1], [match for match in found if match.similarity < 1]
 
 
@@ -28,7 +35,3 @@ def named(found: list[Match]) -> list[str]:
 
 def _near(match: Match) -> str:
     return f"{match.left} ≈ {match.right} ({match.similarity:.2f})"
-
-
-def _questions(path: Path) -> dict[str, str]:
-    return {row.id: row.question for row in rows_of(read_parquet(path))}

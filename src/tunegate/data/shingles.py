@@ -1,0 +1,141 @@
+"""What texts are compared by: their runs of three words, as numbers, and MinHash sketches of them.
+
+Two texts are near when the sets of their runs of three words overlap by at least a threshold (Jaccard similarity of
+shingles; Broder 1997). A sketch keeps, for each of some random orders of all shingles, the first one that a text has;
+equal runs of them, bands, make two texts candidates (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4). A
+whole batch is worked on at once in numpy: making one object per text would take ten times longer. Reads and writes
+nothing; the numbers are the same on every machine.
+"""
+
+import hashlib
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tunegate.errors import InputError
+
+_WORD = re.compile(r"\w+")
+_RUN = 3
+_RECALL = 0.99
+"""Share of the pairs at just the threshold that become candidates; of more similar pairs it is more."""
+_MOST_ORDERS = 72
+
+Shingles = frozenset[tuple[str, ...]]
+Numbers = NDArray[np.uint64]
+Counts = NDArray[np.int64]
+
+
+class Plan(NamedTuple):
+    """How a sketch is cut: `bands` bands of `rows` values each."""
+
+    bands: int
+    rows: int
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns in which `sketched` puts the bands, and all of them together as one more.
+
+        The last finds texts of equal shingles even where each single band is one that very many texts share.
+        """
+        return [*(f"band_{number}" for number in range(self.bands)), "all_bands"]
+
+    def recall(self, similarity: float) -> float:
+        """Chance that a pair of texts of this similarity agrees in at least one band."""
+        return float(1 - (1 - similarity**self.rows) ** self.bands)
+
+
+def plan_for(threshold: float) -> Plan:
+    """The plan with the longest bands, so the fewest false candidates, that finds 99 % of the pairs at `threshold`.
+
+    Raises InputError for a threshold that no 72 values can find.
+    """
+    for rows in range(_MOST_ORDERS, 0, -1):
+        chance = threshold**rows
+        bands = 1 if chance >= _RECALL else math.ceil(math.log(1 - _RECALL) / math.log1p(-chance))
+        if bands * rows <= _MOST_ORDERS:
+            return Plan(bands, rows)
+    problem = f"cannot look for texts of so little similarity: {threshold:g}"
+    raise InputError(problem, remedy="choose a threshold of at least 0.1")
+
+
+def shingles(text: str) -> Shingles:
+    """The runs of three words of a text, case folded, or its words where it has fewer; never empty."""
+    words = _words(text)
+    return frozenset(tuple(words[start : start + _RUN]) for start in range(max(1, len(words) - _RUN + 1)))
+
+
+def numbered(texts: Sequence[str]) -> tuple[Numbers, Counts]:
+    """The shingles of all texts as numbers, one after the other and with repetitions, and where each text's start.
+
+    Equal shingles have equal numbers; two others share one with a chance of 2**-64.
+    """
+    words = [_words(text) for text in texts]
+    lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
+    encoded = pa.array(itertools.chain.from_iterable(words), type=pa.string()).dictionary_encode()
+    known = np.fromiter(map(_number, encoded.dictionary.to_pylist()), dtype=np.uint64, count=len(encoded.dictionary))
+    values = np.append(known[encoded.indices.to_numpy()], np.zeros(_RUN - 1, dtype=np.uint64))
+    counts = np.maximum(1, lengths - _RUN + 1)
+    starts = np.cumsum(counts) - counts
+    inside = np.arange(counts.sum()) - np.repeat(starts, counts)
+    at = np.repeat(np.cumsum(lengths) - lengths, counts) + inside
+    left = np.repeat(lengths, counts) - inside
+    mixed: Numbers = np.zeros(len(at), dtype=np.uint64)
+    for step in range(_RUN):
+        # A text of fewer words has zeros for the words that it lacks, not those of the text behind it.
+        mixed = _mixed(mixed ^ np.where(left > step, values[at + step], np.uint64(0)))
+    return mixed, starts
+
+
+def sketched(texts: Sequence[str], plan: Plan) -> pa.RecordBatch:
+    """A row for each text: `shingles`, a list of its numbers, and a number for each of the columns of `plan`."""
+    values, starts = numbered(texts)
+    offsets = pa.array(np.append(starts, len(values)), type=pa.int32())
+    columns: list[pa.Array] = [pa.ListArray.from_arrays(offsets, pa.array(values))]
+    together: Numbers = np.zeros(len(texts), dtype=np.uint64)
+    for band in range(plan.bands):
+        number: Numbers = np.zeros(len(texts), dtype=np.uint64)
+        for order in range(band * plan.rows, (band + 1) * plan.rows):
+            if len(texts):
+                number = _mixed(number ^ np.minimum.reduceat(_ordered(values, order), starts))
+        together = _mixed(together ^ number)
+        columns.append(pa.array(number))
+    return pa.RecordBatch.from_arrays([*columns, pa.array(together)], names=["shingles", *plan.columns])
+
+
+def repetition(texts: Sequence[str]) -> NDArray[np.float64]:
+    """For each text, the share of its runs of three words that occur in it before."""
+    values, starts = numbered(texts)
+    ends = np.append(starts[1:], len(values))
+    different = [len(np.unique(values[start:end])) for start, end in zip(starts, ends, strict=True)]
+    return 1 - np.array(different, dtype=np.float64) / np.maximum(1, ends - starts)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold()) or [text.strip()]
+
+
+@lru_cache(maxsize=2**17)
+def _number(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()) | 1
+
+
+def _mixed(values: Numbers) -> Numbers:
+    # The finalizer of splitmix64 (Steele, Lea, Flood 2014): every bit in changes half of the bits out.
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _ordered(values: Numbers, order: int) -> Numbers:
+    """`values` in the random order with this number: multiply-shift hashing (Dietzfelbinger et al. 1997)."""
+    change, factor = _mixed(np.array([2 * order, 2 * order + 1], dtype=np.uint64))
+    ordered: Numbers = ((values ^ change) * (factor | np.uint64(1))) >> np.uint64(32)
+    return ordered
