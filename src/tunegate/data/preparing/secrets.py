@@ -48,7 +48,8 @@ _TOKEN = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _TOKE
 _URL = re.compile(r"(?<![\w+.-])[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@]{0,128}:(?P<value>[^\s/@]{1,256})@[\w\[]")
 _ASSIGNED = re.compile(
     r"(?i:pass ?word|passwd|pwd|pass ?phrase|secret|token|api[ _-]?key|access[ _-]?key|account[ _-]?key|secret[ _-]?key"
-    r"|private[ _-]?key|l\u00f6senord(?:et)?|losenord)(?:[_-][\w-]{0,20}|s|[0-9]{0,3})[\"']?\s{0,3}(?::=|=>|[:=]|\bis\b|\b\u00e4r\b)\s{0,3}"
+    r"|private[ _-]?key|l\u00f6senord(?:et)?|losenord)(?:[_-][\w-]{0,20}|s|[0-9]{0,3})[\"']?"
+    r"\s{0,3}(?::=|=>|[:=]|\bis\b|\b\u00e4r\b)\s{0,3}"
     r"(?:[\"'`](?P<quoted>[^\s\"'`]{8,256})[\"'`]|(?P<bare>[^\s\"'`,;<>]{8,256}))"
 )
 _PLACEHOLDER = re.compile(
