@@ -2,14 +2,24 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from tunegate.data.rows import Row
-from tunegate.data.sources.ingest import Ingested, ingest
+from tunegate.data.rows import Row, rows_of
+from tunegate.data.sources.ingest import ingest
 from tunegate.errors import TunegateError
 from tunegate.files import write_text, write_yaml
+from tunegate.tables import read_parquet
+
+MEMORY = 2**28
+
+
+class Ingested(NamedTuple):
+    """The rows that `ingest` wrote, and its ledger."""
+
+    rows: list[Row]
+    ledger: dict[str, Any]
 
 
 @pytest.fixture
@@ -28,7 +38,9 @@ def read(raw: Path) -> Callable[..., Ingested]:
 
     def declare_and_read(*sources: dict[str, Any], limit: int | None = None) -> Ingested:
         write_yaml(Path("data/sources.yaml"), {"sources": list(sources)})
-        return ingest(Path("data/sources.yaml"), Path("data/raw"), Path("lock.txt"), limit=limit)
+        rows = Path("rows.parquet")
+        ledger = ingest(Path("data/sources.yaml"), Path("data/raw"), Path("lock.txt"), rows, memory=MEMORY, limit=limit)
+        return Ingested(rows_of(read_parquet(rows)), ledger)
 
     return declare_and_read
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.rows import PLACED_ROW, table_of
 from tunegate.data.sources.ingest import ingest
 from tunegate.errors import RefusedError
 from tunegate.files import write_text
@@ -52,8 +51,9 @@ def test_the_page_has_examples_for_each_way_to_bring_data() -> None:
 def test_an_example_becomes_the_rows_shown(heading: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     put(EXAMPLES[heading], tmp_path)
-    rows = ingest(Path("data/sources.yaml"), Path("data/raw"), ROOT / "requirements/pipeline.txt").rows
-    assert_shown(json.loads(EXAMPLES[heading]["rows"]), table_of(rows, PLACED_ROW).to_pylist())
+    rows, lock = tmp_path / "rows.parquet", ROOT / "requirements/pipeline.txt"
+    ingest(Path("data/sources.yaml"), Path("data/raw"), lock, rows, memory=2**28)
+    assert_shown(json.loads(EXAMPLES[heading]["rows"]), read_parquet(rows).to_pylist())
 
 
 @pytest.fixture

@@ -6,18 +6,18 @@ rows.parquet and ledger.json. Opens no connection. Does not know what a good row
 
 from pathlib import Path
 
-from tunegate.data.rows import PLACED_ROW, table_of
+from tunegate.data.database import budget
 from tunegate.data.sources.ingest import ingest
 from tunegate.files import atomic_folder, write_json
 from tunegate.params import load_params
-from tunegate.tables import write_parquet
 
 
 def main(params: str, sources: str, raw: str, lock: str, output: str) -> None:
     """Read the sources that `sources` declares and write their rows to the folder `output`."""
-    limit = load_params(Path(params)).ingest.limit
+    wanted = load_params(Path(params))
+    memory, limit = budget(wanted.compute), wanted.ingest.limit
     with atomic_folder(Path(output)) as folder:
-        rows, ledger = ingest(Path(sources), Path(raw), Path(lock), limit=limit)
-        write_parquet(folder / "rows.parquet", table_of(rows, PLACED_ROW))
+        rows = folder / "rows.parquet"
+        ledger = ingest(Path(sources), Path(raw), Path(lock), rows, memory=memory, limit=limit)
         write_json(folder / "ledger.json", ledger)
-    print(f"ingest: {len(rows)} rows from {len(ledger['per_source'])} sources")
+    print(f"ingest: {ledger['rows']['out']} rows from {len(ledger['per_source'])} sources")

@@ -6,14 +6,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tunegate.data.sources.ingest import Ingested
+from tunegate.data.rows import rows_of
+from tunegate.data.sources.ingest import ingest
 from tunegate.errors import TunegateError
 from tunegate.files import sha256_of, write_text
-from tunegate.tables import write_parquet
+from tunegate.tables import read_parquet, write_parquet
 
-Read = Callable[..., Ingested]
+Read = Callable[..., Any]
 Refusal = Callable[..., TunegateError]
 CSV = {"name": "mine", "path": "data/raw/mine.csv"}
+ROOT = Path(__file__).resolve().parents[3]
 JSONL = {"name": "chats", "path": "data/raw/chats.jsonl"}
 
 
@@ -102,7 +104,10 @@ def test_the_limit_holds_for_each_source_and_is_in_the_ledger(raw: Path, read: R
     rows, ledger = read(CSV | {"license": "MIT"}, JSONL, limit=2)
     assert [row.text for row in rows] == ["a?", "b?", "d?"]
     assert (ledger["rows"], ledger["reasons"]) == ({"in": 4, "out": 3}, {"over_limit": 1})
-    assert ledger["per_source"] == {"mine": {"in": 3, "out": 2}, "chats": {"in": 1, "out": 1}}
+    assert ledger["per_source"] == {
+        "mine": {"in": 3, "out": 2, "reasons": {"over_limit": 1}},
+        "chats": {"in": 1, "out": 1, "reasons": {}},
+    }
     checksum = sha256_of(raw / "mine.csv")
     assert ledger["details"]["sources"]["mine"] == {"license": "MIT", "files": {"data/raw/mine.csv": checksum}}
 
@@ -134,7 +139,7 @@ def test_a_missing_column_is_named_with_the_nearest(raw: Path, refusal: Refusal)
     error = refusal(CSV | {"row": {"text": "{questions}", "label": "{desk}"}})
     assert error.place == "data/raw/mine.csv:2"
     assert error.problem == "no column 'questions'; did you mean 'question'?"
-    assert error.remedy == "data/sources.yaml: mine.row names it; the columns here are question, desk"
+    assert error.remedy == "data/sources.yaml: mine.row needs it; the columns here are question, desk"
 
 
 def test_columns_that_say_nothing_are_listed(raw: Path, refusal: Refusal) -> None:
@@ -177,11 +182,13 @@ def test_a_conversation_that_is_not_whole_is_refused(
     assert error.problem.startswith(problem)
 
 
-def test_the_default_project_has_each_question_in_both_languages_in_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunegate.data.sources.ingest import ingest
-
-    monkeypatch.chdir(Path(__file__).resolve().parents[3])
-    rows = ingest(Path("data/sources.yaml"), Path("data/raw"), Path("requirements/pipeline.txt")).rows
+def test_the_default_project_has_each_question_in_both_languages_in_one_group(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(ROOT)
+    file = tmp_path / "rows.parquet"
+    ingest(Path("data/sources.yaml"), Path("data/raw"), Path("requirements/pipeline.txt"), file, memory=2**28)
+    rows = rows_of(read_parquet(file))
     assert len(rows) == 1006
     assert len({row.group for row in rows}) == 503
     assert len({row.label for row in rows}) == 39

@@ -3,7 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tunegate.data.sources.declaration import Located
+from tunegate.data.sources.locating import Located
 from tunegate.data.sources.records import read_records
 from tunegate.errors import InputError
 from tunegate.tables import write_parquet
@@ -16,7 +16,7 @@ def located(path: Path, content: bytes) -> Located:
 
 def fault(file: Located) -> InputError:
     with pytest.raises(InputError) as caught:
-        read_records(file)
+        list(read_records(file))
     assert caught.value.remedy
     return caught.value
 
@@ -31,7 +31,7 @@ def test_a_csv_record_stands_at_the_line_where_it_begins(tmp_path: Path) -> None
 
 def test_a_spreadsheets_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
     file = located(tmp_path / "a.csv", b"\xef\xbb\xbftext,label\na,b\n")
-    assert read_records(file)[0].values == {"text": "a", "label": "b"}
+    assert next(read_records(file)).values == {"text": "a", "label": "b"}
 
 
 def test_a_line_separator_inside_a_text_does_not_end_the_row(tmp_path: Path) -> None:
@@ -43,12 +43,12 @@ def test_a_line_separator_inside_a_text_does_not_end_the_row(tmp_path: Path) -> 
 
 def test_a_csv_value_may_be_long(tmp_path: Path) -> None:
     file = located(tmp_path / "a.csv", b"text,label\n" + b"x" * 200_000 + b",b\n")
-    assert len(read_records(file)[0].values["text"]) == 200_000
+    assert len(next(read_records(file)).values["text"]) == 200_000
 
 
 def test_parquet_records_have_row_numbers(tmp_path: Path) -> None:
     write_parquet(tmp_path / "a.parquet", pa.table({"text": ["a", "b"], "n": [1, None]}))
-    records = read_records(Located(tmp_path / "a.parquet", "a.parquet"))
+    records = list(read_records(Located(tmp_path / "a.parquet", "a.parquet")))
     assert records[1] == ("a.parquet:2", {"text": "b", "n": None})
 
 
@@ -60,8 +60,8 @@ def test_parquet_records_have_row_numbers(tmp_path: Path) -> None:
         ("a.parquet", b"", "", "the file is empty"),
         ("a.csv", b"text,label\n", "", "the file has no rows"),
         ("a.jsonl", b"\n\n", "", "the file has no rows"),
-        ("a.csv", b"text,label\ncaf\xe9,b\n", "", "not UTF-8: byte 0xe9 at offset 14"),
-        ("a.jsonl", b'{"text": "caf\xe9"}\n', "", "not UTF-8: byte 0xe9 at offset 13"),
+        ("a.csv", b"text,label\ncaf\xe9,b\n", ":2", "not UTF-8: byte 0xe9 at offset 14"),
+        ("a.jsonl", b'{"text": "caf\xe9"}\n', ":1", "not UTF-8: byte 0xe9 at offset 13"),
         ("a.jsonl", b'{"text": "a"}\n{"text": "b', ":2:10", "not valid JSON: Unterminated string starting at"),
         ("a.jsonl", b'{"text": "a"}\n[1]\n', ":2", "a line must be a JSON object (got list)"),
         ("a.csv", b"text,label\na,b\nyes, please,c\n", ":3", "3 columns where the header has 2: 'yes' …"),

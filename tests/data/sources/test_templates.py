@@ -1,21 +1,58 @@
+import datetime
+import decimal
+
 import pytest
 
-from tunegate.data.sources.templates import check_template, columns_of, fill
+from tunegate.data.sources.templates import as_language, as_text, check_regex, check_template, columns_of
+
+STOCKHOLM = datetime.timezone(datetime.timedelta(hours=1))
 
 
-def test_columns_are_replaced_by_their_values() -> None:
-    record = {"id": 7, "Customer question": "Why?", "sure": True, "share": 0.5}
-    assert fill("{id}-{Customer question} {sure} {share} {{x}}", record) == "7-Why? true 0.5 {x}"
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a", "a"),
+        (7, "7"),
+        (0.5, "0.5"),
+        (True, "true"),
+        (decimal.Decimal("1E+2"), "100"),
+        (datetime.date(2026, 1, 2), "2026-01-02"),
+        (datetime.datetime(2026, 1, 2, 0, 30, tzinfo=STOCKHOLM), "2026-01-01T23:30:00Z"),
+        (None, None),
+        ("", None),
+        (float("nan"), None),
+    ],
+)
+def test_a_cell_becomes_a_text_and_a_time_is_in_utc(value: object, text: str | None) -> None:
+    assert as_text(value) == text
 
 
-@pytest.mark.parametrize("nothing", [None, "", float("nan")])
-def test_a_column_without_a_value_makes_none(nothing: object) -> None:
-    assert fill("{id}-en", {"id": nothing}) is None
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (["a"], r"must hold a text or a number \(got list\)"),
+        (b"a", r"must hold a text or a number \(got bytes\)"),
+        (datetime.datetime(2026, 1, 2), r"holds a time without a time zone \(got 2026-01-02 00:00:00\)"),
+    ],
+)
+def test_a_cell_that_is_no_text_is_refused_with_what_it_is(value: object, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        as_text(value)
 
 
-def test_a_value_that_is_no_text_is_refused_with_its_type() -> None:
-    with pytest.raises(TypeError, match=r"column 'tags' must hold a text or a number \(got list\)"):
-        fill("{tags}", {"tags": ["a"]})
+@pytest.mark.parametrize(
+    ("tag", "canonical"),
+    [
+        ("SV", "sv"),
+        ("sv_se", "sv-SE"),
+        ("zh-HANT-tw", "zh-Hant-TW"),
+        ("es-419", "es-419"),
+        ("English", None),
+        ("", None),
+    ],
+)
+def test_a_language_tag_has_one_form(tag: str, canonical: str | None) -> None:
+    assert as_language(tag) == canonical
 
 
 def test_a_template_names_its_columns() -> None:
@@ -26,3 +63,9 @@ def test_a_template_names_its_columns() -> None:
 def test_what_is_no_template_is_refused(template: str) -> None:
     with pytest.raises(ValueError, match="template"):
         check_template(template)
+
+
+@pytest.mark.parametrize("pattern", ["(", "desk", "(a)(b)"])
+def test_a_regex_without_its_one_group_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="regular expression"):
+        check_regex(pattern)

@@ -1,19 +1,25 @@
-"""Files as records: one mapping of column to value for each row of a CSV, JSON Lines or Parquet file, with its place.
+"""Files as records: batches of rows as they stand in a CSV, JSON or Parquet file, column by column, with their places.
 
-Reads one file at a time. Knows the formats and what can be wrong with them; does not know what the columns mean.
+Reads one file at a time, in constant memory. Knows the formats and what can be wrong with them; does not know what the
+columns mean.
 """
 
 import csv
-import sys
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
-from tunegate.data.nearest import did_you_mean, listed
-from tunegate.data.sources.declaration import Located
+from tunegate.data.sources.declaration import suffixes_of
+from tunegate.data.sources.locating import Located
+from tunegate.data.sources.streams import MAX_RECORD, TextStream, open_text
 from tunegate.errors import InputError
-from tunegate.files import read_jsonl, read_text
-from tunegate.tables import read_parquet
+from tunegate.tables import BATCH_ROWS
+
+BATCH_BYTES = 16 * 2**20
+"""Records are handed on when they took so many bytes, however few they are."""
 
 
 class Record(NamedTuple):
@@ -23,54 +29,139 @@ class Record(NamedTuple):
     values: dict[str, Any]
 
 
-def read_records(file: Located) -> list[Record]:
-    """Every record of `file`. Raises InputError with file and line for whatever is wrong with it."""
+@dataclass(frozen=True)
+class Batch(ABC):
+    """Some records of a file, in order; `lines` are where they begin."""
+
+    file: str
+    lines: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def place(self, index: int) -> str:
+        """File and line of a record."""
+        return f"{self.file}:{self.lines[index]}"
+
+    @abstractmethod
+    def column(self, name: str) -> list[Any]:
+        """The values of a column. Raises KeyError where a record has no such column."""
+
+    def cells(self, name: str) -> list[Any]:
+        """The values of a column, None where a record has no such column."""
+        return self.column(name) if name in self.names() else [None] * len(self)
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """The columns of the first record."""
+
+    @abstractmethod
+    def values(self) -> Iterator[dict[str, Any]]:
+        """Each record as column and value."""
+
+    @abstractmethod
+    def head(self, count: int) -> "Batch":
+        """The first `count` records."""
+
+    def lacking(self, name: str) -> tuple[int, list[str]] | None:
+        """The first record without the column, and the columns that it has; None where all have it."""
+        return None if name in self.names() else (0, self.names())
+
+
+@dataclass(frozen=True)
+class CsvBatch(Batch):
+    """Rows of a CSV file: every value is a text."""
+
+    header: tuple[str, ...]
+    rows: list[list[str]]
+
+    def column(self, name: str) -> list[Any]:
+        """The values of a column."""
+        if name not in self.header:
+            raise KeyError(name)
+        index = self.header.index(name)
+        return [row[index] for row in self.rows]
+
+    def names(self) -> list[str]:
+        """The header."""
+        return list(self.header)
+
+    def values(self) -> Iterator[dict[str, Any]]:
+        """Each row as column and value."""
+        return (dict(zip(self.header, row, strict=True)) for row in self.rows)
+
+    def head(self, count: int) -> "CsvBatch":
+        """The first `count` rows."""
+        return CsvBatch(self.file, self.lines[:count], self.header, self.rows[:count])
+
+
+def read_batches(file: Located) -> Iterator[Batch]:
+    """The records of `file`. Raises InputError with file and line for whatever is wrong with it."""
+    from tunegate.data.sources.json_records import read_json_array, read_json_lines
+    from tunegate.data.sources.parquet_records import read_parquet_records
+
     if file.path.stat().st_size == 0:
         raise InputError("the file is empty", place=file.name, remedy="restore it, or drop the source")
-    try:
-        records = list(_READERS[file.path.suffix](file))
-    except InputError as error:
-        # The path on this machine says less to a reader of the log than the name written in sources.yaml.
-        place = error.place.replace(str(file.path), file.name)
-        raise InputError(error.problem, place=place, remedy=error.remedy) from None
-    if not records:
+    readers = {
+        ".csv": _read_csv,
+        ".json": read_json_array,
+        ".jsonl": read_json_lines,
+        ".parquet": read_parquet_records,
+    }
+    batches = readers[suffixes_of(file.path.name)[0]](file)
+    first = next(batches, None)
+    if first is None:
         raise InputError("the file has no rows", place=file.name, remedy="add rows, or drop the source")
-    return records
+    yield from chain([first], batches)
 
 
-def _csv(file: Located) -> Iterator[Record]:
-    csv.field_size_limit(sys.maxsize)
-    lines = read_text(file.path).removeprefix("\ufeff").splitlines(keepends=True)
-    reader = csv.reader(_unsplit(lines), strict=True)
-    start = 1
-    header: list[str] = []
+def read_records(file: Located) -> Iterator[Record]:
+    """The records of `file` one by one, for who needs all their columns. Raises what `read_batches` raises."""
+    for batch in read_batches(file):
+        for index, values in enumerate(batch.values()):
+            yield Record(batch.place(index), values)
+
+
+def is_full(rows: int, started: int, stream: TextStream) -> bool:
+    """Whether a batch of `rows` records, begun when `started` bytes were read, is to be handed on."""
+    return rows >= BATCH_ROWS or stream.consumed - started >= BATCH_BYTES
+
+
+def _read_csv(file: Located) -> Iterator[Batch]:
+    csv.field_size_limit(MAX_RECORD)
+    with open_text(file) as stream:
+        numbered = _numbered(stream)
+        line, cells = next(numbered, (0, []))
+        header = tuple(_header(cells, f"{file.name}:{line}")) if cells else ()
+        lines: list[int] = []
+        rows: list[list[str]] = []
+        started = 0
+        for line, cells in numbered:
+            if len(cells) != len(header):
+                problem = f"{len(cells)} columns where the header has {len(header)}: {cells[0][:40]!r} …"
+                remedy = "put quotes around a value that holds a comma"
+                raise InputError(problem, place=f"{file.name}:{line}", remedy=remedy)
+            lines.append(line)
+            rows.append(cells)
+            if is_full(len(rows), started, stream):
+                yield CsvBatch(file.name, lines, header, rows)
+                lines, rows, started = [], [], stream.consumed
+        if rows:
+            yield CsvBatch(file.name, lines, header, rows)
+
+
+def _numbered(stream: TextStream) -> Iterator[tuple[int, list[str]]]:
+    """Each row that is not empty, with the line where it begins."""
+    reader = csv.reader(stream.lines(), strict=True)
+    line = 1
     try:
         for cells in reader:
-            place, start = f"{file.name}:{start}", reader.line_num + 1
-            if not cells:
-                continue
-            if not header:
-                header = _header(cells, place)
-            elif len(cells) == len(header):
-                yield Record(place, dict(zip(header, cells, strict=True)))
-            else:
-                problem = f"{len(cells)} columns where the header has {len(header)}: {cells[0]!r} …"
-                raise InputError(problem, place=place, remedy="put quotes around a value that holds a comma")
+            if cells:
+                yield line, cells
+            line = reader.line_num + 1
     except csv.Error as error:
         remedy = "close the quote that this row opens, or restore the end of the file"
-        raise InputError(f"not valid CSV: {error}", place=f"{file.name}:{start}", remedy=remedy) from None
-
-
-def _unsplit(lines: list[str]) -> Iterator[str]:
-    # str.splitlines also splits at U+2028 and its like, which are ordinary characters of a CSV file.
-    held = ""
-    for line in lines:
-        held += line
-        if line.endswith(("\n", "\r")):
-            yield held
-            held = ""
-    if held:
-        yield held
+        raise InputError(f"not valid CSV: {error}", place=f"{stream.file.name}:{line}", remedy=remedy) from None
 
 
 def _header(cells: list[str], place: str) -> list[str]:
@@ -83,29 +174,3 @@ def _header(cells: list[str], place: str) -> list[str]:
     if twice:
         raise InputError(f"column {twice[0]!r} appears twice", place=place, remedy="rename one of them")
     return names
-
-
-def _jsonl(file: Located) -> Iterator[Record]:
-    for line, values in read_jsonl(file.path):
-        yield Record(f"{file.name}:{line}", values)
-
-
-def _parquet(file: Located) -> Iterator[Record]:
-    try:
-        table = read_parquet(file.path)
-    except InputError as error:
-        raise InputError(error.problem, place=file.name, remedy="restore the file: it is cut or damaged") from None
-    for number, values in enumerate(table.to_pylist(), 1):
-        yield Record(f"{file.name}:{number}", values)
-
-
-def check_columns(record: Record, columns: list[str], place: str) -> None:
-    """Raise InputError, naming the nearest column, when `record` lacks one of `columns` that `place` names."""
-    for column in columns:
-        if column not in record.values:
-            problem = f"no column {column!r}{did_you_mean(column, record.values)}"
-            remedy = f"{place} names it; the columns here are {listed(record.values)}"
-            raise InputError(problem, place=record.place, remedy=remedy)
-
-
-_READERS = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}

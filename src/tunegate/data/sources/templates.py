@@ -1,12 +1,25 @@
-"""`{column}` templates: how the values of a record become a text. Reads and writes nothing.
+"""`{column}` templates and what may be taken of a filled one: how the values of a record become a text.
 
 `{q}` stands for the value of the column `q`, `{{` and `}}` for braces. There is no formatting, no attribute access
-and no code in a template.
+and no code in a template. Plain values in and out; does not know files.
 """
 
+import datetime
+import decimal
 import math
+import re
 import string
 from typing import Any
+
+# RFC 5646 without extensions: a language, perhaps a script, perhaps a region.
+_LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|[0-9]{3}))?")
+
+Pieces = list[tuple[str, str | None]]
+
+
+def pieces_of(template: str) -> Pieces:
+    """`template` cut into (text, the column that follows it, or None at the end)."""
+    return [(literal, column) for literal, column, _, _ in string.Formatter().parse(template)]
 
 
 def check_template(template: str) -> str:
@@ -25,30 +38,50 @@ def check_template(template: str) -> str:
 
 def columns_of(template: str) -> list[str]:
     """The columns that `template` names."""
-    return [column for _, column, _, _ in string.Formatter().parse(template) if column is not None]
+    return [column for _, column in pieces_of(template) if column is not None]
 
 
-def fill(template: str, record: dict[str, Any]) -> str | None:
-    """`template` with the values of `record`; None when a column it names has no value.
+def check_regex(pattern: str) -> str:
+    """`pattern` itself. Raises ValueError unless it is a regular expression with one group."""
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"a regular expression: {error}") from None
+    if groups != 1:
+        raise ValueError("a regular expression with one group in parentheses: the part that is taken")
+    return pattern
 
-    Raises TypeError, with the column and the type, for a value that is no text, number or truth value.
+
+def as_text(value: Any) -> str | None:
+    """A cell as text; None for one without a value. A time is ISO 8601 in UTC.
+
+    Raises ValueError, with what was found, for a time without a zone and for what is no text, number or time.
     """
-    filled = []
-    for literal, column, _, _ in string.Formatter().parse(template):
-        filled.append(literal)
-        if column is not None:
-            value = _as_text(column, record[column])
-            if value is None:
-                return None
-            filled.append(value)
-    return "".join(filled)
-
-
-def _as_text(column: str, value: Any) -> str | None:
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):
         return str(value)
-    raise TypeError(f"column {column!r} must hold a text or a number (got {type(value).__name__})")
+    if isinstance(value, decimal.Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime.datetime):
+        return _as_utc(value)
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    raise ValueError(f"must hold a text or a number (got {type(value).__name__})")
+
+
+def as_language(tag: str) -> str | None:
+    """A language tag in the form of BCP 47: `SV_se` is `sv-SE`; None for what is none."""
+    match = _LANGUAGE.fullmatch(tag.strip())
+    if match is None:
+        return None
+    language, script, region = match.groups("")
+    return "-".join(filter(None, (language.lower(), script.title(), region.upper())))
+
+
+def _as_utc(value: datetime.datetime) -> str:
+    if value.tzinfo is None:
+        raise ValueError(f"holds a time without a time zone (got {value.isoformat(sep=' ')})")
+    return value.astimezone(datetime.UTC).replace(tzinfo=None).isoformat() + "Z"

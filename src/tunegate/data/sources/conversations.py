@@ -1,0 +1,144 @@
+"""Conversations as records hold them: Alpaca, ShareGPT, OpenAI chat, or messages made of columns.
+
+Strict about roles and about what a turn may hold: a call of a tool, an image or a name that is not known is refused
+with its place, never dropped. Reads and writes nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tunegate.data.nearest import did_you_mean
+from tunegate.data.rows import Message
+from tunegate.data.sources.row_declaration import ROLES, MessageTemplate, Value
+from tunegate.data.sources.values import Columns
+from tunegate.errors import InputError
+
+Conversations = list[list[Message]]
+
+_OPENAI = {role: role for role in ROLES} | {"developer": "system"}
+_SHAREGPT = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+_ONLY_TALK = "only what is said is trained on: drop the key, or the row"
+
+
+def from_messages(columns: Columns, name: str) -> Conversations:
+    """The column `name`, a list of role and content for each record."""
+    return _from_turns(columns, name, ("role", "content"), _OPENAI)
+
+
+def from_openai(columns: Columns) -> Conversations:
+    """OpenAI's chat format: a column `messages`; tools and functions are refused."""
+    _refuse_columns(columns, "tools", "functions")
+    return from_messages(columns, "messages")
+
+
+def from_sharegpt(columns: Columns) -> Conversations:
+    """ShareGPT's format: a column `conversations` of from and value, perhaps `system`; tools are refused."""
+    _refuse_columns(columns, "tools")
+    said = _from_turns(columns, "conversations", ("from", "value"), _SHAREGPT)
+    return _with_system(columns, said)
+
+
+def from_alpaca(columns: Columns) -> Conversations:
+    """Alpaca's format: `instruction`, perhaps `input` below it, and `output`, perhaps `system`; history is refused."""
+    _refuse_columns(columns, "history")
+    instructions = columns.required("instruction", Value(from_="{instruction}"))
+    answers = columns.required("output", Value(from_="{output}"))
+    inputs = columns.optional("input")
+    asked = [f"{text}\n\n{more}" if more else text for text, more in zip(instructions, inputs, strict=True)]
+    said = [
+        [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        for question, answer in zip(asked, answers, strict=True)
+    ]
+    return _with_system(columns, said)
+
+
+def from_templates(columns: Columns, templates: tuple[MessageTemplate, ...]) -> Conversations:
+    """Messages made of columns; one without content is an empty one."""
+    roles = [columns.required("role", template.role) for template in templates]
+    contents = [columns.filled(template.content) for template in templates]
+    for number, named in enumerate(roles):
+        for role in set(named) - set(ROLES):
+            raise _unknown_role(role, ROLES, f"{columns.batch.place(named.index(role))}: messages[{number}]")
+    turns = [zip(*pair, strict=True) for pair in zip(roles, contents, strict=True)]
+    return [[{"role": role, "content": content or ""} for role, content in said] for said in zip(*turns, strict=True)]
+
+
+def check_whole(columns: Columns, conversations: Conversations) -> None:
+    """Raise InputError for the first conversation that asks or answers nothing."""
+    for index, said in enumerate(conversations):
+        if said[-1]["role"] != "assistant" or not said[-1]["content"].strip():
+            problem = "the row has no answer: its last message must be the assistant's, with content"
+            remedy = "add what the assistant should say, or delete the row"
+            raise InputError(problem, place=columns.batch.place(index), remedy=remedy)
+        if not any(message["role"] == "user" and message["content"].strip() for message in said):
+            remedy = "add the question, or delete the row"
+            raise InputError("no message of the user", place=columns.batch.place(index), remedy=remedy)
+
+
+def _from_turns(columns: Columns, name: str, keys: tuple[str, str], roles: Mapping[str, str]) -> Conversations:
+    made = []
+    for index, said in enumerate(columns.raw(name)):
+        place = columns.batch.place(index)
+        if not isinstance(said, list) or not said:
+            problem = f"{name} must be a list of {keys[0]} and {keys[1]} (got {said!r:.80})"
+            raise InputError(problem, place=place, remedy="write at least what the user and the assistant said")
+        made.append([_turn(turn, keys, roles, place, f"{name}[{n}]") for n, turn in enumerate(said)])
+    return made
+
+
+def _turn(turn: Any, keys: tuple[str, str], roles: Mapping[str, str], place: str, what: str) -> Message:
+    role_key, content_key = keys
+    # The common turn, without a call: two keys, a known role, a text.
+    if isinstance(turn, dict) and len(turn) == 2:
+        role, content = roles.get(str(turn.get(role_key))), turn.get(content_key)
+        if role is not None and isinstance(content, str):
+            return {"role": role, "content": content}
+    where = f"{place}: {what}"
+    if not isinstance(turn, dict) or not set(keys) <= set(turn):
+        problem = f"no {role_key} and {content_key} (got {turn!r:.80})"
+        raise InputError(problem, place=where, remedy="give every message both")
+    unknown = next((key for key, value in turn.items() if key not in keys and value is not None), None)
+    if unknown is not None:
+        raise InputError(f"unknown key {unknown!r}", place=where, remedy=_ONLY_TALK)
+    role = roles.get(str(turn[role_key]))
+    if role is None:
+        raise _unknown_role(turn[role_key], tuple(roles), where)
+    return {"role": role, "content": _content(turn[content_key], content_key, where)}
+
+
+def _content(content: Any, key: str, place: str) -> str:
+    if content is None:
+        return ""
+    if isinstance(content, list):
+        return "".join(_part(part, f"{place}.{key}[{number}]") for number, part in enumerate(content))
+    if not isinstance(content, str):
+        problem = f"{key} must be a text (got {type(content).__name__})"
+        raise InputError(problem, place=place, remedy="write it as one text")
+    return content
+
+
+def _part(part: Any, place: str) -> str:
+    if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str):
+        return str(part["text"])
+    kind = part.get("type") if isinstance(part, dict) else part
+    remedy = "only text is trained on: drop the part, or the row"
+    raise InputError(f"not a part of type text (got {kind!r:.40})", place=place, remedy=remedy)
+
+
+def _unknown_role(role: object, known: tuple[str, ...], place: str) -> InputError:
+    problem = f"unknown role {role!r:.40}{did_you_mean(str(role), known)}"
+    return InputError(problem, place=place, remedy=f"write one of {', '.join(known)}; tools are not trained on")
+
+
+def _with_system(columns: Columns, said: Conversations) -> Conversations:
+    told = columns.optional("system")
+    return [
+        [{"role": "system", "content": text}, *turns] if text else turns for text, turns in zip(told, said, strict=True)
+    ]
+
+
+def _refuse_columns(columns: Columns, *names: str) -> None:
+    for name in names:
+        for index, value in enumerate(columns.batch.cells(name)):
+            if value:
+                raise InputError(f"{name} are not trained on", place=columns.batch.place(index), remedy=_ONLY_TALK)

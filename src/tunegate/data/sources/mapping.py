@@ -1,0 +1,189 @@
+"""From a batch of records to canonical rows: the columns of `row:` become those of the row, each row gets id and group.
+
+Knows the columns that make a row without being told, and refuses a row that is not whole. Works on whole columns; reads
+and writes nothing. Does not know whether an id is unique.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from itertools import accumulate, chain
+from typing import Any
+
+import pyarrow as pa
+
+from tunegate.data.nearest import did_you_mean, listed
+from tunegate.data.rows import MESSAGE, PLACED_ROW
+from tunegate.data.sources.conversations import (
+    Conversations,
+    check_whole,
+    from_alpaca,
+    from_messages,
+    from_openai,
+    from_sharegpt,
+    from_templates,
+)
+from tunegate.data.sources.records import Batch
+from tunegate.data.sources.row_declaration import MessageTemplate, RowTemplate, Value, conversation_column
+from tunegate.data.sources.values import Columns, Kinds
+from tunegate.errors import InputError
+
+# Columns that make a row without a `row:` in sources.yaml, in the order in which they are looked for.
+KNOWN_COLUMNS = {
+    ("messages",): RowTemplate(format="openai-chat"),
+    ("text", "label"): RowTemplate(text=Value(from_="{text}"), label=Value(from_="{label}")),
+    ("prompt", "completion"): RowTemplate(
+        messages=(
+            MessageTemplate(role=Value(from_="user"), content=Value(from_="{prompt}")),
+            MessageTemplate(role=Value(from_="assistant"), content=Value(from_="{completion}")),
+        )
+    ),
+}
+_NAMED_FORMATS = {"alpaca": ("instruction", "output"), "sharegpt": ("conversations",)}
+_FORMATS = {"alpaca": from_alpaca, "sharegpt": from_sharegpt, "openai-chat": from_openai}
+_encode = json.JSONEncoder().encode
+_encode_sorted = json.JSONEncoder(sort_keys=True).encode
+
+
+class Mapper:
+    """Makes rows of a source's batches; `declared` names its `row:` in errors.
+
+    What a file is made of is decided by its first record; what kind of values a column holds, by the source's first.
+    """
+
+    def __init__(self, template: RowTemplate, source: str, declared: str) -> None:
+        self._declared_row = template
+        self._source = source
+        self._declared = declared
+        self._kinds: Kinds = {}
+        self._file = ""
+        self._template = template
+
+    def rows(self, batch: Batch) -> tuple[Any, bool]:
+        """The rows of `batch` as a `pyarrow.RecordBatch` (PLACED_ROW), and whether their ids are their own.
+
+        An id that is not the record's own is a hash of the row's content, the same for equal rows.
+        """
+        if batch.file != self._file:
+            self._file, self._template = batch.file, self._completed(batch)
+        self._check_ids(batch)
+        columns = Columns(batch, self._kinds, self._declared)
+        texts, labels, said = self._content(columns)
+        ids, groups, own = self._names(columns, texts, labels, said)
+        slices = {name: columns.filled(value) for name, value in sorted(self._template.slices.items())}
+        nothing = pa.nulls(len(batch), pa.string())
+        places = [f"{batch.file}:{line}" for line in batch.lines]
+        arrays = {
+            "id": ids,
+            "group": groups,
+            "messages": _messages(said) if said else pa.nulls(len(batch), pa.list_(MESSAGE)),
+            "text": texts or nothing,
+            "label": labels or nothing,
+            "slices": _maps(slices, len(batch)),
+            "source": [self._source] * len(batch),
+            "place": places,
+        }
+        try:
+            made = [pa.array(arrays[field.name], field.type) for field in PLACED_ROW]
+        except UnicodeEncodeError:
+            raise _half_a_character(places, texts or [], labels or [], said or [], ids, groups) from None
+        return pa.RecordBatch.from_arrays(made, schema=PLACED_ROW), own
+
+    def _completed(self, batch: Batch) -> RowTemplate:
+        template, names = self._declared_row, batch.names()
+        if not template.is_complete:
+            known = next((t for columns, t in KNOWN_COLUMNS.items() if set(columns) <= set(names)), None)
+            if known is None:
+                raise self._unmapped(batch, names)
+            template = known.model_copy(update={k: getattr(template, k) for k in ("id", "group", "slices")})
+        if template.id is None and "id" in names:
+            template = template.model_copy(update={"id": Value(from_="{id}")})
+        return template
+
+    def _unmapped(self, batch: Batch, names: list[str]) -> InputError:
+        near = next((hint for name in ("text", "label") if (hint := did_you_mean(name, names))), "")
+        problem = f"the columns {listed(names)} do not say which is question and which is answer{near}"
+        remedy = f"name them so (messages; text and label; prompt and completion), or map them at {self._declared}"
+        for name, columns in _NAMED_FORMATS.items():
+            if set(columns) <= set(names):
+                remedy = f"write `format: {name}` at {self._declared}, or map the columns there"
+        return InputError(problem, place=batch.place(0), remedy=remedy)
+
+    def _check_ids(self, batch: Batch) -> None:
+        # Some rows with an id of their own and some without: which are which must not depend on chance.
+        if self._template.id is not None:
+            return
+        first = next((index for index, value in enumerate(batch.cells("id")) if value is not None), None)
+        if first is not None:
+            remedy = f"give every record of the file an id, or map `id` at {self._declared}"
+            problem = "this record has an id, but the first of the file has none"
+            raise InputError(problem, place=batch.place(first), remedy=remedy)
+
+    def _content(self, columns: Columns) -> tuple[list[str] | None, list[str] | None, Conversations | None]:
+        template = self._template
+        if template.text is not None and template.label is not None:
+            return columns.required("text", template.text), columns.required("label", template.label), None
+        column = conversation_column(template)
+        if template.format is not None:
+            said = _FORMATS[template.format](columns)
+        elif column is not None:
+            said = from_messages(columns, column)
+        else:
+            said = from_templates(columns, template.messages)  # type: ignore[arg-type]
+        check_whole(columns, said)
+        return None, None, said
+
+    def _names(
+        self, columns: Columns, texts: list[str] | None, labels: list[str] | None, said: Conversations | None
+    ) -> tuple[list[str], list[str], bool]:
+        template = self._template
+        questions = texts or []
+        if said is not None and (template.id is None):
+            questions = [_encode_sorted(turns[:-1]) for turns in said]
+        answers = labels if said is None else [turns[-1]["content"] for turns in said]
+        if template.id is not None:
+            ids = columns.required("id", template.id)
+        else:
+            ids = [_hash(_encode(pair)) for pair in zip(questions, answers or [], strict=True)]
+        if template.group is not None:
+            return ids, columns.required("group", template.group), template.id is not None
+        groups = ids if template.id is not None else [f"q-{_hash(question)}" for question in questions]
+        return ids, groups, template.id is not None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _messages(said: Conversations) -> Any:
+    turns = list(chain.from_iterable(said))
+    roles = pa.array([turn["role"] for turn in turns], pa.string())
+    contents = pa.array([turn["content"] for turn in turns], pa.string())
+    offsets = pa.array(accumulate(map(len, said), initial=0), pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays([roles, contents], fields=list(MESSAGE)))
+
+
+def _maps(slices: dict[str, list[str | None]], count: int) -> Any:
+    names = list(slices)
+    rows: list[tuple[str | None, ...]] = list(zip(*slices.values(), strict=True)) if names else [()] * count
+    kept = [[(name, value) for name, value in zip(names, row, strict=True) if value is not None] for row in rows]
+    pairs = list(chain.from_iterable(kept))
+    offsets = pa.array(accumulate(map(len, kept), initial=0), pa.int32())
+    keys = pa.array([name for name, _ in pairs], pa.string())
+    return pa.MapArray.from_arrays(offsets, keys, pa.array([value for _, value in pairs], pa.string()))
+
+
+def _half_a_character(places: Sequence[str], *columns: Sequence[Any]) -> InputError:
+    for column in columns:
+        for place, value in zip(places, column, strict=False):
+            try:
+                _encode_text(value)
+            except UnicodeEncodeError as error:
+                problem = f"half of a character: {error.object[error.start]!a} in {error.object[:40]!a}"
+                return InputError(problem, place=place, remedy="write the character whole, or drop it")
+    raise AssertionError("a column that could not be encoded has a value that cannot")
+
+
+def _encode_text(value: Any) -> None:
+    for text in [value] if isinstance(value, str) else [turn["content"] for turn in value]:
+        text.encode()
