@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tunegate.data.comparison.compare import compare_snapshots
+from tunegate.data.comparison.result import DataDiff
 from tunegate.gate.policy import FILE
 from tunegate.gate.verdict import (
     GuardResult,
@@ -35,6 +37,7 @@ class Judged:
     baseline: Snapshot | None
     candidate_predictions: Any
     baseline_predictions: Any
+    data: DataDiff
 
 
 def metric(name: str = "accuracy", **changes: Any) -> MetricResult:
@@ -114,4 +117,5 @@ def judged(root: Path, base: str, head: str, **changes: Any) -> Iterator[Judged]
             "revisions": Revisions(base=first, merge_base=first, head=second),
             "policy_sha256": hashlib.sha256(text.encode()).hexdigest(),
         }
-        yield Judged(verdict(**(values | changes)), after, before, tables[1], tables[0])
+        data = compare_snapshots(before, after)
+        yield Judged(verdict(**(values | changes)), after, before, tables[1], tables[0], data)

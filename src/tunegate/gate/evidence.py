@@ -12,11 +12,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tunegate.data.comparison.compare import compare_snapshots
+from tunegate.data.comparison.result import DataDiff
 from tunegate.errors import InputError
 from tunegate.evaluation.examples import sha256_of_test_set
 from tunegate.files import parse_yaml
 from tunegate.gate import noise
 from tunegate.gate.contamination import contaminated
+from tunegate.gate.data_guards import decide_data
 from tunegate.gate.decision import decide_metrics, decide_slices
 from tunegate.gate.guards import METRICS, decide_guards, text_at
 from tunegate.gate.judgement import Findings, judge
@@ -45,6 +48,8 @@ class Judged:
     """`pyarrow.Table`."""
     baseline_predictions: Any
     """`pyarrow.Table` on the candidate's test set, scored again where needed; None for the first model."""
+    data: DataDiff
+    """How the data of the two differ."""
 
 
 @contextlib.contextmanager
@@ -83,6 +88,7 @@ def _judged(
     measured = noise.noise_of([s for s in (candidate, baseline) if s], test_set.sha256)
     exact, near = _leaks(candidate, candidate, policy)
     known = _leaks(candidate, baseline, policy) if baseline else ()
+    data = compare_snapshots(baseline, candidate, near=policy.contamination.near)
     found = Findings(
         revisions=revisions,
         policy=policy,
@@ -94,14 +100,14 @@ def _judged(
         test_set=test_set,
         metrics=decide_metrics(paired, policy, seeds=measured.deviations() if measured else None),
         slices=decide_slices(paired, policy),
-        guards=decide_guards(policy.guards, candidate, baseline, table),
+        guards=[*decide_guards(policy.guards, candidate, baseline, table), *decide_data(policy.data, data)],
         exact=exact,
         near=near,
         known_to_baseline=[match for part in known for match in part],
         seeds=len(measured.seeds) if measured else 1,
         approvals=approvals,
     )
-    return Judged(judge(found), candidate, baseline, table, before)
+    return Judged(judge(found), candidate, baseline, table, before, data)
 
 
 def _policy(target: Snapshot, candidate: Snapshot) -> tuple[Policy, str]:

@@ -81,6 +81,49 @@ class Contamination(Closed):
     """What near duplicates do. Exact ones always refuse."""
 
 
+class Limit(Closed):
+    """A bound on what a change of the data may be, and what becomes of a change beyond it."""
+
+    limit: NotNegative
+    """The largest number that is accepted."""
+    action: Literal["refuse", "warn"] = "warn"
+    """What more than that does."""
+
+
+class Licenses(Closed):
+    """Licences that a source may have."""
+
+    allowed: Annotated[tuple[str, ...], Field(min_length=1)]
+    """SPDX identifiers. A source that declares none, or another, is beyond them."""
+    action: Literal["refuse", "warn"] = "warn"
+    """What such a source does."""
+
+
+class DataPolicy(Closed):
+    """Bounds on how the data may change: what `tunegate data diff` finds. A bound that is left out holds nothing."""
+
+    max_removed_share: Limit | None = None
+    """Rows of the baseline's splits that are gone, as a share of them."""
+    max_edited_share: Limit | None = None
+    """Rows that are edited, as a share of the baseline's."""
+    max_drift: Limit | None = None
+    """Any shift of labels, slices, sources, lengths or words, 0 to 1: the lower end of its interval counts."""
+    max_new_leaks: Limit | None = None
+    """Test and validation rows whose question another split repeats, and the baseline's did not."""
+    max_leaks_left_out: Limit | None = None
+    """New rows that `prepare` left out since a test or validation row asks the same."""
+    max_test_rows_seen: Limit | None = None
+    """Rows that are new in the test split and were in what the baseline was trained on, exactly or nearly."""
+    max_new_duplicates: Limit | None = None
+    """New rows that `prepare` left out as duplicates."""
+    max_quarantined_share_increase: Limit | None = None
+    """How much the share of checked rows in quarantine may rise."""
+    personal_data: Literal["refuse", "warn", "allow"] = "allow"
+    """What new rows do in which personal data or a secret was met, whether or not it is masked."""
+    licenses: Licenses | None = None
+    """Licences of the candidate's sources."""
+
+
 class Policy(Closed):
     """The whole of policy/gate.yaml."""
 
@@ -106,6 +149,8 @@ class Policy(Closed):
     """Bounds on time, size and data."""
     contamination: Contamination = Contamination()
     """Test rows among training rows."""
+    data: DataPolicy = DataPolicy()
+    """How the data may change."""
     inconclusive: Action = "block"
     """What an inconclusive metric does."""
     protected_change: Action = "approve"

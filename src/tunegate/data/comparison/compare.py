@@ -48,7 +48,7 @@ def compare_snapshots(before: Snapshot | None, after: Snapshot, *, near: float =
 
 def compare(before: Side, after: Side, folder: Path, *, near: float = NEAR, first: bool = False) -> DataDiff:
     """The difference between two sides; `folder` is for the work database."""
-    same = bool(after.hashes) and before.hashes == after.hashes
+    same = PREPARED in after.hashes and before.hashes.get(PREPARED) == after.hashes[PREPARED]
     with connect(folder, MEMORY) as connection:
         load(connection, before, after)
         count, moves = moved(connection)

@@ -215,7 +215,7 @@ class DataDiff(Closed):
     head: str
     """A commit, or `working tree`."""
     same: bool
-    """Whether both lock the same bytes; then nothing else is looked at."""
+    """Whether both lock the same prepared rows, byte for byte: then there is no shift and no new leak to look for."""
     notes: list[str]
     """What could not be compared, and why."""
     rows: list[RowCounts]

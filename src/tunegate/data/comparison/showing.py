@@ -6,12 +6,15 @@ no anonymisation. Reads and writes nothing.
 
 from collections.abc import Callable
 
-from tunegate.data.preparing.personal_rules import find
+from tunegate.data.preparing import secrets
+from tunegate.data.preparing.personal import Personal
+from tunegate.params import PersonalData
 
 Show = Callable[[str], str]
 
 MOST_CHARACTERS = 600
 _LOOKED_AT = 10 * MOST_CHARACTERS
+_PERSONAL = Personal(PersonalData(action="mask"))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -25,6 +28,6 @@ def shown(text: str) -> str:
 
 
 def _masked(text: str) -> str:
-    for span in sorted(find(text), key=lambda span: -span.start):
-        text = f"{text[: span.start]}[{span.kind.upper()}]{text[span.end :]}"
-    return text
+    for secret in sorted(secrets.find(text), key=lambda found: -found.start):
+        text = f"{text[: secret.start]}[SECRET]{text[secret.end :]}"
+    return _PERSONAL.treat_text(text)
