@@ -2,7 +2,7 @@
 
 import typer
 
-from tunegate.cli.data import docs
+from tunegate.cli.data import docs, refresh
 
 app = typer.Typer(
     help="Where rows come from, what became of them, what a change of them means.",
@@ -10,6 +10,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("docs", epilog="Example: tunegate data docs && open reports/data-docs/index.html")(docs.docs)
+app.command("refresh", epilog="Example: tunegate data refresh tickets --dry-run")(refresh.refresh)
 
 
 @app.callback()

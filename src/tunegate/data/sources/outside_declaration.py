@@ -6,6 +6,7 @@ that has it.
 """
 
 import re
+import zoneinfo
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -15,7 +16,10 @@ from tunegate.params import Closed
 
 Column = Annotated[str, Field(min_length=1)]
 Text = Annotated[str, Field(min_length=1)]
+Key = Column | Annotated[tuple[Column, ...], Field(min_length=1)]
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
+FILE_COLUMN, LINE_COLUMN = "_file", "_line"
+"""The columns of a snapshot that say where in an object store a row stood."""
 _SECRET = re.compile(r"pass|token|secret|api_?key|signature|credential", re.IGNORECASE)
 
 
@@ -33,19 +37,36 @@ def check_without_password(url: str) -> None:
         raise ValueError("a URL without a password or token; name an environment variable that holds it instead")
 
 
-class Sql(Closed):
+class Dated(Closed):
+    """A source whose times may name no time zone."""
+
+    time_zone: Text | None = None
+    """The zone of times without one, such as UTC or Europe/Stockholm. Default: such a time is refused."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, value: str | None) -> str | None:
+        # The list of zones alone: the name of one is a path, and looking it up would open it.
+        if value is not None and value not in zoneinfo.available_timezones():
+            raise ValueError("a time zone such as UTC or Europe/Stockholm")
+        return value
+
+
+class Sql(Dated):
     """A table or a query of a database, through SQLAlchemy."""
 
     url_env: Variable | None = None
     """The environment variable that holds the SQLAlchemy URL, password and all."""
     url: Text | None = Field(default=None, repr=False)
-    """The SQLAlchemy URL, where no password is needed."""
+    """The SQLAlchemy URL, without the password."""
+    password_env: Variable | None = None
+    """The environment variable that holds the password for `url`. Default: whatever the database asks for elsewhere."""
     table: Text | None = None
     """A table, read whole."""
     query: Text | None = None
     """A SELECT, without an ORDER BY."""
-    key: Column
-    """The column that names a row: unique, and what the snapshot is sorted by."""
+    key: Key
+    """The column, or a list of columns, that names a row: unique, and what the snapshot is sorted by."""
     cursor: Column | None = None
     """A column that only grows (a number, a time): later refreshes read only rows from its last value on."""
 
@@ -55,6 +76,8 @@ class Sql(Closed):
             check_without_password(self.url)
         if (self.url_env is None) == (self.url is None):
             raise ValueError("url_env or url, one of them")
+        if self.password_env is not None and self.url is None:
+            raise ValueError("password_env together with url")
         if (self.table is None) == (self.query is None):
             raise ValueError("table or query, one of them")
         return self
@@ -120,8 +143,8 @@ class Rest(Closed):
     """How the next page is asked for. Default: one answer is all."""
     auth: Auth | None = None
     """Who asks."""
-    key: Column
-    """The field that names a record: unique, and what the snapshot is sorted by."""
+    key: Key
+    """The field, or a list of fields, that names a record: unique, and what the snapshot is sorted by."""
     cursor: RestCursor | None = None
     """Later refreshes ask only for what is new."""
 
@@ -141,13 +164,32 @@ class Rest(Closed):
         return value
 
 
-class Object(Closed):
-    """Files of an object store, through fsspec."""
+class Object(Dated):
+    """Files of an object store, through fsspec. A row's key is its file and its line."""
 
     url: Text = Field(repr=False)
     """As fsspec writes it: s3://bucket/folder/*.jsonl, gs://, az://, ssh://, file://. `*` is allowed."""
+    options: dict[str, str | int | bool] = Field(default={})
+    """Options of the file system, such as endpoint_url of s3 or port of ssh."""
+    env: dict[str, Variable] = Field(default={})
+    """Options whose values are secrets: the environment variable that holds each."""
 
     @model_validator(mode="after")
     def _holds_no_secret(self) -> "Object":
         check_without_password(self.url)
+        if "://" not in self.url:
+            raise ValueError("a URL such as s3://bucket/folder/*.jsonl")
+        for name in self.options:
+            if _SECRET.search(name) and not name.endswith("_url"):
+                raise ValueError(f"options without {name!r}: a secret goes into the environment, see env")
         return self
+
+
+Outside = Sql | Rest | Object
+
+
+def key_of(declared: Outside) -> tuple[str, ...]:
+    """The columns of the key of a source outside."""
+    if isinstance(declared, Object):
+        return FILE_COLUMN, LINE_COLUMN
+    return (declared.key,) if isinstance(declared.key, str) else declared.key

@@ -1,0 +1,100 @@
+"""`tunegate data refresh`: new snapshots of the sources outside; the only command that connects to them.
+
+Reads sources.yaml and what it names; writes data/raw and DVC's cache. Says what a commit of it would change.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunegate.errors import UsageError
+
+if TYPE_CHECKING:
+    from tunegate.data.outside.refresh import Outcome, Wish
+    from tunegate.data.sources.declaration import Source
+
+
+def refresh(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Which; else all outside.")] = None,
+    sources: Annotated[Path, typer.Option(help="Declares them; snapshots go to `raw` beside it.")] = Path(
+        "data/sources.yaml"
+    ),
+    full: Annotated[bool, typer.Option("--full", help="Read everything again, whatever the cursor.")] = False,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept a source without rows.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Take new snapshots of databases, APIs and object stores into data/raw, and say what a commit would change."""
+    from tunegate.data.database import budget
+    from tunegate.data.outside.refresh import Wish
+    from tunegate.data.sources.declaration import load_sources, snapshot_of
+    from tunegate.files import to_json
+    from tunegate.params import Compute
+    from tunegate.repository.added import check_can_add
+
+    raw = sources.parent / "raw"
+    chosen = _chosen(load_sources(sources), names or [], sources)
+    for source in chosen:
+        check_can_add(Path(), snapshot_of(source, raw))
+    wish = Wish(full=full, allow_empty=allow_empty, dry_run=dry_run, memory=budget(Compute()))
+    said = []
+    for source in chosen:
+        outcome = _one(source, raw, f"{sources}: {source.name}", wish)
+        said.append(dataclasses.asdict(outcome) | {"git_add": _for_git(outcome, raw)})
+        if not as_json:
+            print(_as_text(outcome, raw, dry_run=dry_run))
+    if as_json:
+        print(to_json(said), end="")
+
+
+def _chosen(sources: "tuple[Source, ...]", names: list[str], place: Path) -> "list[Source]":
+    from tunegate.data.nearest import did_you_mean
+
+    outside = {source.name: source for source in sources if source.outside}
+    unknown = next((name for name in names if name not in outside), None)
+    if unknown is not None:
+        problem = f"no source outside is named {unknown!r}{did_you_mean(unknown, outside)}"
+        raise UsageError(problem, place=str(place), remedy=f"name some of: {', '.join(outside) or 'none is declared'}")
+    if not outside:
+        remedy = "docs/refresh.md shows how to declare a database, an API or an object store"
+        raise UsageError("no source is outside of this repository", place=str(place), remedy=remedy)
+    return [source for name, source in outside.items() if not names or name in names]
+
+
+def _one(source: "Source", raw: Path, place: str, wish: "Wish") -> "Outcome":
+    from tqdm import tqdm
+
+    from tunegate.data.outside.refresh import refresh as refresh_one
+
+    # Without a terminal there is no bar.
+    with tqdm(desc=source.name, unit=" rows", disable=None, leave=False) as bar:
+        return refresh_one(source, raw, place, dataclasses.replace(wish, seen=bar.update))
+
+
+def _for_git(outcome: "Outcome", raw: Path) -> list[str]:
+    if not outcome.changed:
+        return []
+    names = (f"{outcome.source}.snapshot.json", f"{outcome.source}.parquet.dvc", ".gitignore")
+    return [(raw / name).as_posix() for name in names]
+
+
+def _as_text(outcome: "Outcome", raw: Path, *, dry_run: bool) -> str:
+    changes = outcome.changes
+    repeated = outcome.received - changes.fetched
+    notes = [
+        f"{outcome.received} rows received",
+        *([f"{repeated} of them repeated"] if repeated else []),
+        *([f"{outcome.resumed} of them by an earlier refresh that was stopped"] if outcome.resumed else []),
+    ]
+    if not outcome.changed:
+        return f"{outcome.source}: unchanged, {changes.rows} rows ({'; '.join(notes)})"
+    counts = f"{changes.added} rows added, {changes.edited} edited, {changes.removed} removed"
+    lines = [f"{outcome.source}: {counts}; now {changes.rows} rows, {outcome.size} bytes ({'; '.join(notes)})"]
+    for what, keys in changes.examples.items():
+        more = getattr(changes, what) - len(keys)
+        lines.append(f"  {what}: {', '.join(keys)}" + (f" and {more} more" if more else ""))
+    if dry_run:
+        return "\n".join([*lines, "nothing was written: --dry-run"])
+    return "\n".join([*lines, f"to commit it: git add {' '.join(_for_git(outcome, raw))}"])

@@ -1,0 +1,66 @@
+"""When what was fetched must not become the snapshot: no rows, other columns, a cursor that went back.
+
+Reads and writes nothing but pages of a spool. Does not know where rows come from.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tunegate.data.nearest import did_you_mean
+from tunegate.data.outside.kinds import Kind, common
+from tunegate.data.outside.merging import Merge
+from tunegate.data.outside.raw_values import unpacked
+from tunegate.data.outside.snapshot import Record
+from tunegate.data.outside.spool import Spool
+from tunegate.data.sources.outside_declaration import Outside, Rest
+from tunegate.errors import InputError, RefusedError
+
+
+def refuse_empty(rows: int | None, place: str) -> None:
+    """Raise RefusedError: the source has no rows; `rows` is how many the snapshot has, if there is one."""
+    had = f", and had {rows}" if rows else ""
+    remedy = "check the source; if it is meant to be empty, run the refresh again with --allow-empty"
+    raise RefusedError(f"the source has no rows{had}", place=place, remedy=remedy)
+
+
+def check_columns(record: Record, spool: Spool, place: str, record_path: Path, *, whole: bool) -> None:
+    """Raise InputError when a column has another kind of values than it had, or, where `whole`, is gone.
+
+    `whole` says that the fetched rows show all columns that the source has.
+    """
+    meant = f"nothing was changed; if it is meant, delete {record_path}: everything is then read anew"
+    for name, kind in spool.columns.items():
+        before = record.columns.get(name, "empty")
+        if common(before, kind) is None:
+            problem = (
+                f"the column changed its type: it held {before}, now {kind}, for instance {spool.example(name)!r:.60}"
+            )
+            raise InputError(problem, place=f"{place}: column {name!r}", remedy=meant)
+    gone = next((name for name in record.columns if name not in spool.columns), None)
+    if whole and gone is not None:
+        problem = f"the column is gone{did_you_mean(gone, spool.columns.keys() - record.columns.keys())}"
+        raise InputError(problem, place=f"{place}: column {gone!r}", remedy=meant)
+
+
+def check_forward(since: dict[str, Any] | None, declared: Outside, merge: Merge, place: str) -> None:
+    """Raise InputError when an API that was asked for what is new gives only what is old: its records were reset."""
+    if since is None or not isinstance(declared, Rest) or declared.cursor is None:
+        return
+    column = declared.cursor.column
+    largest = merge.largest(column, fetched=True)
+    if largest is not None and largest < unpacked(since):
+        problem = f"the largest {column!r} among what is new is {largest}, the snapshot ends at {unpacked(since)}"
+        remedy = "was the source restored from a backup? `--full` reads everything again"
+        raise InputError(problem, place=f"{place}.cursor", remedy=remedy)
+
+
+def joint_columns(one: Mapping[str, Kind], other: Mapping[str, Kind]) -> dict[str, Kind] | None:
+    """The columns of both, with kinds that hold the values of both; None where there is no such kind."""
+    joint: dict[str, Kind] = {}
+    for name in dict.fromkeys([*one, *other]):
+        kind = common(one.get(name, "empty"), other.get(name, "empty"))
+        if kind is None:
+            return None
+        joint[name] = kind
+    return joint
