@@ -11,7 +11,7 @@ from tunegate.stages.validate import main
 from tunegate.tables import read_parquet, write_parquet
 
 Stage = Callable[..., tuple[int, str]]
-ARGUMENTS = ("params.yaml", "data/ingested", "data/expectations", "data/validated")
+ARGUMENTS = ("params.yaml", "data/ingested", "data/expectations", "models/templates", "data/validated")
 
 
 def give(*texts: str) -> None:

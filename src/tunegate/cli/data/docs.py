@@ -13,19 +13,20 @@ def docs(
     params: Annotated[Path, typer.Option(help="Names the suite.")] = Path("params.yaml"),
     ingested: Annotated[Path, typer.Option(help="The output of the stage `ingest`.")] = Path("data/ingested"),
     expectations: Annotated[Path, typer.Option(help="The folder of the suites.")] = Path("data/expectations"),
+    templates: Annotated[Path, typer.Option(help="The folder of the chat templates.")] = Path("models/templates"),
     output: Annotated[Path, typer.Option(help="The folder to write; replaced.")] = Path("reports/data-docs"),
 ) -> None:
-    """Write Great Expectations' data docs of the ingested rows and print the page to open."""
-    from tunegate.data.checks.running import write_docs
+    """Write Great Expectations' data docs of the ingested rows, or of a sample of many, and print the page to open."""
+    from tunegate.data.checks.page import write_page
     from tunegate.data.checks.suites import load_suite
-    from tunegate.data.rows import rows_of
     from tunegate.files import atomic_folder
     from tunegate.params import load_params
-    from tunegate.tables import read_parquet
 
     suite = load_suite(expectations, load_params(params).validate_.suite)
-    rows = rows_of(read_parquet(ingested / "rows.parquet"))
+    place = str(expectations / f"{suite.name}.json")
     with atomic_folder(output) as folder:
-        page = write_docs(suite, rows, str(expectations / f"{suite.name}.json"), folder)
-        inside = page.relative_to(folder)
+        page = write_page(suite, ingested / "rows.parquet", place, templates, folder)
+        inside = page.path.relative_to(folder)
     print(output / inside)
+    if page.shown < page.rows:
+        typer.echo(f"a sample of {page.shown} of {page.rows} rows: the stage `validate` checks all of them", err=True)

@@ -1,157 +1,157 @@
-"""Great Expectations, kept to what it does well: evaluating a suite over the rows.
+"""A suite over the rows of a Parquet file, however many: chunk by chunk where a row is judged alone.
 
-Reads and writes nothing, but for the data docs, which are a web page on request. Its context lives in memory and it
-reports nothing to anyone; ids, times and its own stores stay out of the results, so that equal rows give equal bytes.
-Does not decide what follows from a failure: `validation` does. Importing Great Expectations takes seconds (it loads
-all of scipy.stats, sqlalchemy and altair, whatever is imported of it), so it is imported when a suite is run.
+Reads the columns that the suite looks at. What is judged by whole columns gets them at the end, as numbers of 64 bits
+where only equality matters; what would not fit into the memory it may use is refused. Where chunks begin is of no
+consequence to any outcome. Does not know what follows from a failure: `validation` does.
 """
 
-import os
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tunegate.data.checks.suites import Expectation, Severity, Suite, check_columns, checked_columns
-from tunegate.data.nearest import did_you_mean
-from tunegate.data.rows import Row
+import numpy as np
+
+from tunegate.data.checks.columns import CHUNK_ROWS, Chunk, chunks, column_names, digests
+from tunegate.data.checks.engine import Engine, make_expectations
+from tunegate.data.checks.frames import Gathered, frame_of, shape_frame
+from tunegate.data.checks.outcomes import Outcome, Rows
+from tunegate.data.checks.scopes import Scope, judges_values, scope_of
+from tunegate.data.checks.suites import Suite, check_columns
 from tunegate.errors import InputError
 
-SHOWN_KEYS = 20
-"""Failing ids that a result lists; the quarantine has all of them."""
+
+class Checked(NamedTuple):
+    """The rows, and the outcome of each expectation in the order of the suite."""
+
+    rows: Rows
+    outcomes: list[Outcome]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one expectation; `failing` are the ids of all failing rows, in the order of the rows."""
+@dataclass
+class _Tally:
+    """What was found of one expectation that judges rows."""
 
-    type: str
-    kwargs: dict[str, Any]
-    severity: Severity
-    success: bool
-    observed: Any
-    failing: tuple[str, ...]
+    judged: int = 0
+    failed: int = 0
+    failing: list[Any] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
-        """The outcome for result.json, without ids of its own and without times."""
-        return {
-            "type": self.type,
-            "kwargs": self.kwargs,
-            "severity": self.severity,
-            "success": self.success,
-            "observed": self.observed,
-            "failed_rows": len(self.failing),
-            "failing": list(self.failing[:SHOWN_KEYS]),
-        }
+    def add(self, result: dict[str, Any]) -> None:
+        self.judged += result["element_count"] - result.get("missing_count", 0)
+        self.failed += result["unexpected_count"]
+        self.failing.append(np.array(result["unexpected_index_list"], dtype=np.int64))
+
+    def holds(self, mostly: float) -> bool:
+        """Great Expectations' rule: nothing judged is nothing wrong."""
+        return not self.judged or (self.judged - self.failed) / self.judged >= mostly
 
 
-def run_suite(suite: Suite, rows: list[Row], place: str) -> list[Outcome]:
-    """The outcome of each expectation of `suite`, in its order. `place` names the suite's file in errors.
+def run_suite(
+    suite: Suite, path: Path, place: str, *, templates: Path, memory: int, chunk_rows: int = CHUNK_ROWS
+) -> Checked:
+    """The outcomes of `suite`, which is the file `place`, over the canonical rows in the Parquet file `path`.
 
-    Raises InputError when the suite names a column or a type that does not exist, or arguments that make no sense.
+    `memory` bytes may hold whole columns. Raises InputError when there is no row, when a column that the suite judges
+    is null in every row, and when the suite names what does not exist or has arguments that make no sense; MachineError
+    when a column does not fit.
     """
-    gx = _great_expectations()
-    results = _run(gx, gx.get_context(mode="ephemeral"), suite, rows, place)
-    order = {row.id: number for number, row in enumerate(rows)}
-    by_index = {result.expectation_config.meta["index"]: result.to_json_dict() for result in results}
-    return [_outcome(e, by_index[i], order, f"{place}: expectations[{i}]") for i, e in enumerate(suite.expectations)]
+    names = column_names(path)
+    check_columns(suite, names, place)
+    made = make_expectations(suite, place, templates)
+    run = _Run(suite, made, place, memory)
+    for chunk in chunks(path, run.columns, chunk_rows):
+        run.add(chunk)
+    if not run.sources:
+        raise InputError("no rows to check", place=str(path), remedy="see what data/sources.yaml and its sources give")
+    rows = Rows(path, tuple(run.names), np.concatenate(run.sources))
+    run.check_nulls(len(rows))
+    return Checked(rows, run.finish(names, len(rows)))
 
 
-def write_docs(suite: Suite, rows: list[Row], place: str, folder: Path) -> Path:
-    """Great Expectations' data docs of `suite` over `rows`, in the existing `folder`; returns their first page."""
-    gx = _great_expectations()
-    context = gx.get_context(mode="ephemeral")
-    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())}
-    index = {"class_name": "DefaultSiteIndexBuilder"}
-    site = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
-    context.add_data_docs_site("docs", site)
-    _run(gx, context, suite, rows, place)
-    context.build_data_docs(site_names=["docs"])
-    return folder / "index.html"
+class _Run:
+    """One suite on its way through the chunks."""
 
+    def __init__(self, suite: Suite, made: list[Any], place: str, memory: int) -> None:
+        self._suite, self._made, self._place = suite, made, place
+        self._engine = Engine()
+        self._scopes: list[Scope] = [scope_of(e) for e in suite.expectations]
+        self._by_row = self._columns("rows")
+        self._gathered = {scope: Gathered(self._columns(scope), memory) for scope in ("digests", "values")}
+        conditions = {c for e in self._of("digests") for c in e.condition_columns}
+        self._as_they_are = {"values": set(self._columns("values")), "digests": conditions}
+        self._tallies = {i: _Tally() for i, scope in enumerate(self._scopes) if scope == "rows"}
+        self._known: Counter[str] = Counter()
+        self.names: dict[str, int] = {}
+        self.sources: list[Any] = []
+        judged = [e for e in suite.expectations if judges_values(e)]
+        self.columns = {"source", *self._by_row, *(c for e in judged for c in e.columns)}
+        for gathered in self._gathered.values():
+            self.columns.update(gathered.columns)
 
-def _great_expectations() -> Any:
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations
+    def add(self, chunk: Chunk) -> None:
+        """Judge the rows of a chunk, and keep what must be seen whole."""
+        self.sources.append(self._codes(chunk.columns["source"]))
+        for name, values in chunk.columns.items():
+            self._known[name] += chunk.rows - values.null_count
+        for scope, gathered in self._gathered.items():
+            for name in gathered.columns:
+                values = chunk.columns[name]
+                gathered.add(name, values if name in self._as_they_are[scope] else digests(values), self._where)
+        if self._tallies:
+            frame = frame_of({name: chunk.columns[name] for name in self._by_row}, chunk.start, chunk.rows)
+            for index, result in self._evaluate("rows", frame).items():
+                self._tallies[index].add(result.result)
 
-    return great_expectations
+    def check_nulls(self, rows: int) -> None:
+        """Raise InputError for a column that says nothing: whatever is asked of it would hold."""
+        for index, expectation in enumerate(self._suite.expectations):
+            for column in expectation.columns if judges_values(expectation) else ():
+                if not self._known[column]:
+                    problem = f"{expectation.type}: {column!r} is null in all of {rows} rows, so it checks nothing"
+                    remedy = "drop the expectation, or map the column in data/sources.yaml"
+                    raise InputError(problem, place=f"{self._place}: expectations[{index}].kwargs", remedy=remedy)
 
+    def finish(self, names: list[str], rows: int) -> list[Outcome]:
+        """The outcome of each expectation; `names` are the columns of the table."""
+        frames = {scope: gathered.frame(rows) for scope, gathered in self._gathered.items() if self._of(scope)}
+        if self._of("shape"):
+            frames["shape"] = shape_frame(names, rows)
+        found: dict[int, Outcome] = {}
+        for scope in list(frames):
+            for index, result in self._evaluate(scope, frames.pop(scope)).items():
+                found[index] = self._whole(index, result)
+        for index, tally in self._tallies.items():
+            found[index] = self._outcome(index, tally, tally.holds(self._made[index].mostly))
+        return [found[index] for index in range(len(self._made))]
 
-def _run(gx: Any, context: Any, suite: Suite, rows: list[Row], place: str) -> Any:
-    import pandas
+    def _whole(self, index: int, result: Any) -> Outcome:
+        if "unexpected_index_list" not in result.result:
+            observed = result.to_json_dict()["result"].get("observed_value")
+            return Outcome(self._suite.expectations[index], bool(result.success), observed, np.empty(0, np.int64))
+        tally = _Tally()
+        tally.add(result.result)
+        return self._outcome(index, tally, bool(result.success))
 
-    columns = checked_columns(rows)
-    check_columns(suite, list(columns), place)
-    expectations = [_expectation(e, i, f"{place}: expectations[{i}]") for i, e in enumerate(suite.expectations)]
-    context.variables.progress_bars = {"globally": False}
-    data = context.data_sources.add_pandas("rows").add_dataframe_asset("rows")
-    definition = gx.ValidationDefinition(
-        name=suite.name,
-        data=data.add_batch_definition_whole_dataframe("all"),
-        suite=context.suites.add(gx.ExpectationSuite(name=suite.name, expectations=expectations)),
-    )
-    frame = {"dataframe": pandas.DataFrame(columns)}
-    added = context.validation_definitions.add(definition)
-    return added.run(batch_parameters=frame, result_format=_FORMAT).results
+    def _outcome(self, index: int, tally: _Tally, success: bool) -> Outcome:
+        return Outcome(self._suite.expectations[index], success, None, np.sort(np.concatenate(tally.failing)))
 
+    def _evaluate(self, scope: str, frame: Any) -> dict[int, Any]:
+        made = [self._made[i] for i, found in enumerate(self._scopes) if found == scope]
+        return self._engine.run(made, frame, self._place)
 
-def _expectation(expectation: Expectation, index: int, place: str) -> Any:
-    from great_expectations.expectations import registry
+    def _codes(self, sources: Any) -> Any:
+        encoded = sources.dictionary_encode()
+        codes = [self.names.setdefault(name, len(self.names)) for name in encoded.dictionary.to_pylist()]
+        return np.array(codes, dtype=np.int32)[encoded.indices.to_numpy()]
 
-    known = registry.list_registered_expectation_implementations()
-    if expectation.type not in known:
-        problem = f"unknown expectation {expectation.type!r}{did_you_mean(expectation.type, known)}"
-        remedy = "write the type as in Great Expectations' gallery of expectations"
-        raise InputError(problem, place=f"{place}.type", remedy=remedy)
-    kind = registry.get_expectation_impl(expectation.type)
-    _check_can_quarantine(kind, expectation, place)
-    try:
-        return kind(
-            **expectation.kwargs,
-            severity=expectation.severity,
-            description=expectation.description,
-            meta={"index": index},
-        )
-    except (TypeError, ValueError) as error:
-        problem = f"{expectation.type}: {_first_fault(error)}"
-        remedy = "correct the arguments; Great Expectations' gallery lists them"
-        raise InputError(problem, place=f"{place}.kwargs", remedy=remedy) from None
+    def _of(self, scope: str) -> list[Any]:
+        return [e for e, found in zip(self._suite.expectations, self._scopes, strict=True) if found == scope]
 
+    def _columns(self, scope: str) -> list[str]:
+        return sorted({c for e in self._of(scope) for c in e.columns + e.condition_columns})
 
-def _check_can_quarantine(kind: type, expectation: Expectation, place: str) -> None:
-    from great_expectations.expectations import expectation as kinds
-
-    by_row = (kinds.ColumnMapExpectation, kinds.ColumnPairMapExpectation, kinds.MulticolumnMapExpectation)
-    if expectation.severity == "warning" and not issubclass(kind, by_row):
-        problem = f"warning sends rows to quarantine, but {expectation.type} judges the table as a whole"
-        raise InputError(problem, place=f"{place}.severity", remedy="write critical or info")
-
-
-def _first_fault(error: Exception) -> str:
-    faults = error.errors() if hasattr(error, "errors") else []
-    if not faults:
-        return str(error).splitlines()[0]
-    name = ".".join(str(step) for step in faults[0]["loc"] if step != "__root__")
-    return f"{name}: {faults[0]['msg']}" if name else str(faults[0]["msg"])
-
-
-def _outcome(expectation: Expectation, result: dict[str, Any], order: dict[str, int], place: str) -> Outcome:
-    raised = result["exception_info"]
-    # One exception, or one for each metric that raised.
-    faults = [raised] if "raised_exception" in raised else list(raised.values())
-    message = next((fault["exception_message"] for fault in faults if fault["raised_exception"]), None)
-    if message is not None:
-        problem = f"{expectation.type} cannot be evaluated: {str(message).splitlines()[0]}"
-        raise InputError(problem, place=place, remedy="correct its arguments, or drop it")
-    found = result["result"]
-    failing = {entry["id"] for entry in found.get("unexpected_index_list") or ()}
-    return Outcome(
-        type=expectation.type,
-        kwargs=expectation.kwargs,
-        severity=expectation.severity,
-        success=bool(result["success"]),
-        observed=found.get("observed_value"),
-        failing=tuple(sorted(failing, key=order.__getitem__)),
-    )
-
-
-_FORMAT = {"result_format": "COMPLETE", "unexpected_index_column_names": ["id"], "include_unexpected_rows": False}
+    def _where(self, column: str) -> str:
+        for index, (expectation, scope) in enumerate(zip(self._suite.expectations, self._scopes, strict=True)):
+            if scope in ("values", "digests") and column in expectation.columns + expectation.condition_columns:
+                return f"{self._place}: expectations[{index}]"
+        return self._place

@@ -1,107 +1,124 @@
 """What follows from a suite's outcomes: stop, quarantine, or go on.
 
-Reads and writes nothing. Does not know Great Expectations: `checks` does.
+Reads the ids of rows that it names. Does not know Great Expectations: `running` does. A row that fails several
+expectations has the first of them as its reason in the ledger; the quarantine has all.
 """
 
 import json
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
-import pyarrow as pa
+import numpy as np
 
-from tunegate.data.checks.running import Outcome
+from tunegate.data.checks.outcomes import SHOWN_KEYS, Numbers, Outcome, Rows
 from tunegate.data.ledger import make_ledger
 from tunegate.data.nearest import listed
-from tunegate.data.rows import PLACED_ROW, Row, table_of
 from tunegate.errors import RefusedError
 
 NAMED_IN_ERROR = 10
 
 
-class Validated(NamedTuple):
-    """Rows that passed, rows in quarantine with their reasons, the normalised result and the stage's ledger."""
+@dataclass(frozen=True)
+class Judged:
+    """The rows that go to quarantine, the outcomes that move them, the normalised result and the stage's ledger."""
 
-    passed: list[Row]
-    quarantined: list[tuple[Row, list[str]]]
+    quarantined: Numbers
+    moving: tuple[Outcome, ...]
     result: dict[str, Any]
     ledger: dict[str, Any]
 
 
-def judge(suite: str, rows: list[Row], outcomes: list[Outcome], *, max_quarantined_share: float) -> Validated:
+def judge(suite: str, rows: Rows, outcomes: list[Outcome], *, max_quarantined_share: float) -> Judged:
     """Part the rows by `outcomes`. Raises RefusedError for a critical failure and for too many rows in quarantine."""
     for outcome in outcomes:
-        if outcome.severity == "critical" and not outcome.success:
+        if outcome.expectation.severity == "critical" and not outcome.success:
             _refuse(suite, outcome, rows)
-    reasons: dict[str, list[str]] = {}
-    for outcome in outcomes:
-        if outcome.severity == "warning" and not outcome.success:
-            for key in outcome.failing:
-                reasons.setdefault(key, []).append(name_of(outcome))
-    passed = [row for row in rows if row.id not in reasons]
-    quarantined = [(row, reasons[row.id]) for row in rows if row.id in reasons]
-    _check_share(suite, quarantined, len(rows), max_quarantined_share)
-    return Validated(passed, quarantined, _result(suite, rows, outcomes, quarantined), _ledger(rows, quarantined))
+    moving = tuple(o for o in outcomes if o.expectation.severity == "warning" and not o.success)
+    for outcome in moving:
+        _check_own_share(suite, outcome, rows)
+    firsts = _firsts(moving)
+    quarantined = np.sort(np.concatenate(firsts)) if firsts else np.empty(0, np.int64)
+    _check_share(suite, quarantined, moving, rows, max_quarantined_share)
+    return Judged(quarantined, moving, _result(suite, rows, outcomes, quarantined), _ledger(rows, moving, firsts))
 
 
-def quarantine_table(quarantined: list[tuple[Row, list[str]]]) -> pa.Table:
-    """The rows in quarantine as a table: those of a row, its place, and `reasons`."""
-    table = table_of((row for row, _ in quarantined), PLACED_ROW)
-    reasons = pa.array([reasons for _, reasons in quarantined], pa.list_(pa.string()))
-    return table.append_column("reasons", reasons)
+def _firsts(moving: tuple[Outcome, ...]) -> list[Numbers]:
+    """For each outcome the rows that no outcome before it moves."""
+    seen = np.empty(0, np.int64)
+    firsts = []
+    for outcome in moving:
+        firsts.append(np.setdiff1d(outcome.failing, seen, assume_unique=True))
+        seen = np.union1d(seen, outcome.failing)
+    return firsts
 
 
-def name_of(outcome: Outcome) -> str:
-    """The expectation as a reader recognises it: its type and the column it looks at."""
-    keys = ("column", "column_list", "column_A", "column_B", "column_set")
-    columns = [str(outcome.kwargs[key]) for key in keys if key in outcome.kwargs]
-    return f"{outcome.type}({', '.join(columns)})"
-
-
-def _refuse(suite: str, outcome: Outcome, rows: list[Row]) -> None:
-    places = {row.id: row.place for row in rows}
-    if outcome.failing:
-        first = listed([f"{key} ({places[key]})" for key in outcome.failing], NAMED_IN_ERROR)
-        found = f"{len(outcome.failing)} of {len(rows)} rows fail: {first}"
+def _refuse(suite: str, outcome: Outcome, rows: Rows) -> None:
+    if len(outcome.failing):
+        named = _named(outcome.failing, rows)
+        found = f"{len(outcome.failing)} of {len(rows)} rows fail: {named}"
     else:
-        found = f"found {outcome.observed!r}, expected {json.dumps(outcome.kwargs, ensure_ascii=False)}"
+        kwargs = json.dumps(outcome.expectation.kwargs, ensure_ascii=False)
+        found = f"found {outcome.observed!r}, expected {kwargs}"
     remedy = "mend the rows at their source; with severity warning the rows would go to quarantine instead"
-    raise RefusedError(f"{name_of(outcome)}: {found}", place=f"suite {suite}", remedy=remedy)
+    raise RefusedError(f"{outcome.expectation.name}: {found}", place=f"suite {suite}", remedy=remedy)
 
 
-def _check_share(suite: str, quarantined: list[tuple[Row, list[str]]], total: int, limit: float) -> None:
-    share = len(quarantined) / total if total else 0.0
+def _check_own_share(suite: str, outcome: Outcome, rows: Rows) -> None:
+    limit = outcome.expectation.max_quarantined_share
+    share = len(outcome.failing) / len(rows)
+    if limit is not None and share > limit:
+        found = f"{len(outcome.failing)} of {len(rows)} rows ({share:.1%}) would go to quarantine"
+        problem = f"{outcome.expectation.name}: {found}: {_named(outcome.failing, rows)}"
+        remedy = f"mend the rows, or raise the expectation's max_quarantined_share (now {limit})"
+        raise RefusedError(problem, place=f"suite {suite}", remedy=remedy)
+
+
+def _check_share(suite: str, quarantined: Numbers, moving: tuple[Outcome, ...], rows: Rows, limit: float) -> None:
+    share = len(quarantined) / len(rows)
     if share > limit:
-        first = listed([f"{row.id} ({row.place}): {reasons[0]}" for row, reasons in quarantined], NAMED_IN_ERROR)
-        problem = f"{len(quarantined)} of {total} rows ({share:.1%}) would go to quarantine: {first}"
+        named = _named(quarantined, rows, moving)
+        problem = f"{len(quarantined)} of {len(rows)} rows ({share:.1%}) would go to quarantine: {named}"
         remedy = f"mend the rows, or raise validate.max_quarantined_share (now {limit}) in params.yaml"
         raise RefusedError(problem, place=f"suite {suite}", remedy=remedy)
-    if total and len(quarantined) == total:
+    if len(quarantined) == len(rows):
         remedy = "mend the rows, or correct the suite"
         raise RefusedError("every row would go to quarantine", place=f"suite {suite}", remedy=remedy)
 
 
-def _result(
-    suite: str, rows: list[Row], outcomes: list[Outcome], quarantined: list[tuple[Row, list[str]]]
-) -> dict[str, Any]:
-    found = [outcome.to_json() for outcome in outcomes]
+def _named(numbers: Numbers, rows: Rows, moving: tuple[Outcome, ...] = ()) -> str:
+    """The first of the rows by id and place, and what moves each."""
+    said = []
+    for number, row in rows.named(numbers[:NAMED_IN_ERROR].tolist()).items():
+        reason = next((f": {outcome.expectation.name}" for outcome in moving if number in outcome.failing), "")
+        said.append(f"{row.id} ({row.place}){reason}")
+    more = f" and {len(numbers) - len(said)} more" if len(numbers) > len(said) else ""
+    return listed(said) + more
+
+
+def _result(suite: str, rows: Rows, outcomes: list[Outcome], quarantined: Numbers) -> dict[str, Any]:
+    named = rows.named(number for outcome in outcomes for number in outcome.failing[:SHOWN_KEYS].tolist())
+    found = [outcome.to_json(rows, named) for outcome in outcomes]
+    away = rows.per_source(quarantined)
+    per_source = {
+        source: {"rows": count, "quarantined": away.get(source, 0)} for source, count in rows.per_source().items()
+    }
     return {
         "suite": suite,
         "rows": len(rows),
         "quarantined": len(quarantined),
+        "per_source": per_source,
         "success": all(outcome.success for outcome in outcomes),
         "expectations": sorted(found, key=lambda item: (item["type"], json.dumps(item["kwargs"], sort_keys=True))),
     }
 
 
-def _ledger(rows: list[Row], quarantined: list[tuple[Row, list[str]]]) -> dict[str, Any]:
-    # A row that fails twice has one reason in the ledger, the suite's first; quarantine.parquet has both.
-    reasons: dict[str, int] = {}
-    for _, names in quarantined:
-        reasons[f"quarantine: {names[0]}"] = reasons.get(f"quarantine: {names[0]}", 0) + 1
-    away = {row.id for row, _ in quarantined}
-    return make_ledger(
-        "validate",
-        sources_in=[row.source for row in rows],
-        sources_out=[row.source for row in rows if row.id not in away],
-        reasons=reasons,
-        details={"quarantined": {row.id: names for row, names in quarantined}},
-    )
+def _ledger(rows: Rows, moving: tuple[Outcome, ...], firsts: list[Numbers]) -> dict[str, Any]:
+    came = rows.per_source()
+    dropped: dict[str, dict[str, int]] = {}
+    for outcome, numbers in zip(moving, firsts, strict=True):
+        for source, count in rows.per_source(numbers).items():
+            reasons = dropped.setdefault(source, {})
+            name = f"quarantine: {outcome.expectation.name}"
+            reasons[name] = reasons.get(name, 0) + count
+    went = {source: count - sum(dropped.get(source, {}).values()) for source, count in came.items()}
+    return make_ledger("validate", sources_in=came, sources_out=went, dropped=dropped)
