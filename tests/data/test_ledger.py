@@ -87,3 +87,57 @@ def test_sources_that_do_not_add_up_to_all_rows_are_refused(write: Write) -> Non
 def test_no_ledgers_are_no_report() -> None:
     with pytest.raises(InputError, match="no ledgers"):
         combine([])
+
+
+def closing(write: Write, fates: list[dict[str, Any]]) -> list[Path]:
+    """The ledgers of a stage that reads 4 of 6 rows and of one that keeps 3 of them, with these fates."""
+    paths = []
+    for stage, came, went, reason in (("ingest", 6, 4, "over_limit"), ("tokenize", 4, 3, "over_length")):
+        dropped = {"a": {reason: came - went}}
+        ledger = make_ledger(stage, sources_in={"a": came}, sources_out={"a": went}, dropped=dropped)
+        paths.append(write(stage, 0, 0))
+        write_json(paths[-1], ledger | {"fates": fates if stage == "tokenize" else []})
+    return paths
+
+
+KEPT = {"source": "a", "stage": "tokenize", "split": "train", "rows": 3, "tokens": 30}
+LEFT = {"source": "a", "stage": "tokenize", "reason": "over_length", "rows": 1, "tokens": 70}
+CUT = {"source": "a", "stage": "tokenize", "split": "train", "reason": "cut", "rows": 0, "tokens": 5}
+
+
+def test_tokens_close_beside_rows_and_rows_that_were_never_read_have_none(write: Write) -> None:
+    combined = combine(closing(write, [KEPT, LEFT, CUT]))
+    assert combined["tokens"] == {"in": 105, "out": 30}
+    assert [stage["tokens"] for stage in combined["stages"]] == [{"in": 105, "out": 105}, {"in": 105, "out": 30}]
+    unread = {"source": "a", "stage": "ingest", "split": None, "reason": "over_limit", "rows": 2, "tokens": None}
+    assert combined["fates"][0] == unread
+    assert sum(fate["rows"] for fate in combined["fates"]) == combined["rows"]["in"]
+
+
+@pytest.mark.parametrize(
+    "fates", [[KEPT, LEFT | {"rows": 2}], [KEPT, LEFT | {"reason": "else"}], [KEPT | {"rows": 2}, LEFT]]
+)
+def test_fates_that_are_not_those_of_the_ledgers_are_refused(write: Write, fates: list[dict[str, Any]]) -> None:
+    with pytest.raises(InputError, match="but the fates in") as caught:
+        combine(closing(write, fates))
+    assert "dvc repro" in caught.value.remedy
+
+
+def test_reasons_of_a_source_that_do_not_explain_its_rows_are_refused() -> None:
+    with pytest.raises(InputError, match="2 rows in, 1 out, 2 with a reason") as caught:
+        make_ledger("s", sources_in="aab", sources_out="ab", dropped={"a": {"why": 1, "else": 1}})
+    assert caught.value.place == "ledger of s: per_source.a"
+
+
+def test_reasons_that_are_not_those_of_the_sources_are_refused(write: Write) -> None:
+    path = write("ingest", 0, 0)
+    ledger = make_ledger("ingest", sources_in="aa", sources_out="a", dropped={"a": {"why": 1}})
+    write_json(path, ledger | {"reasons": {"else": 1}})
+    with pytest.raises(InputError, match=r"the sum of per_source, whose reasons are \{'why': 1\}"):
+        combine([path])
+
+
+def test_a_missing_ledger_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such ledger") as caught:
+        combine([tmp_path])
+    assert caught.value.place == str(tmp_path / "ledger.json")

@@ -20,6 +20,9 @@ Number = Annotated[int, Field(ge=0)]
 Dropped = Mapping[str, Mapping[str, int]]
 """Source to reason to rows."""
 
+KEPT = "kept"
+"""What is written where a reason would stand, of rows that have none."""
+
 _ONE_RUN = "run `dvc repro`: the two are from different runs"
 
 
@@ -152,6 +155,7 @@ def combine(paths: Sequence[Path]) -> dict[str, Any]:
             raise InputError(problem, place=str(path), remedy=_ONE_RUN)
     fates = ledgers[-1].fates
     if fates:
+        fates = (*_unread(ledgers[0]), *fates)
         _check_fates(ledgers, paths, fates)
     stages = [ledger.model_dump(by_alias=True, exclude={"details", "fates"}) for ledger in ledgers]
     value: dict[str, Any] = {"rows": {"in": ledgers[0].rows.in_, "out": ledgers[-1].rows.out}, "stages": stages}
@@ -164,17 +168,29 @@ def combine(paths: Sequence[Path]) -> dict[str, Any]:
     return value
 
 
+def _unread(first: Ledger) -> list[Fate]:
+    """The fates of rows that were never read, and so have no id and no tokens."""
+    if first.stage != "ingest":
+        return []
+    found = ((source, reason, n) for source, flow in first.per_source.items() for reason, n in flow.reasons.items())
+    return [Fate(source=source, stage=first.stage, reason=reason, rows=rows) for source, reason, rows in found]
+
+
 def _check_fates(ledgers: Sequence[Ledger], paths: Sequence[Path], fates: Sequence[Fate]) -> None:
+    """Raise InputError unless the fates tell of every source and stage what its ledger does."""
     for ledger, path in zip(ledgers, paths, strict=True):
-        told = Counter({(s, r): n for s, flow in ledger.per_source.items() for r, n in flow.reasons.items()})
+        last, sources = ledger is ledgers[-1], ledger.per_source.items()
+        told = Counter({(name, reason): rows for name, flow in sources for reason, rows in flow.reasons.items()})
+        told |= Counter({(name, KEPT): flow.out for name, flow in sources if last})
         found = Counter[tuple[str, str]]()
         for fate in fates:
-            if fate.reason and fate.stage == ledger.stage and fate.rows:
-                found[fate.source, fate.reason] += fate.rows
-        for source, reason in sorted((told | found).keys()):
-            if told[source, reason] != found[source, reason]:
-                problem = f"{told[source, reason]} rows of {source} left for {reason!r}, but the fates in {paths[-1]}"
-                raise InputError(f"{problem} have {found[source, reason]}", place=str(path), remedy=_ONE_RUN)
+            if fate.stage == ledger.stage:
+                found[fate.source, fate.reason or KEPT] += fate.rows
+        for source, reason in sorted(told | found):
+            counts = told[source, reason], found[source, reason]
+            if counts[0] != counts[1]:
+                problem = f"{counts[0]} rows of {source} are {reason!r}, but the fates in {paths[-1]} have {counts[1]}"
+                raise InputError(problem, place=str(path), remedy=_ONE_RUN)
 
 
 def _token_flows(stages: Sequence[str], fates: Sequence[Fate]) -> dict[str, dict[str, int]]:

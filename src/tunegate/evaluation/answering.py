@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from tunegate.errors import InputError
 from tunegate.evaluation.examples import MODELS, is_correct
-from tunegate.models.template import messages_of, render
-from tunegate.models.tokenisation import prompt_tokens
+from tunegate.models.chat_tokens import Recipe
+from tunegate.models.template import messages_of
+from tunegate.models.tokenisation import pairs_of
 from tunegate.params import Evaluate
 
 Row = dict[str, Any]
@@ -64,7 +65,7 @@ def answer_all(
 
     `models` are those that answer; the columns of another are left out.
     """
-    questions = [_question(tokenizer, row) for row in rows]
+    questions = _questions(tokenizer, rows)
     answers: dict[str, dict[str, Row]] = {}
     for name in models:
         with model.disable_adapter() if name == "base" else contextlib.nullcontext():
@@ -72,13 +73,12 @@ def answer_all(
     return [_prediction(q, answers) for q in sorted(questions, key=lambda q: q.row["id"])]
 
 
-def _question(tokenizer: Any, row: Row) -> Question:
-    messages = messages_of(row)
-    prompt, answer = render(tokenizer, messages)
-    ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
-    if tokenizer.eos_token_id in ids:
-        ids = ids[: ids.index(tokenizer.eos_token_id) + 1]
-    return Question(row, prompt_tokens(tokenizer, prompt), messages[-1]["content"], ids)
+def _questions(tokenizer: Any, rows: Sequence[Row]) -> list[Question]:
+    found = []
+    for row, (prompt, answer) in zip(rows, pairs_of(Recipe.of(tokenizer).chat(), rows), strict=True):
+        end = answer.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in answer else len(answer)
+        found.append(Question(row, prompt, messages_of(row)[-1]["content"], answer[:end]))
+    return found
 
 
 def _answers(model: Any, tokenizer: Any, questions: list[Question], settings: Evaluate, name: str) -> dict[str, Row]:

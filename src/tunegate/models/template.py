@@ -1,9 +1,13 @@
-"""The chat template: one text, hashed, the same in training, evaluation and serving.
+"""The chat template: one text, hashed, rendered by the same code in training, evaluation and serving.
 
-A template that differs between the three is the commonest silent fault of a fine-tune. This module knows the file's
-name and what makes a template usable; rendering is the tokenizer's.
+A template that differs between the three is the commonest silent fault of a fine-tune. Knows the file's name, what
+makes a template usable and how one is rendered: in a sandbox, with the globals and filters that transformers gives it;
+a test compares the two. Reads and writes nothing; does not know tokens.
 """
 
+import datetime
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunegate.errors import InputError
@@ -22,21 +26,78 @@ def require_template(template: str | None, eos_token: str | None) -> None:
         raise InputError("the base model names no end-of-answer token (eos_token)", place="models/base", remedy=remedy)
 
 
-def messages_of(row: dict[str, Any]) -> list[Message]:
+def messages_of(row: Mapping[str, Any]) -> list[Message]:
     """The conversation of a canonical row; `text` + `label` is one question and its answer."""
     if row["messages"]:
         return [{"role": m["role"], "content": m["content"]} for m in row["messages"]]
     return [{"role": "user", "content": row["text"]}, {"role": "assistant", "content": row["label"]}]
 
 
-def render(tokenizer: Any, messages: list[Message]) -> tuple[str, str]:
-    """(prompt, answer): the text before the last assistant turn's content, and that content with what ends it.
+class Template:
+    """A compiled chat template. `special` are the texts that it may write, such as `eos_token`."""
 
-    Raises InputError when the template does not continue its own prompt, so that no mask could separate the two.
-    """
-    prompt = tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
-    whole = tokenizer.apply_chat_template(messages, tokenize=False)
-    if not whole.startswith(prompt):
-        problem = "the text of a conversation does not start with the text of its prompt"
-        raise InputError(problem, place=TEMPLATE, remedy="use a template whose generation prompt is a prefix")
-    return prompt, whole[len(prompt) :]
+    def __init__(self, source: str, special: Mapping[str, Any]) -> None:
+        self._source = source
+        self._template = _compiled(source)
+        self._special = dict(special)
+
+    def writes(self, mark: str) -> bool:
+        """Whether the template's text has the mark, which is no white space."""
+        return mark in self._source and bool(mark.strip())
+
+    def render(self, messages: Sequence[Message], *, prompt: bool) -> str:
+        """A conversation's text; of a `prompt`, ending where the answer begins.
+
+        Raises InputError when the template refuses the conversation.
+        """
+        from jinja2 import TemplateError
+
+        values = {"messages": messages, "tools": None, "documents": None, "add_generation_prompt": prompt}
+        try:
+            return str(self._template.render(**(self._special | values)))
+        except TemplateError as error:
+            remedy = "give the turns in the order that the template asks for"
+            raise InputError(f"the chat template refuses: {error.message}", place="messages", remedy=remedy) from None
+
+    def render_pair(self, messages: Sequence[Message]) -> tuple[str, str]:
+        """(prompt, answer): the text before the last assistant turn's content, and that content with what ends it.
+
+        Raises InputError when the template does not continue its own prompt: no mask could separate the two.
+        """
+        prompt, whole = self.render(messages[:-1], prompt=True), self.render(messages, prompt=False)
+        if not whole.startswith(prompt):
+            problem = "the text of a conversation does not start with the text of its prompt"
+            raise InputError(problem, place=TEMPLATE, remedy="use a template whose generation prompt is a prefix")
+        return prompt, whole[len(prompt) :]
+
+
+def _compiled(source: str) -> Any:
+    from jinja2 import TemplateError
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.nodes import Node, Scope
+    from jinja2.parser import Parser
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        # Training masks by this tag; here its body is plain output.
+        tags: set[str] = {"generation"}  # noqa: RUF012
+
+        def parse(self, parser: Parser) -> Node:
+            line = next(parser.stream).lineno
+            return Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True)).set_lineno(line)
+
+    def raise_exception(message: str) -> None:
+        raise TemplateError(message)
+
+    def tojson(value: Any, **how: Any) -> str:
+        return json.dumps(value, **({"ensure_ascii": False} | how))
+
+    def strftime_now(pattern: str) -> str:
+        return datetime.datetime.now().strftime(pattern)
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
+    )
+    environment.filters["tojson"] = tojson
+    environment.globals |= {"raise_exception": raise_exception, "strftime_now": strftime_now}
+    return environment.from_string(source)

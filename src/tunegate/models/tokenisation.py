@@ -1,23 +1,43 @@
 """From conversations to token ids and labels: answer-only mask, an explicit over-length policy, every token counted.
 
-Prompt and answer are tokenised apart and joined, because that is what a model sees when it generates: it continues the
-prompt's tokens. This module neither reads nor writes files.
+Works on batches of rows, and keeps every row: what is dropped says why, and its tokens are counted all the same.
+Neither reads nor writes files; does not know where a batch is worked on.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 
 from tunegate.errors import InputError
-from tunegate.models.template import messages_of, render
+from tunegate.models.chat_tokens import ChatTokenizer, Recipe
+from tunegate.models.template import Message, messages_of
 
 IGNORED = -100
 """The label of a position that is not trained on (PyTorch's cross-entropy ignores it)."""
 
+OVER_LENGTH = "over_length"
+"""Why a row is dropped."""
+
 TOKENS = pa.schema([("id", pa.string()), ("ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32()))])
 """The columns of data/tokens/<split>.parquet: the fields of `Example`."""
+
+ENCODED = pa.schema(
+    [
+        *TOKENS,
+        ("source", pa.string()),
+        ("reason", pa.string()),
+        ("tokens", pa.int32()),
+        ("trained", pa.int32()),
+        ("cut", pa.int32()),
+    ]
+)
+"""A row that was tokenised: why it is dropped, if it is; its tokens, those trained on, and those that were cut off."""
+
+Row = Mapping[str, Any]
+Policy = Literal["drop", "truncate", "error"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,21 +64,90 @@ class Counts:
     tokens_cut: int = 0
     tokens_trained: int = 0
 
+    def add(self, batch: Any) -> None:
+        """Count a batch of ENCODED."""
+        dropped = batch["reason"].is_valid().to_numpy(zero_copy_only=False)
+        tokens, trained, cut = (batch[name].to_numpy() for name in ("tokens", "trained", "cut"))
+        self.rows_in += len(tokens)
+        self.rows_out += int((~dropped).sum())
+        self.rows_dropped += int(dropped.sum())
+        self.rows_cut += int((cut > 0).sum())
+        self.eos_lost += int((cut > 0).sum())
+        self.tokens_in += int((tokens + cut).sum())
+        self.tokens_out += int(tokens[~dropped].sum())
+        self.tokens_dropped += int(tokens[dropped].sum())
+        self.tokens_cut += int(cut.sum())
+        self.tokens_trained += int(trained.sum())
+
     def as_notes(self) -> dict[str, int | float]:
         """The counts, and the share of the kept tokens that is trained on, for the stage's ledger."""
         return dataclasses.asdict(self) | {"tokens_trained_share": self.tokens_trained / max(1, self.tokens_out)}
 
 
-def encode(tokenizer: Any, row: dict[str, Any]) -> Example:
-    """A canonical row as an example. Raises InputError when its answer never reaches the end-of-answer token."""
-    prompt, answer = render(tokenizer, messages_of(row))
-    prompt_ids = prompt_tokens(tokenizer, prompt)
-    answer_ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
-    if tokenizer.eos_token_id not in answer_ids:
-        problem = f"the chat template does not end an answer with {tokenizer.eos_token!r}: the model would never stop"
-        raise InputError(problem, place=f"row {row['id']}", remedy="set eos_token of the entry in models/catalog.yaml")
-    answer_ids = answer_ids[: answer_ids.index(tokenizer.eos_token_id) + 1]
-    return Example(row["id"], prompt_ids + answer_ids, [IGNORED] * len(prompt_ids) + answer_ids)
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """A batch of canonical rows to one of ENCODED: the same rows, the over-long ones dropped, cut or refused."""
+
+    recipe: Recipe
+    max_length: int
+    over_length: Policy
+
+    def __call__(self, batch: Any) -> Any:
+        """Raises InputError that names the row which cannot be tokenised."""
+        examples = encode_rows(self.recipe.chat(), self.recipe.eos, batch.to_pylist())
+        made = [_within(example, self.max_length, self.over_length) for example in examples]
+        ids, labels = (_lists([getattr(example, name) for example, _, _ in made]) for name in ("ids", "labels"))
+        reasons = pa.array([reason for _, reason, _ in made], pa.string())
+        trained = [0 if reason else len(kept.ids) - kept.labels.count(IGNORED) for kept, reason, _ in made]
+        numbers = ([len(kept.ids) for kept, _, _ in made], trained, [cut for _, _, cut in made])
+        counts = [pa.array(values, pa.int32()) for values in numbers]
+        columns = [batch["id"], ids, labels, batch["source"], reasons, *counts]
+        return pa.RecordBatch.from_arrays(columns, schema=ENCODED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Counting:
+    """A batch of canonical rows to one with their `tokens` in place of their texts."""
+
+    recipe: Recipe
+
+    def __call__(self, batch: Any) -> Any:
+        """Rows that the template refuses are counted without it."""
+        tokens = count_rows(self.recipe.chat(), self.recipe.eos, batch.to_pylist())
+        rest = batch.drop_columns(["messages", "text", "label"])
+        return rest.append_column("tokens", pa.array(tokens, pa.int32()))
+
+
+def pairs_of(chat: ChatTokenizer, rows: Sequence[Row]) -> list[tuple[list[int], list[int]]]:
+    """(prompt, answer) of canonical rows as token ids. Raises InputError that names the row the template refuses."""
+    conversations = [messages_of(row) for row in rows]
+    try:
+        return chat.pairs(conversations)
+    except InputError:
+        return [_pair(chat, row["id"], messages) for row, messages in zip(rows, conversations, strict=True)]
+
+
+def encode_rows(chat: ChatTokenizer, eos: int, rows: Sequence[Row]) -> Iterator[Example]:
+    """Canonical rows as examples.
+
+    Raises InputError that names the row where the template refuses it or its answer never reaches the token `eos`.
+    """
+    for row, (prompt, answer) in zip(rows, pairs_of(chat, rows), strict=True):
+        if eos not in answer:
+            problem = "the chat template does not end an answer with eos_token: the model would never stop"
+            remedy = "set eos_token of the entry in models/catalog.yaml"
+            raise InputError(problem, place=f"row {row['id']}", remedy=remedy)
+        ids = answer[: answer.index(eos) + 1]
+        yield Example(row["id"], prompt + ids, [IGNORED] * len(prompt) + ids)
+
+
+def count_rows(chat: ChatTokenizer, eos: int, rows: Sequence[Row]) -> list[int]:
+    """How many tokens each of these canonical rows has: rows that are not trained on, and may not fit the template."""
+    whole = [{**row, "text": row["text"] or "", "label": row["label"] or ""} for row in rows]
+    try:
+        return [len(example.ids) for example in encode_rows(chat, eos, whole)]
+    except InputError:
+        return [_count(chat, eos, row) for row in whole]
 
 
 def examples_from(table: Any) -> list[Example]:
@@ -66,39 +155,25 @@ def examples_from(table: Any) -> list[Example]:
     return [Example(row["id"], row["ids"], row["labels"]) for row in table.to_pylist()]
 
 
-def prompt_tokens(tokenizer: Any, prompt: str) -> list[int]:
-    """The token ids of a rendered prompt; the template has already written every special token."""
-    ids: list[int] = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    return ids
+def _pair(chat: ChatTokenizer, name: str, messages: Sequence[Message]) -> tuple[list[int], list[int]]:
+    try:
+        return chat.pairs([messages])[0]
+    except InputError as error:
+        raise InputError(error.problem, place=f"row {name}: {error.place}", remedy=error.remedy) from None
 
 
-def encode_all(
-    tokenizer: Any,
-    rows: Iterable[dict[str, Any]],
-    *,
-    max_length: int,
-    over_length: Literal["drop", "truncate", "error"],
-) -> tuple[list[Example], Counts]:
-    """Every row as an example, the over-long ones dropped, cut or refused, and the counts of what happened."""
-    counts, examples = Counts(), []
-    for row in rows:
-        example = encode(tokenizer, row)
-        counts.rows_in += 1
-        counts.tokens_in += len(example.ids)
-        if len(example.ids) > max_length:
-            kept = _shorten(example, max_length, over_length, counts)
-            if kept is None:
-                continue
-            example = kept
-        examples.append(example)
-        counts.rows_out += 1
-        counts.tokens_out += len(example.ids)
-        counts.tokens_trained += sum(label != IGNORED for label in example.labels)
-    return examples, counts
+def _count(chat: ChatTokenizer, eos: int, row: Row) -> int:
+    try:
+        return next(len(example.ids) for example in encode_rows(chat, eos, [row]))
+    except InputError:
+        return chat.count(messages_of(row))
 
 
-def _shorten(example: Example, limit: int, policy: str, counts: Counts) -> Example | None:
+def _within(example: Example, limit: int, policy: Policy) -> tuple[Example, str | None, int]:
+    """The example or what is left of it, why it is dropped, if it is, and how many tokens were cut off."""
     length = len(example.ids)
+    if length <= limit:
+        return example, None, 0
     if policy == "error":
         problem = f"{length} tokens, tokenize.max_length is {limit}"
         remedy = "raise tokenize.max_length, or set tokenize.over_length to drop or truncate"
@@ -106,10 +181,12 @@ def _shorten(example: Example, limit: int, policy: str, counts: Counts) -> Examp
     cut = Example(example.id, example.ids[:limit], example.labels[:limit])
     # A prompt that fills the whole length leaves nothing to train on: such a row is dropped under either policy.
     if policy == "drop" or all(label == IGNORED for label in cut.labels):
-        counts.rows_dropped += 1
-        counts.tokens_dropped += length
-        return None
-    counts.rows_cut += 1
-    counts.eos_lost += 1
-    counts.tokens_cut += length - limit
-    return cut
+        return example, OVER_LENGTH, 0
+    return cut, None, length - limit
+
+
+def _lists(rows: Iterable[Sequence[int]]) -> Any:
+    held = [np.asarray(row, dtype=np.int32) for row in rows]
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in held])]).astype(np.int32)
+    values = np.concatenate(held) if held else np.empty(0, np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))

@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tunegate.models.template import Message
 from tunegate.serving.answers import Engine, answer
-from tunegate.serving.chat import Chat, Message
+from tunegate.serving.chat import Chat
 from tunegate.serving.engines.openvino import Sampling
 
 TOLERANCE = 0.01

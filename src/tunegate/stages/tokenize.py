@@ -1,52 +1,58 @@
-"""tokenize: rows to token ids with an answer-only mask, and a ledger of every dropped or cut token."""
+"""tokenize: rows to token ids with an answer-only mask, and the fate of every row that was ingested, with its tokens.
 
-import dataclasses
+Reads params.yaml, the prepared splits and the rows that left in `validate` and `prepare`; writes train.parquet,
+valid.parquet, fates.parquet and ledger.json.
+"""
+
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
-
-from tunegate.data.ledger import make_ledger
+from tunegate.data.engine import mapped
+from tunegate.data.fates import FATES, TEXTS, Tally, fates_of
+from tunegate.data.ledger import combine
 from tunegate.errors import InputError
 from tunegate.files import atomic_folder, write_json
+from tunegate.models.chat_tokens import Recipe
 from tunegate.models.loading import load_tokenizer
-from tunegate.models.tokenisation import TOKENS, encode_all
-from tunegate.params import load_params
-from tunegate.tables import read_parquet, write_parquet
-
-SPLITS = ("train", "valid")
+from tunegate.models.tokenisation import TOKENS, Counting, Counts, Encoding
+from tunegate.params import Compute, load_params
+from tunegate.tables import parquet_batches, parquet_writer
 
 
-def main(params: str, prepared: str, base: str, tokens: str) -> None:
-    """Write train.parquet, valid.parquet and ledger.json."""
-    settings = load_params(Path(params)).tokenize
-    tokenizer = load_tokenizer(Path(base))
-    rows = {split: read_parquet(Path(prepared) / f"{split}.parquet").to_pylist() for split in SPLITS}
-    held_out = read_parquet(Path(prepared) / "test.parquet")["source"].to_pylist()
-    sources = {row["id"]: row["source"] for split in SPLITS for row in rows[split]}
-    kept: list[str] = []
-    notes: dict[str, int | float] = {}
-    dropped = 0
+def main(params: str, prepared: str, validated: str, base: str, tokens: str) -> None:
+    """Tokenise the rows in the folder `prepared` with the tokenizer of `base`; write them to the folder `tokens`."""
+    settings, tally = load_params(Path(params)), Tally()
+    recipe = Recipe.of(load_tokenizer(Path(base)))
+    encode = Encoding(recipe, settings.tokenize.max_length, settings.tokenize.over_length)
+    counted, encoded = (partial(_rows, function, settings.compute) for function in (Counting(recipe), encode))
+    counts = {"train": Counts(), "valid": Counts()}
     with atomic_folder(Path(tokens)) as folder:
-        for split in SPLITS:
-            examples, counts = encode_all(
-                tokenizer, rows[split], max_length=settings.max_length, over_length=settings.over_length
-            )
-            if not examples:
-                problem = f"no example of the split {split} fits into {settings.max_length} tokens"
-                remedy = "raise tokenize.max_length, or set tokenize.over_length to truncate"
-                raise InputError(problem, place=f"{params}: tokenize", remedy=remedy)
-            table = pa.Table.from_pylist([dataclasses.asdict(example) for example in examples], schema=TOKENS)
-            write_parquet(folder / f"{split}.parquet", table)
-            kept += [example.id for example in examples]
-            dropped += counts.rows_dropped
-            notes |= {f"{split}_{name}": value for name, value in counts.as_notes().items()}
-        ledger = make_ledger(
-            "tokenize",
-            sources_in=[*sources.values(), *held_out],
-            sources_out=[*(sources[id_] for id_ in kept), *held_out],
-            reasons={"over_length": dropped},
-            notes=notes | {"test_rows_held_out": len(held_out)},
-        )
-        write_json(folder / "ledger.json", ledger)
-    shares = ", ".join(f"{split} {notes[f'{split}_tokens_trained_share']:.0%}" for split in SPLITS)
-    print(f"tokenize: {len(kept)} of {len(sources)} rows kept, share of trained tokens: {shares}")
+        with parquet_writer(folder / "fates.parquet", FATES) as write_fates:
+            for batch in counted(Path(validated) / "quarantine.parquet", "reasons"):
+                write_fates(tally.add(fates_of(batch, stage="validate")))
+            for batch in counted(Path(prepared) / "dropped.parquet", "reason", "other"):
+                write_fates(tally.add(fates_of(batch, stage="prepare")))
+            for split, count in counts.items():
+                with parquet_writer(folder / f"{split}.parquet", TOKENS) as write:
+                    for batch in encoded(Path(prepared) / f"{split}.parquet"):
+                        count.add(batch)
+                        write(batch.filter(batch["reason"].is_null()).select(TOKENS.names))
+                        write_fates(tally.add(fates_of(batch, stage="tokenize", split=split)))
+                if not count.rows_out:
+                    problem = f"no example of the split {split} fits into {settings.tokenize.max_length} tokens"
+                    remedy = "raise tokenize.max_length, or set tokenize.over_length to truncate"
+                    raise InputError(problem, place=f"{params}: tokenize", remedy=remedy)
+            for batch in counted(Path(prepared) / "test.parquet"):
+                write_fates(tally.add(fates_of(batch, stage="tokenize", split="test")))
+        notes = {f"{split}_{name}": n for split, count in counts.items() for name, n in count.as_notes().items()}
+        write_json(folder / "ledger.json", tally.ledger(notes | {"test_rows_held_out": tally.rows_in("test")}))
+        combine([Path(validated), Path(prepared), folder])
+    kept, came = (sum(getattr(count, name) for count in counts.values()) for name in ("rows_out", "rows_in"))
+    shares = ", ".join(f"{split} {notes[f'{split}_tokens_trained_share']:.0%}" for split in counts)
+    print(f"tokenize: {kept} of {came} rows kept, share of trained tokens: {shares}")
+
+
+def _rows(function: Any, compute: Compute, path: Path, *more: str) -> Iterator[Any]:
+    return mapped(function, parquet_batches(path, columns=[*TEXTS, *more]), compute)
