@@ -75,7 +75,7 @@ def open_judgement(
 def _judged(
     candidate: Snapshot, merge_base: Snapshot, target: Snapshot, revisions: Revisions, approvals: Sequence[str]
 ) -> Judged:
-    policy, text = _policy(target, candidate)
+    policy, text = governing_policy(target, candidate)
     table = _predictions(candidate)
     baseline = _baseline(merge_base, target)
     before = _predictions(baseline) if baseline else None
@@ -110,7 +110,7 @@ def _judged(
     return Judged(judge(found), candidate, baseline, table, before, data)
 
 
-def _policy(target: Snapshot, candidate: Snapshot) -> tuple[Policy, str]:
+def governing_policy(target: Snapshot, candidate: Snapshot) -> tuple[Policy, str]:
     """The base revision's policy, or, where it has none yet, the candidate's own; with its text."""
     for snapshot in (target, candidate):
         text = snapshot.text(FILE)

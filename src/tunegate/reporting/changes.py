@@ -32,9 +32,8 @@ class Changes:
     files: list[params_changes.FileChanges]
     packages: list[params_changes.Change]
     others: dict[str, int]
-    data: data_changes.DataChanges | None
+    data: data_changes.DataView
     ledger: list[run_changes.StageChange]
-    quarantined: list[run_changes.Quarantined]
     examples: list[example_changes.ExampleChange]
     confusions: list[example_changes.Confusion]
     pairs: tuple[list[Pair], list[Pair]]
@@ -54,9 +53,8 @@ def changes_of(judged: "Judged") -> Changes:
         files=params_changes.file_changes(before, after) if before else [],
         packages=params_changes.package_changes(before, after) if before else [],
         others=params_changes.other_files(before, after) if before else {},
-        data=data_changes.data_changes(before, after),
+        data=data_changes.data_view(data_changes.with_forecast(judged.data, before, after)),
         ledger=run_changes.ledger_changes(before, after),
-        quarantined=run_changes.quarantine_changes(before, after),
         examples=example_changes.example_changes(old, new),
         confusions=example_changes.confusion_changes(old, new, ignore_case=ignore_case),
         pairs=(

@@ -1,186 +1,122 @@
-"""How the prepared rows differ between two commits: by id, by split, by label, by length.
+"""The data section of a report, as values that the templates lay out: tiles, shifts with their drawings, the forecast.
 
-Reads the locked output data/prepared of both; equal hashes are equal rows, and then nothing is read of the first.
-Does not know what the model makes of the rows.
+Takes what tunegate.data.comparison found and the two snapshots' records of time. Does not compare and does not judge.
 """
 
-import collections
 import dataclasses
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator
 
-from tunegate.data.preparing.splits import SPLITS
-from tunegate.data.rows import Row, rows_of
+from tunegate.data.comparison.compare import NEAR, compare_snapshots
+from tunegate.data.comparison.result import DataDiff, Forecast, Shift
+from tunegate.files import read_json
+from tunegate.reporting.numbers import difference
+from tunegate.reporting.shift_plot import shift_plot
 from tunegate.repository.snapshot import Snapshot
-from tunegate.tables import read_parquet
+from tunegate.tracking.forecast import TIMINGS, forecast, read_records
 
-PREPARED = "data/prepared"
-
-Splits = Mapping[str, Sequence[Row]]
+_LEDGERS = ("data/prepared", "data/tokens")
 
 
 @dataclasses.dataclass(frozen=True)
-class SplitChange:
-    """One split: its rows before and after, and those that came, went or were edited."""
-
-    split: str
-    before: int
-    after: int
-    added: int
-    removed: int
-    edited: int
-
-
-@dataclasses.dataclass(frozen=True)
-class RowChange:
-    """A row of one side only."""
-
-    id: str
-    split: str
-    question: str
-    answer: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Edit:
-    """A row of both sides that is not the same: field to its value before and after."""
-
-    id: str
-    split: str
-    fields: dict[str, tuple[str, str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Move:
-    """A row that is in another split than before."""
-
-    id: str
-    old: str
-    new: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Count:
-    """How often something occurs, before and after."""
+class Tile:
+    """One number that a reviewer looks at first."""
 
     name: str
-    before: int
-    after: int
+    value: str
+    note: str
+    tone: str
+    """`alarm` where somebody must look, `notice` where something is new, else empty."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Length:
-    """Lengths of the questions in one unit: median and 95th percentile, before and after; None without rows."""
+class ShiftRow:
+    """A shift as text and drawing."""
 
-    unit: str
-    median: tuple[int | None, int | None]
-    p95: tuple[int | None, int | None]
+    shift: Shift
+    effect: str
+    bounds: str
+    plot: str
+    """SVG; empty where there are too few rows."""
+    tone: str
 
 
 @dataclasses.dataclass(frozen=True)
-class DataChanges:
-    """All of it, each list sorted by id. `same` where both sides lock the same bytes."""
+class DataView:
+    """The section."""
 
-    same: bool
-    splits: list[SplitChange]
-    added: list[RowChange]
-    removed: list[RowChange]
-    edited: list[Edit]
-    moved: list[Move]
-    labels: list[Count]
-    """Labels whose number of rows differs, the largest difference first."""
-    lengths: list[Length]
+    diff: DataDiff
+    tiles: list[Tile]
+    shifts: list[ShiftRow]
 
 
-def data_changes(before: Snapshot | None, after: Snapshot) -> DataChanges | None:
-    """The difference of the prepared rows; None where `after` locks none. Without `before`, every row is new."""
-    locked = after.locked(PREPARED)
-    if locked is None:
-        return None
-    known = before.locked(PREPARED) if before else None
-    if known and known.md5 == locked.md5:
-        rows = read_splits(after)
-        return compare_rows(rows, rows, same=True)
-    return compare_rows(read_splits(before) if before and known else {}, read_splits(after))
+def diff_of(before: Snapshot | None, after: Snapshot, *, near: float = NEAR) -> DataDiff:
+    """The difference of two commits' data, with what training will take."""
+    return with_forecast(compare_snapshots(before, after, near=near), before, after)
 
 
-def read_splits(snapshot: Snapshot) -> dict[str, list[Row]]:
-    """The rows of each split that the locked output has."""
-    folder = snapshot.output(PREPARED)
-    files = {split: folder / f"{split}.parquet" for split in SPLITS}
-    return {split: rows_of(read_parquet(path)) for split, path in files.items() if path.is_file()}
+def with_forecast(diff: DataDiff, before: Snapshot | None, after: Snapshot) -> DataDiff:
+    """`diff` with what training took at the base and will take with the head's tokens, from the base's history."""
+    ledgers = [after.output(path) / "ledger.json" for path in _LEDGERS if after.locked(path)]
+    counted = {"stages": [read_json(path) for path in ledgers if path.is_file()]}
+    revision = before.commit if before else None
+    records = read_records(after.repository, revision) if revision else []
+    costs = forecast(after.params.model_dump(by_alias=True), counted, records, ["train"])
+    took = _recorded_seconds(before)
+    if took is None and all(cost.seconds is None for cost in costs):
+        return diff
+    found = [
+        Forecast(
+            stage=cost.stage,
+            minutes_before=_minutes(took),
+            minutes_after=_minutes(cost.seconds),
+            hardware=cost.hardware,
+        )
+        for cost in costs
+    ]
+    return diff.model_copy(update={"forecast": found})
 
 
-def compare_rows(before: Splits, after: Splits, *, same: bool = False) -> DataChanges:
-    """The difference of two sets of splits."""
-    old, new = _by_id(before), _by_id(after)
-    edits = [] if same else _edits(old, new)
-    added, removed = new.keys() - old.keys(), old.keys() - new.keys()
-    return DataChanges(
-        same=same,
-        splits=_splits(old, new, {edit.id for edit in edits}),
-        added=_rows(new, added),
-        removed=_rows(old, removed),
-        edited=edits,
-        moved=[Move(i, old[i][0], new[i][0]) for i in sorted(old.keys() & new.keys()) if old[i][0] != new[i][0]],
-        labels=_labels(old, new),
-        lengths=[] if same else _lengths(old, new),
-    )
+def data_view(diff: DataDiff) -> DataView:
+    """What the templates lay out."""
+    return DataView(diff, list(_tiles(diff)), [_shift_row(shift) for shift in diff.shifts])
 
 
-Placed = dict[str, tuple[str, Row]]
+def _tiles(diff: DataDiff) -> Iterator[Tile]:
+    rows = f"{diff.total('before'):,} → {diff.total('after'):,}"
+    yield Tile("rows", difference(diff.total("before"), diff.total("after")) or "±0", rows, "")
+    counts = {what: diff.total(what) for what in ("added", "removed", "edited")} | {"moved": diff.moved_count}
+    for what, count in counts.items():
+        note = "to another split" if what == "moved" else ""
+        yield Tile(what, f"{count:,}", note, "notice" if count else "")
+    open_, seen, caught = diff.leaks.count, diff.seen.count, diff.leaks_left_out.count
+    note = f"{caught:,} more left out" if caught else ""
+    yield Tile("new leaks", f"{open_ + seen:,}", note, "alarm" if open_ + seen else "notice" if caught else "")
+    doubled = diff.duplicates.count
+    yield Tile("new duplicates", f"{doubled:,}", "left out", "notice" if doubled else "")
+    if diff.personal_data:
+        met = diff.personal_data.new_rows
+        yield Tile("personal data", f"{met:,}", "new rows with it", "alarm" if met else "")
+    if diff.quarantine:
+        new = diff.quarantine.after - diff.quarantine.before
+        yield Tile(
+            "quarantine", difference(0, new) or "±0", f"{diff.quarantine.after:,} rows", "alarm" if new > 0 else ""
+        )
 
 
-def _by_id(splits: Splits) -> Placed:
-    return {row.id: (split, row) for split, rows in splits.items() for row in rows}
+def _shift_row(shift: Shift) -> ShiftRow:
+    if shift.effect is None or shift.low is None or shift.high is None:
+        return ShiftRow(shift, "", "", "", "inconclusive")
+    tones = {"none": "pass", "small": "warning", "large": "refused"}
+    bounds = f"{shift.low:.2f} to {shift.high:.2f}"
+    return ShiftRow(shift, f"{shift.effect:.2f}", bounds, shift_plot(shift), tones.get(shift.verdict, "inconclusive"))
 
 
-def _rows(placed: Placed, ids: Iterable[str]) -> list[RowChange]:
-    return [RowChange(i, placed[i][0], placed[i][1].last_turn, placed[i][1].answer) for i in sorted(ids)]
+def _recorded_seconds(before: Snapshot | None) -> float | None:
+    recorded = before.json(TIMINGS) if before and before.text(TIMINGS) else {}
+    train = recorded.get("train") if isinstance(recorded, dict) else None
+    seconds = train.get("seconds") if isinstance(train, dict) else None
+    return float(seconds) if isinstance(seconds, int | float) else None
 
 
-def _edits(old: Placed, new: Placed) -> list[Edit]:
-    found = []
-    for key in sorted(old.keys() & new.keys()):
-        split, row = new[key]
-        one, other = _fields(old[key][1]), _fields(row)
-        fields = {name: (one[name], other[name]) for name in one if one[name] != other[name]}
-        if fields:
-            found.append(Edit(key, split, fields))
-    return found
-
-
-def _fields(row: Row) -> dict[str, str]:
-    slices = ", ".join(f"{name}: {value}" for name, value in sorted(row.slices.items()))
-    return {"question": row.question, "answer": row.answer, "group": row.group, "slices": slices, "source": row.source}
-
-
-def _splits(old: Placed, new: Placed, edited: set[str]) -> list[SplitChange]:
-    found = []
-    for split in SPLITS:
-        one, other = ({key for key, (where, _) in placed.items() if where == split} for placed in (old, new))
-        counts = (len(one), len(other), len(other - one), len(one - other), len(edited & one & other))
-        found.append(SplitChange(split, *counts))
-    return found
-
-
-def _labels(old: Placed, new: Placed) -> list[Count]:
-    one, other = (
-        collections.Counter(row.label for _, row in placed.values() if row.label is not None) for placed in (old, new)
-    )
-    found = [Count(label, one[label], other[label]) for label in one | other if one[label] != other[label]]
-    return sorted(found, key=lambda count: (-abs(count.after - count.before), count.name))
-
-
-def _lengths(old: Placed, new: Placed) -> list[Length]:
-    found = []
-    for unit, measure in (("characters", len), ("words", lambda text: len(text.split()))):
-        sides = [sorted(measure(row.last_turn) for _, row in placed.values()) for placed in (old, new)]
-        median, p95 = ([_at(side, share) for side in sides] for share in (0.5, 0.95))
-        found.append(Length(unit, (median[0], median[1]), (p95[0], p95[1])))
-    return found
-
-
-def _at(ordered: Sequence[int], share: float) -> int | None:
-    """The nearest-rank percentile."""
-    return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None
+def _minutes(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds / 60, 2)

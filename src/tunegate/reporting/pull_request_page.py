@@ -15,7 +15,7 @@ from tunegate.reporting.markdown import code, escape, prose, prose_html
 from tunegate.reporting.numbers import difference
 from tunegate.reporting.pull_request import LEVELS, OUTCOMES, PullRequest
 from tunegate.reporting.rendering import Ready, csp_hash, environment, source_of
-from tunegate.reporting.texts import short
+from tunegate.reporting.texts import short, words
 
 MAX_MARKDOWN_BYTES = 60_000
 MAX_EXAMPLES = 400
@@ -67,6 +67,7 @@ def render_html(report: PullRequest) -> str:
             script_hash=csp_hash(script),
             revision=revision,
             difference=difference,
+            words=words,
         )
     )
 

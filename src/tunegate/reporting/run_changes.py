@@ -7,16 +7,16 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from tunegate.data.comparison.result import Count
 from tunegate.evaluation.trajectory import Point, read_trajectory
-from tunegate.files import parse_json, read_json
-from tunegate.reporting.data_changes import Count
+from tunegate.files import parse_json
 from tunegate.reporting.numbers import duration, ratio, size
 from tunegate.reporting.texts import words
 from tunegate.repository.lineage import Lineage, read_lineage
 from tunegate.repository.snapshot import Snapshot
 
 LEDGER, TIMINGS, TRAJECTORY = "reports/data.json", "reports/timings.json", "models/trajectory.csv"
-ADAPTER, PACKAGE, VALIDATED = "models/adapter", "models/package", "data/validated"
+ADAPTER, PACKAGE = "models/adapter", "models/package"
 NOT_RECORDED = "not recorded"
 
 
@@ -28,15 +28,6 @@ class StageChange:
     before: tuple[int, int] | None
     after: tuple[int, int] | None
     reasons: list[Count]
-
-
-@dataclasses.dataclass(frozen=True)
-class Quarantined:
-    """A row in quarantine, why, and whether it was there before."""
-
-    id: str
-    reasons: list[str]
-    new: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,16 +62,12 @@ def ledger_changes(before: Snapshot | None, after: Snapshot) -> list[StageChange
     for stage in dict.fromkeys([*new, *old]):
         one, other = old.get(stage, {}), new.get(stage, {})
         counts = (one.get("reasons", {}), other.get("reasons", {}))
-        reasons = [Count(words(r), counts[0].get(r, 0), counts[1].get(r, 0)) for r in sorted({*counts[0], *counts[1]})]
+        reasons = [
+            Count(name=words(r), before=counts[0].get(r, 0), after=counts[1].get(r, 0))
+            for r in sorted({*counts[0], *counts[1]})
+        ]
         found.append(StageChange(stage, _rows(one), _rows(other), reasons))
     return found
-
-
-def quarantine_changes(before: Snapshot | None, after: Snapshot) -> list[Quarantined]:
-    """The candidate's rows in quarantine: new ones first, then by id."""
-    old, new = _quarantine(before), _quarantine(after)
-    found = [Quarantined(key, reasons, key not in old) for key, reasons in new.items()]
-    return sorted(found, key=lambda row: (not row.new, row.id))
 
 
 def costs(before: Snapshot | None, after: Snapshot) -> list[Cost]:
@@ -124,15 +111,6 @@ def _stages(snapshot: Snapshot | None) -> dict[str, Any]:
 def _rows(stage: Any) -> tuple[int, int] | None:
     rows = stage.get("rows")
     return (rows["in"], rows["out"]) if rows else None
-
-
-def _quarantine(snapshot: Snapshot | None) -> dict[str, list[str]]:
-    if snapshot is None or snapshot.locked(VALIDATED) is None:
-        return {}
-    if not _stages(snapshot).get("validate", {}).get("reasons"):
-        return {}
-    found: dict[str, list[str]] = read_json(snapshot.output(VALIDATED) / "ledger.json")["details"]["quarantined"]
-    return found
 
 
 def _cost_values(snapshot: Snapshot | None) -> dict[str, Any]:

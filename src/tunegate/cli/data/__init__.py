@@ -2,13 +2,14 @@
 
 import typer
 
-from tunegate.cli.data import docs, refresh
+from tunegate.cli.data import diff, docs, refresh
 
 app = typer.Typer(
     help="Where rows come from, what became of them, what a change of them means.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.command("diff", epilog="Example: tunegate data diff --base origin/main --html diff.html")(diff.diff)
 app.command("docs", epilog="Example: tunegate data docs && open reports/data-docs/index.html")(docs.docs)
 app.command("refresh", epilog="Example: tunegate data refresh tickets --dry-run")(refresh.refresh)
 

@@ -248,8 +248,8 @@ class DataDiff(Closed):
         """The counts of each split."""
         return [counts for counts in self.rows if counts.name != "ingested"]
 
-    def total(self, what: Literal["before", "after", "added", "removed", "edited"]) -> int:
-        """A count over all splits; a row that moved was neither added nor removed."""
+    def total(self, what: str) -> int:
+        """The rows `before`, `after`, `added`, `removed` or `edited` in all splits; moved ones were not added or removed."""
         found = sum(int(getattr(counts, what)) for counts in self.splits)
         return found - self.moved_count if what in ("added", "removed") else found
 
