@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def refresh(
     names: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Which; else all outside.")] = None,
-    sources: Annotated[Path, typer.Option(help="Declares them; snapshots go to `raw` beside it.")] = Path(
+    sources: Annotated[Path, typer.Option(help="Declares them; `raw` beside it has the snapshots.")] = Path(
         "data/sources.yaml"
     ),
     full: Annotated[bool, typer.Option("--full", help="Read everything again, whatever the cursor.")] = False,

@@ -80,6 +80,8 @@ class Spool:
 
         Raises InputError for a row that cannot be kept.
         """
+        for row in rows:
+            self._check_key(row)
         self._held.extend(rows)
         self.seen(len(rows))
         if len(self._held) >= PAGE_ROWS:
@@ -135,10 +137,6 @@ class Spool:
         for name, (kind, _) in found.items():
             self._check_name(name)
             self.columns[name] = self._with_kind(name, kind)
-        for column in self._key:
-            if None in found.get(column, ("empty", [None]))[1]:
-                problem = f"a row without a value in the key column {column!r}"
-                raise InputError(problem, place=self._place, remedy="name a key that every row has")
         # A column without a value in this page is left out of it: the next page may say what kind it is.
         filled = {name: array_of(kind, values) for name, (kind, values) in found.items() if kind != "empty"}
         order = pa.array(range(self.rows, self.rows + len(rows)), pa.int64())
@@ -171,6 +169,12 @@ class Spool:
     def _mixed(name: str, one: Kind, other: Kind, place: str) -> InputError:
         problem = f"the column {name!r} has values of kind {one} and of kind {other}"
         return InputError(problem, place=place, remedy="give it one kind at the source (CAST in a query)")
+
+    def _check_key(self, row: Row) -> None:
+        for column in self._key:
+            if row.get(column) is None:
+                problem = f"a row without a value in the key column {column!r}"
+                raise InputError(problem, place=self._place, remedy="name a key that every row has")
 
     def _check_name(self, name: str) -> None:
         twin = next((other for other in self.columns if other != name and other.lower() == name.lower()), None)

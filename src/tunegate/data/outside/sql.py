@@ -63,8 +63,9 @@ class _Reader:
         result = self._connection.execute(self._select(since, spool.state.get("last")))
         self._check_columns(list(result.keys()))
         for rows in result.mappings().partitions():
+            spool.add([dict(row) for row in rows], None)
             last = [packed(rows[-1][column], self._place) for column in self._key]
-            spool.add([dict(row) for row in rows], spool.state | {"last": last})
+            spool.add([], spool.state | {"last": last})
 
     def _largest(self, since: dict[str, Any] | None) -> dict[str, Any] | None:
         if self._cursor is None:
