@@ -9,6 +9,7 @@ from typing import Any
 
 from tunegate.data.nearest import did_you_mean
 from tunegate.data.rows import Message
+from tunegate.data.sources.json_records import parse_strict
 from tunegate.data.sources.row_declaration import ROLES, MessageTemplate, Value
 from tunegate.data.sources.values import Columns
 from tunegate.errors import InputError
@@ -21,7 +22,7 @@ _ONLY_TALK = "only what is said is trained on: drop the key, or the row"
 
 
 def from_messages(columns: Columns, name: str) -> Conversations:
-    """The column `name`, a list of role and content for each record."""
+    """The column `name`, a list of role and content for each record, or the JSON text of one."""
     return _from_turns(columns, name, ("role", "content"), _OPENAI)
 
 
@@ -79,6 +80,8 @@ def _from_turns(columns: Columns, name: str, keys: tuple[str, str], roles: Mappi
     made = []
     for index, said in enumerate(columns.raw(name)):
         place = columns.batch.place(index)
+        if isinstance(said, str) and said.startswith("["):
+            said = parse_strict(said, f"{place}: {name}")  # noqa: PLW2901
         if not isinstance(said, list) or not said:
             problem = f"{name} must be a list of {keys[0]} and {keys[1]} (got {said!r:.80})"
             raise InputError(problem, place=place, remedy="write at least what the user and the assistant said")
@@ -141,4 +144,5 @@ def _refuse_columns(columns: Columns, *names: str) -> None:
     for name in names:
         for index, value in enumerate(columns.batch.cells(name)):
             if value:
-                raise InputError(f"{name} are not trained on", place=columns.batch.place(index), remedy=_ONLY_TALK)
+                problem = f"{name!r} is not trained on (got {value!r:.40})"
+                raise InputError(problem, place=columns.batch.place(index), remedy=_ONLY_TALK)

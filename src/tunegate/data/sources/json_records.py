@@ -16,6 +16,8 @@ from tunegate.errors import InputError
 
 MAX_DEPTH = 32
 """Lists and objects inside of each other; a conversation with its parts needs four."""
+_LONGEST_TOKEN = 16
+"""Characters of -Infinity, of an escape, of false, with some to spare."""
 _ARRAY = "write an array of objects, or one object a line and call the file .jsonl"
 _MEND = "mend or drop this row"
 
@@ -68,6 +70,16 @@ def read_json_array(file: Located) -> Iterator[Batch]:
         yield from _batches(_elements(stream), stream)
 
 
+def parse_strict(text: str, place: str) -> Any:
+    """The value of a JSON text; `place` names it. Raises InputError for what is no JSON, or has a key twice."""
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"not valid JSON: {error.msg}", place=f"{place}:{error.colno}", remedy=_MEND) from None
+    except (ValueError, RecursionError) as error:
+        _refuse(error, place)
+
+
 def _batches(numbered: Iterator[tuple[int, dict[str, Any]]], stream: TextStream) -> Iterator[Batch]:
     lines: list[int] = []
     records: list[dict[str, Any]] = []
@@ -87,14 +99,7 @@ def _lines(stream: TextStream) -> Iterator[tuple[int, dict[str, Any]]]:
         if line.isspace():
             continue
         place = f"{stream.file.name}:{number}"
-        try:
-            record = _DECODER.decode(line)
-        except json.JSONDecodeError as error:
-            place, problem = f"{place}:{error.colno}", f"not valid JSON: {error.msg}"
-            raise InputError(problem, place=place, remedy="mend or drop this line") from None
-        except (ValueError, RecursionError) as error:
-            _refuse(error, place)
-        yield number, _checked(record, line, place, "a line")
+        yield number, _record(parse_strict(line, place), line, place, "a line")
 
 
 def _elements(stream: TextStream) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -149,13 +154,15 @@ class _Window:
                 value, end = _DECODER.raw_decode(self.held)
                 break
             except json.JSONDecodeError as error:
-                if len(self.held) <= MAX_RECORD and self._more():
+                # What the window has cut reads as a string without end, or as wrong at its very end.
+                is_cut = error.msg.startswith("Unterminated") or error.pos > len(self.held) - _LONGEST_TOKEN
+                if is_cut and len(self.held) <= MAX_RECORD and self._more():
                     continue
-                self._refuse_element(error)
+                self._refuse_element(error, is_cut)
             except (ValueError, RecursionError) as error:
                 _refuse(error, self.place)
         line = self._line
-        record = _checked(value, self.held[:end], self.place, "an element of the array")
+        record = _record(value, self.held[:end], self.place, "an element of the array")
         self.at = end
         return line, record
 
@@ -168,15 +175,15 @@ class _Window:
         self.held += text
         return bool(text)
 
-    def _refuse_element(self, error: json.JSONDecodeError) -> NoReturn:
-        if len(self.held) > MAX_RECORD and error.pos > MAX_RECORD:
+    def _refuse_element(self, error: json.JSONDecodeError, is_cut: bool) -> NoReturn:
+        if is_cut and len(self.held) > MAX_RECORD:
             problem = f"an element of more than {MAX_RECORD:,} characters"
             raise InputError(problem, place=self.place, remedy="cut its texts; no model reads as much at once")
         place = f"{self._stream.file.name}:{self._line + error.lineno - 1}"
         raise InputError(f"not valid JSON: {error.msg}", place=place, remedy=_MEND) from None
 
 
-def _checked(value: Any, text: str, place: str, what: str) -> dict[str, Any]:
+def _record(value: Any, text: str, place: str, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         problem = f"{what} must be a JSON object (got {type(value).__name__})"
         raise InputError(problem, place=place, remedy="write one object for each row")
