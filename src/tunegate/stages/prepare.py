@@ -1,25 +1,26 @@
 """Stage `prepare`: repaired, unique rows, split by group into train, valid and test.
 
-Reads params.yaml and the validated rows; writes train.parquet, valid.parquet, test.parquet and ledger.json.
+Reads params.yaml, the validated rows and the frozen test set; writes train.parquet, valid.parquet, test.parquet,
+dropped.parquet, changes.parquet, label_issues.json when asked, and ledger.json.
 """
 
+import shutil
 from pathlib import Path
 
-from tunegate.data.preparing.prepare import prepare
-from tunegate.data.rows import rows_of, table_of
-from tunegate.files import atomic_folder, write_json
+from tunegate.data.preparing.frozen import read_frozen
+from tunegate.data.preparing.prepare import WORK, prepare
+from tunegate.files import atomic_folder
 from tunegate.params import load_params
-from tunegate.tables import read_parquet, write_parquet
+from tunegate.tables import parquet_batches
 
 
-def main(params: str, validated: str, output: str) -> None:
+def main(params: str, validated: str, frozen: str, output: str) -> None:
     """Clean and split the rows in the folder `validated`; write the splits to the folder `output`."""
-    wanted = load_params(Path(params)).prepare
+    wanted = load_params(Path(params))
+    test_set = read_frozen(Path(frozen), wanted.prepare.test_set, place=params)
+    rows = parquet_batches(Path(validated) / "rows.parquet")
     with atomic_folder(Path(output)) as folder:
-        rows = rows_of(read_parquet(Path(validated) / "rows.parquet"))
-        splits, ledger = prepare(rows, wanted, place=params)
-        for name, split in splits.items():
-            write_parquet(folder / f"{name}.parquet", table_of(split))
-        write_json(folder / "ledger.json", ledger)
-    sizes = ", ".join(f"{name} {len(split)}" for name, split in splits.items())
-    print(f"prepare: {len(rows)} rows in; {sizes}")
+        ledger = prepare(rows, folder, wanted.prepare, wanted.compute, frozen=test_set, place=params)
+        shutil.rmtree(folder / WORK)
+    sizes = ", ".join(f"{name} {ledger['notes'][f'split: {name}']}" for name in ("train", "valid", "test"))
+    print(f"prepare: {ledger['rows']['in']} rows in; {sizes}")

@@ -2,7 +2,7 @@
 
 import typer
 
-from tunegate.cli.data import diff, docs, refresh
+from tunegate.cli.data import diff, docs, freeze, refresh
 
 app = typer.Typer(
     help="Where rows come from, what became of them, what a change of them means.",
@@ -11,6 +11,7 @@ app = typer.Typer(
 )
 app.command("diff", epilog="Example: tunegate data diff --base origin/main --html diff.html")(diff.diff)
 app.command("docs", epilog="Example: tunegate data docs && open reports/data-docs/index.html")(docs.docs)
+app.command("freeze", epilog="Example: tunegate data freeze && git add data/frozen")(freeze.freeze)
 app.command("refresh", epilog="Example: tunegate data refresh tickets --dry-run")(refresh.refresh)
 
 

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from tunegate.data.rows import Row
 
@@ -31,6 +32,20 @@ def repair_text(text: str) -> tuple[str, list[str]]:
             done.append(name)
         text = mended
     return text, done
+
+
+def may_need_repair(texts: Any) -> Any:
+    """Of an Arrow array of strings, which may be changed by `repair_text`, as an array of booleans; null is False.
+
+    Clean ASCII needs none, which costs next to nothing to see.
+    """
+    import pyarrow.compute as pc
+
+    clean = pc.and_(
+        pc.match_substring_regex(texts, r"\A[\t\n\x20-\x7e]*\z"),
+        pc.invert(pc.match_substring_regex(texts, r"\A\s|\s\z|[\t ]\n")),
+    )
+    return pc.fill_null(pc.invert(clean), False)
 
 
 def repair_row(row: Row) -> tuple[Row, list[str]]:

@@ -1,99 +1,88 @@
-"""From validated rows to the three splits: repair, drop duplicates, check the labels, part.
+"""From validated rows to the three splits: the order of the steps, each in a module of its own.
 
-Reads and writes nothing. Knows the order of the steps and what each does to the count of rows.
+What concerns one row alone is done batch by batch, wherever the engine runs; what needs all rows, in the work database.
+Reads the validated rows batch by batch; writes the outputs of the stage to the folder that it is given.
 """
 
-from collections import Counter
-from typing import Any, NamedTuple
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tunegate.data.ledger import make_ledger
-from tunegate.data.nearest import listed
-from tunegate.data.preparing.cleaning import comparable, repair_row
-from tunegate.data.preparing.splits import Split, check_not_empty, split_rows
-from tunegate.data.rows import Row
-from tunegate.errors import InputError
-from tunegate.params import Prepare
+from tunegate.data.database import batches, budget, connect
+from tunegate.data.engine import mapped
+from tunegate.data.preparing.balance import check_labels
+from tunegate.data.preparing.frozen import FrozenRow, check_frozen
+from tunegate.data.preparing.leaks import drop_equal_questions, drop_near_questions
+from tunegate.data.preparing.loading import load
+from tunegate.data.preparing.mixture import mix
+from tunegate.data.preparing.outputs import doubtful_labels, ledger_of, write_tables
+from tunegate.data.preparing.personal import Personal
+from tunegate.data.preparing.personal_key import read_key
+from tunegate.data.preparing.repeats import drop_duplicates, drop_near_duplicates
+from tunegate.data.preparing.splits import Split, check_not_empty, sizes, split_groups
+from tunegate.data.preparing.treatment import Treatment
+from tunegate.files import write_json
+from tunegate.params import Compute, Prepare
 
+if TYPE_CHECKING:
+    import duckdb
 
-class Prepared(NamedTuple):
-    """The rows of each split, sorted by id, and the stage's ledger."""
-
-    splits: dict[Split, list[Row]]
-    ledger: dict[str, Any]
-
-
-def prepare(rows: list[Row], wanted: Prepare, *, place: str) -> Prepared:
-    """Clean and split `rows`. `place` names the file of the parameters in errors.
-
-    Raises InputError for a label with too few rows and for a split without rows.
-    """
-    repairs: Counter[str] = Counter()
-    dropped: dict[str, str] = {}
-    kept = _repaired(rows, repairs, dropped) if wanted.repair_text else rows
-    duplicates: dict[str, str] = {}
-    kept = _unique(kept, duplicates) if wanted.deduplicate else kept
-    _check_labels(kept, wanted.min_rows_per_label, place)
-    splits, left_out = split_rows(
-        kept, key=wanted.split_key, valid_share=wanted.valid_share, test_share=wanted.test_share
-    )
-    test, valid = wanted.test_share, wanted.valid_share
-    check_not_empty(splits, {"train": 1 - test - valid, "valid": valid, "test": test}, place)
-    splits = {name: sorted(split, key=lambda row: row.id) for name, split in splits.items()}
-    dropped |= dict.fromkeys(duplicates, "duplicate") | left_out
-    return Prepared(splits, _ledger(rows, splits, repairs, dropped, duplicates))
+WORK = "work"
+"""The folder of the work database inside of the one that is written; gone when it is done."""
 
 
-def _repaired(rows: list[Row], repairs: Counter[str], dropped: dict[str, str]) -> list[Row]:
-    kept = []
-    for row in rows:
-        mended, names = repair_row(row)
-        repairs.update(f"repaired: {name}" for name in names)
-        if mended.last_turn and mended.answer:
-            kept.append(mended)
-        else:
-            dropped[row.id] = "empty_after_repair"
-    return kept
-
-
-def _unique(rows: list[Row], duplicates: dict[str, str]) -> list[Row]:
-    first: dict[tuple[str, str], str] = {}
-    kept = []
-    for row in rows:
-        original = first.setdefault((comparable(row.question), comparable(row.answer)), row.id)
-        if original == row.id:
-            kept.append(row)
-        else:
-            duplicates[row.id] = original
-    return kept
-
-
-def _check_labels(rows: list[Row], least: int, place: str) -> None:
-    counts = Counter(row.label for row in rows if row.label is not None)
-    few = sorted((label, count) for label, count in counts.items() if count < least)
-    if few:
-        shown = listed([f"{label!r} ({count})" for label, count in few])
-        problem = f"{len(few)} of {len(counts)} labels have fewer than {least} rows: {shown}"
-        remedy = "add rows, merge the label into another, or lower the number"
-        raise InputError(problem, place=f"{place}: prepare.min_rows_per_label", remedy=remedy)
-
-
-def _ledger(
-    rows: list[Row],
-    splits: dict[Split, list[Row]],
-    repairs: Counter[str],
-    dropped: dict[str, str],
-    duplicates: dict[str, str],
+def prepare(
+    rows: Iterable[Any],
+    folder: Path,
+    wanted: Prepare,
+    compute: Compute,
+    *,
+    frozen: tuple[FrozenRow, ...] = (),
+    place: str = "params.yaml",
 ) -> dict[str, Any]:
-    labels = {name: {row.label for row in split if row.label is not None} for name, split in splits.items()}
-    notes = dict(repairs) | {f"split: {name}": len(split) for name, split in splits.items()}
-    notes["labels"] = len(set().union(*labels.values()))
-    notes["labels_not_in_train"] = len((labels["valid"] | labels["test"]) - labels["train"])
-    others = {key: reason for key, reason in dropped.items() if key not in duplicates}
-    return make_ledger(
-        "prepare",
-        sources_in=[row.source for row in rows],
-        sources_out=[row.source for split in splits.values() for row in split],
-        reasons=Counter(dropped.values()),
-        notes=notes,
-        details={"duplicates": duplicates, "dropped": others},
-    )
+    """Clean and split `rows`, batches of PLACED_ROW in the order of their sources; write all but the work to `folder`.
+
+    `place` names the file of the parameters in errors. Returns the ledger. Raises InputError for a label with too few
+    rows, a split without rows, a mixture that cannot be, and a frozen test set that is not there as it was.
+    """
+    key = read_key(os.environ)
+    # Made here once, so that a key that does not fit is an error of this process, before any work.
+    Personal(wanted.personal_data, key)
+    treated = mapped(Treatment(wanted, key), rows, compute)
+    with connect(folder / WORK, budget(compute)) as connection:
+        load(connection, treated, {row.id: number for number, row in enumerate(frozen)})
+        _select(connection, wanted, len(frozen), place)
+        _split(connection, wanted, len(frozen), place)
+        write_tables(connection, folder)
+        query = (
+            "SELECT rows.* EXCLUDE (n, changes) FROM rows JOIN (SELECT n FROM placed WHERE split = 'test') USING (n)"
+        )
+        check_frozen(batches(connection, query), frozen, connection, place=place)
+        if wanted.label_noise:
+            write_json(folder / "label_issues.json", doubtful_labels(connection, wanted.split_key))
+        ledger = ledger_of(connection)
+    write_json(folder / "ledger.json", ledger)
+    return ledger
+
+
+def _select(connection: "duckdb.DuckDBPyConnection", wanted: Prepare, frozen: int, place: str) -> None:
+    """Drop rows that repeat others and rows of which there are too many."""
+    if wanted.deduplicate:
+        drop_duplicates(connection)
+    if wanted.near_duplicates is not None:
+        drop_near_duplicates(connection, wanted.near_duplicates)
+    mix(connection, wanted.mixture, frozen=frozen, place=place)
+    check_labels(connection, wanted.min_rows_per_label, place=place)
+
+
+def _split(connection: "duckdb.DuckDBPyConnection", wanted: Prepare, frozen: int, place: str) -> None:
+    """Place rows in splits and drop those whose question stands in a split that wins."""
+    split_groups(connection, wanted, frozen=frozen)
+    drop_equal_questions(connection)
+    if wanted.near_duplicates is not None:
+        drop_near_questions(connection, wanted.near_duplicates)
+    test, valid = wanted.test_share, wanted.valid_share
+    groups = connection.execute('SELECT count(DISTINCT "group") FROM placed').fetchall()[0][0]
+    shares: dict[Split, float] = {"train": 1 - test - valid, "valid": valid, "test": test}
+    check_not_empty(sizes(connection), shares, groups=groups, place=place)

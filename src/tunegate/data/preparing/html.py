@@ -1,0 +1,55 @@
+"""HTML taken out of texts: tags, scripts, styles and comments go, entities become the characters that they stand for.
+
+What a browser shows as a new line is one afterwards. Text that only looks like a tag to people (`a < b`, `<3`) stays;
+what looks like one to a browser (`List<int>`) goes: ask for it only where a source has HTML. Reads and writes nothing.
+"""
+
+import re
+from html.parser import HTMLParser
+
+_LINE = re.compile("address|article|blockquote|d[dlt]|div|h[1-6r]|li|ol|p|pre|section|t[dr]|table|ul")
+_UNSEEN = frozenset(["script", "style", "template", "noscript", "head"])
+_EMPTY_LINES = re.compile(r"[ \t]*\n[ \t]*(?:\n[ \t]*)+")
+
+SCREEN = "<[A-Za-z!/?]|&[A-Za-z#]"
+"""What every text with something to take out matches: RE2 syntax."""
+_SCREEN = re.compile(SCREEN)
+
+
+def strip_html(text: str) -> str:
+    """`text` without HTML. Stripping twice may change more: `&amp;lt;` is `&lt;` afterwards."""
+    if not _SCREEN.search(text):
+        return text
+    reader = _Reader()
+    reader.feed(text)
+    reader.close()
+    return _EMPTY_LINES.sub("\n\n", "".join(reader.seen)).strip()
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.seen: list[str] = []
+        self._inside: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        if tag in _UNSEEN:
+            self._inside.append(tag)
+        elif tag == "br":
+            self.seen.append("\n")
+        else:
+            self._end_line(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._inside:
+            del self._inside[self._inside.index(tag) :]
+        else:
+            self._end_line(tag)
+
+    def handle_data(self, data: str) -> None:
+        if not self._inside:
+            self.seen.append(data)
+
+    def _end_line(self, tag: str) -> None:
+        if _LINE.fullmatch(tag) and self.seen and not self.seen[-1].endswith("\n"):
+            self.seen.append("\n")

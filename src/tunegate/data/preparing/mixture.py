@@ -1,0 +1,66 @@
+"""How much of each source is used: caps, and weights relative to each other.
+
+Which rows of a source are used is decided by a keyed hash of their group: adding rows displaces as few as possible, and
+a smaller share is a part of a larger one. Rows of a frozen test set count, and are never displaced. Works in the tables
+of `loading`.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tunegate.data.nearest import did_you_mean, listed
+from tunegate.errors import InputError
+from tunegate.params import Mix
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def mix(connection: "duckdb.DuckDBPyConnection", mixture: Mapping[str, Mix], *, frozen: int, place: str) -> None:
+    """Drop what `mixture` has too much of, as `over_cap` and `over_weight`; the first `frozen` rows always stay.
+
+    Raises InputError for a source that there is not, and for a weighted source without rows.
+    """
+    if not mixture:
+        return
+    known = [name for (name,) in connection.execute("SELECT DISTINCT source FROM keys ORDER BY 1").fetchall()]
+    for name in mixture:
+        if name not in known:
+            problem = f"no source {name!r}{did_you_mean(name, known)}"
+            raise InputError(problem, place=f"{place}: prepare.mixture", remedy=f"the sources are {listed(known)}")
+    caps = {name: wanted.cap for name, wanted in mixture.items() if wanted.cap is not None}
+    _limit(connection, caps, "over_cap", frozen)
+    sizes = dict(connection.execute("SELECT source, count(*) FROM kept GROUP BY source").fetchall())
+    # A weight that nobody wrote is no weight: a cap alone does not tie its source to the others.
+    weights = {name: wanted.weight for name, wanted in mixture.items() if "weight" in wanted.model_fields_set}
+    _limit(connection, shares(sizes, weights, place=place), "over_weight", frozen)
+
+
+def shares(sizes: Mapping[str, int], weights: Mapping[str, float], *, place: str) -> dict[str, int]:
+    """How many rows of each weighted source are used: as many as the one that is shortest for its weight allows."""
+    empty = [name for name in weights if not sizes.get(name)]
+    if empty:
+        problem = f"{empty[0]!r} has a weight and no rows that are kept: nothing of the other sources could be used"
+        raise InputError(problem, place=f"{place}: prepare.mixture", remedy="take out its weight, or give it rows")
+    scale = min((sizes[name] / weight for name, weight in weights.items()), default=0.0)
+    # The small term: 0.1 * 30 is 3.0000000000000004 in floating point and 2.999... elsewhere.
+    return {name: math.floor(scale * weight + 1e-9) for name, weight in weights.items()}
+
+
+def _limit(connection: "duckdb.DuckDBPyConnection", limits: Mapping[str, int], reason: str, frozen: int) -> None:
+    for source, most in limits.items():
+        connection.execute(
+            """
+            INSERT INTO dropped
+            WITH groups AS (
+                SELECT "group", min(mixture_point) AS point, count(*) AS size, bool_or(n < $frozen) AS fixed
+                FROM kept WHERE source = $source GROUP BY "group"
+            ), ranked AS (
+                SELECT "group", sum(size) OVER (ORDER BY NOT fixed, point, "group") AS so_far FROM groups
+            )
+            SELECT n, $reason, $most::VARCHAR || ' rows', NULL FROM kept JOIN ranked USING ("group")
+            WHERE source = $source AND so_far > $most AND n >= $frozen
+            """,
+            {"source": source, "most": most, "reason": reason, "frozen": frozen},
+        )

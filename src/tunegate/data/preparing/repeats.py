@@ -1,0 +1,54 @@
+"""Rows that say what an earlier row says: equal ones, and near ones with the same answer. The first of them stays.
+
+Equal is question and answer but for case, width and white space (cleaning.comparable); near is what
+`tunegate.data.near` finds. A row is left out when it is near an earlier row that stays: never because of a row that is
+left out itself, so that a chain of small steps does not drop both of its ends. Works in the tables of `loading`.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from tunegate.data.database import add, batches
+from tunegate.data.near import pairs_within
+from tunegate.data.preparing.loading import drop_sketches_of_dropped
+from tunegate.data.shingles import plan_for
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def drop_duplicates(connection: "duckdb.DuckDBPyConnection") -> None:
+    """Drop rows whose question and answer equal an earlier row's, as `duplicate` of its id."""
+    connection.execute("""
+        INSERT INTO dropped
+        WITH firsts AS (
+            SELECT question_key, answer_key, min(n) AS first, min_by(id, n) AS first_id FROM kept
+            GROUP BY question_key, answer_key HAVING count(*) > 1
+        )
+        SELECT n, 'duplicate', first_id, NULL FROM kept JOIN firsts USING (question_key, answer_key) WHERE n > first
+    """)
+
+
+def drop_near_duplicates(connection: "duckdb.DuckDBPyConnection", threshold: float) -> None:
+    """Drop rows near an earlier row with the same answer, as `near_duplicate` of its id."""
+    drop_sketches_of_dropped(connection)
+    pairs_within(connection, "sketches", "near_duplicates", plan_for(threshold), threshold)
+    largest = connection.execute("SELECT coalesce(max(n), 0) FROM keys").fetchall()[0][0]
+    gone = np.zeros(largest + 1, dtype=bool)
+    connection.execute("CREATE TABLE nearest (n BIGINT, earlier BIGINT, similarity DOUBLE)")
+    order = "SELECT later, earlier, similarity FROM near_duplicates ORDER BY later, similarity DESC, earlier"
+    for batch in batches(connection, order):
+        found = []
+        for later, earlier, similarity in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if not gone[later] and not gone[earlier]:
+                gone[later] = True
+                found.append((later, earlier, similarity))
+        if found:
+            add(connection, "nearest", pa.table(list(zip(*found, strict=True)), names=["n", "earlier", "similarity"]))
+    connection.execute("""
+        INSERT INTO dropped SELECT nearest.n, 'near_duplicate', keys.id, similarity
+        FROM nearest JOIN keys ON keys.n = nearest.earlier
+    """)
+    connection.execute("DROP TABLE nearest; DROP TABLE near_duplicates")
