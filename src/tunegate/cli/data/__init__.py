@@ -2,7 +2,7 @@
 
 import typer
 
-from tunegate.cli.data import diff, docs, freeze, refresh
+from tunegate.cli.data import diff, docs, freeze, ledger, refresh, why
 
 app = typer.Typer(
     help="Where rows come from, what became of them, what a change of them means.",
@@ -13,6 +13,8 @@ app.command("diff", epilog="Example: tunegate data diff --base origin/main --htm
 app.command("docs", epilog="Example: tunegate data docs && open reports/data-docs/index.html")(docs.docs)
 app.command("freeze", epilog="Example: tunegate data freeze && git add data/frozen")(freeze.freeze)
 app.command("refresh", epilog="Example: tunegate data refresh tickets --dry-run")(refresh.refresh)
+app.command("ledger", epilog="Example: tunegate data ledger --by reason")(ledger.ledger)
+app.command("why", epilog="Example: tunegate data why bygglov-001-sv")(why.why)
 
 
 @app.callback()

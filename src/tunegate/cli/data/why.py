@@ -1,0 +1,57 @@
+"""`tunegate data why`: one row's whole story, from its file and line to its last answer."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunegate.files import to_json
+
+if TYPE_CHECKING:
+    from tunegate.data.story import Step, Story
+
+_MARKS = {"both": ("", "", None), "before": ("[-", "-]", typer.colors.RED), "after": ("{+", "+}", typer.colors.GREEN)}
+
+
+def why(
+    row: Annotated[str, typer.Argument(metavar="ID", help="The row's id.")],
+    data: Annotated[Path, typer.Option(help="The folder of the stages' outputs.")] = Path("data"),
+    predictions: Annotated[Path, typer.Option(help="The answers of `evaluate`.")] = Path("models/predictions.parquet"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Tell what became of a row and why: its source, what each stage did to it, its split, its tokens, its answer."""
+    from tunegate.data.story import Places, story_of
+
+    found = story_of(
+        row, Places(*(data / name for name in ("ingested", "validated", "prepared", "tokens")), predictions)
+    )
+    typer.echo(to_json(found.model_dump()) if as_json else _as_text(found), nl=False)
+
+
+def _as_text(story: "Story") -> str:
+    licence = story.license or "none declared"
+    head = [f"{story.id}: {story.fate}", f"source   {story.source} (licence: {licence})", *_text(story.text)]
+    lines = [line for step in story.steps for line in _step(step)]
+    return "\n".join([*head, "", *lines]) + "\n"
+
+
+def _text(text: str) -> list[str]:
+    return [f"{'text' if number == 0 else '':9}{_plain(line)}" for number, line in enumerate(text.split("\n"))]
+
+
+def _step(step: "Step") -> list[str]:
+    said = [line for text in step.lines for line in _plain(text).split("\n")]
+    return [f"{step.stage:9}{_plain(step.said)}", *(f"{'':9}{line}" for line in [*said, *_changed(step)])]
+
+
+def _changed(step: "Step") -> list[str]:
+    parts = []
+    for words in step.words:
+        opened, closed, colour = _MARKS[words.side]
+        parts.append(typer.style(f"{opened}{_plain(words.text)}{closed}", fg=colour))
+    return "".join(parts).split("\n") if parts else []
+
+
+def _plain(text: str) -> str:
+    """Without the control characters with which a text from the data could write elsewhere on the terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)

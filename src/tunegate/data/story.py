@@ -1,0 +1,186 @@
+"""One row's whole story: where it came from, what each stage did to it, which row it met, what became of it.
+
+Reads the outputs of the stages, the one row of each that it needs. What it tells may be shown to readers: personal data
+and secrets are masked in every text, and a text from which a stage has masked them is told as it was afterwards only.
+Does not know tokens or models beyond what the files say.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tunegate.data.comparison.result import Words
+from tunegate.data.comparison.showing import shown
+from tunegate.data.comparison.words import word_diff
+from tunegate.data.ledger import read_ledger
+from tunegate.data.lookup import Lookup
+from tunegate.data.preparing.splits import SPLITS
+from tunegate.errors import InputError
+from tunegate.params import Closed
+
+Record = dict[str, Any]
+_HIDING = ("masked", "pseudonymised")
+_OTHER_RUN = "run `dvc repro`: the outputs are from different runs"
+
+
+class Places(NamedTuple):
+    """Where the stages put their outputs."""
+
+    ingested: Path
+    validated: Path
+    prepared: Path
+    tokens: Path
+    predictions: Path
+
+
+class Step(Closed):
+    """What one stage did to the row."""
+
+    stage: str
+    said: str
+    """In one line."""
+    lines: tuple[str, ...] = ()
+    """And in more."""
+    words: tuple[Words, ...] = ()
+    """How its text changed, word by word."""
+
+
+class Story(Closed):
+    """Everything about one row."""
+
+    id: str
+    source: str
+    place: str
+    """File and line."""
+    license: str | None
+    text: str
+    """What it says in the end, personal data masked."""
+    fate: str
+    """Where it is now, or why it is not."""
+    steps: list[Step]
+
+
+def story_of(name: str, places: Places) -> Story:
+    """The story of the row with the id `name`, as far as the stages have run.
+
+    Raises InputError for an id that no ingested row has, with those nearest to it, and for outputs of different runs.
+    """
+    with Lookup() as rows:
+        raw = rows.one(places.ingested / "rows.parquet", name)
+        if raw is None:
+            near = ", ".join(rows.nearest(places.ingested / "rows.parquet", name)) or "there are no rows"
+            raise InputError(f"no row {name!r}", place=str(places.ingested), remedy=f"the nearest ids are: {near}")
+        details = read_ledger(places.ingested).details.get("sources", {}).get(raw["source"], {})
+        told = _Told(places, rows, raw)
+        steps = [Step(stage="ingest", said=f"read from {raw['place']}")]
+        for step in (told.validate, told.prepare, told.tokenize, told.evaluate):
+            found = step()
+            steps += [found] if found else []
+            if told.ended:
+                break
+        where = {"id": raw["id"], "source": raw["source"], "place": raw["place"], "license": details.get("license")}
+        return Story(**where, text=_said(told.row), fate=told.fate, steps=steps)
+
+
+class _Told:
+    """The story so far: the row as the last stage left it, and whether it ends there."""
+
+    def __init__(self, places: Places, rows: Lookup, row: Record) -> None:
+        self._places, self._rows = places, rows
+        self.row, self.id = row, row["id"]
+        self.fate, self.ended = "ingested", False
+
+    def validate(self) -> Step:
+        """Whether it met the expectations."""
+        folder = self._places.validated
+        if not folder.exists():
+            return self._not_run("validate")
+        if held := self._rows.one(folder / "quarantine.parquet", self.id):
+            return self._left("validate", "in quarantine", list(held["reasons"]))
+        self._require(folder, self._rows.one(folder / "rows.parquet", self.id), "data/ingested")
+        return Step(stage="validate", said="met every expectation")
+
+    def prepare(self) -> Step:
+        """What was changed in it, which row it met, and its split."""
+        folder = self._places.prepared
+        if not folder.exists():
+            return self._not_run("prepare")
+        changed = self._rows.one(folder / "changes.parquet", self.id) or {"changes": []}
+        changes, before = list(changed["changes"]), self.row
+        left = self._rows.one(folder / "dropped.parquet", self.id)
+        splits = () if left else SPLITS
+        found = {str(name): self._rows.one(folder / f"{name}.parquet", self.id) for name in splits}
+        split = next((name for name, row in found.items() if row), "")
+        self.row = self._require(folder, left or found.get(split), "data/validated")
+        words = _words(before, self.row, changes)
+        if left:
+            step = self._left("prepare", f"left out: {left['reason']}", [*changes, *self._met(left)])
+            return step.model_copy(update={"words": words})
+        self.fate = f"kept: {split}"
+        return Step(stage="prepare", said=f"kept in {split}", lines=tuple(changes), words=words)
+
+    def tokenize(self) -> Step:
+        """Its tokens."""
+        folder = self._places.tokens
+        if not folder.exists():
+            return self._not_run("tokenize")
+        fate = self._require(folder, self._rows.one(folder / "fates.parquet", self.id), "data/prepared")
+        counts = f"{fate['tokens']} tokens"
+        if fate["reason"]:
+            return self._left("tokenize", f"left out: {fate['reason']}", [counts])
+        if fate["split"] != self.fate.removeprefix("kept: "):
+            self._require(folder, None, "data/prepared")
+        more = ", ".join(
+            f"{fate[key]} {said}" for key, said in (("trained", "trained on"), ("cut", "cut off")) if fate[key]
+        )
+        return Step(stage="tokenize", said=f"{counts}, {more}" if more else counts)
+
+    def evaluate(self) -> Step | None:
+        """Whether it was answered right, if it is a test row and was asked."""
+        path = self._places.predictions
+        asked = self._rows.one(path, self.id) if path.exists() and self.fate == "kept: test" else None
+        if asked is None:
+            return None
+        judged = {name: "right" if asked[f"{name}_correct"] else "wrong" for name in ("base", "tuned")}
+        lines = [f"{name} model, {word}: {shown(asked[f'{name}_answer'])}" for name, word in judged.items()]
+        said = f"the tuned model answers it {judged['tuned']}"
+        return Step(stage="evaluate", said=said, lines=(*lines, f"reference: {shown(asked['reference'])}"))
+
+    def _met(self, left: Record) -> list[str]:
+        """The row that it met, and how alike the two are."""
+        alike = "" if left["similarity"] is None else f", similarity {left['similarity']:.2f}"
+        if left["other"] is None:
+            return []
+        other = self._rows.one(self._places.ingested / "rows.parquet", left["other"])
+        return [f"met {left['other']}{alike}: {_said(other)}" if other else f"met {left['other']}{alike}"]
+
+    def _left(self, stage: str, said: str, lines: list[str]) -> Step:
+        self.fate, self.ended = f"left in {stage}: {said.removeprefix('left out: ')}", True
+        return Step(stage=stage, said=said, lines=tuple(lines))
+
+    def _not_run(self, stage: str) -> Step:
+        self.ended = True
+        return Step(stage=stage, said=f"has not run: `dvc repro {stage}`")
+
+    def _require(self, folder: Path, row: Record | None, before: str) -> Record:
+        if row is None:
+            problem = f"row {self.id} is in {before}, but its fate in {folder} is not told"
+            raise InputError(problem, place=str(folder), remedy=_OTHER_RUN)
+        return row
+
+
+def _said(row: Record) -> str:
+    return shown("\n".join(f"{role}: {content}" for role, content in _turns(row)))
+
+
+def _turns(row: Record) -> list[tuple[str, str]]:
+    if row["messages"]:
+        return [(message["role"], message["content"]) for message in row["messages"]]
+    return [("user", row["text"] or ""), ("assistant", row["label"] or "")]
+
+
+def _words(before: Record, after: Record, changes: list[str]) -> tuple[Words, ...]:
+    # Names that only a model finds are masked by no rule: where a stage has masked, what was there is not told.
+    if any(change.startswith(_HIDING) for change in changes):
+        return ()
+    one, other = _said(before), _said(after)
+    return tuple(word_diff(one, other)) if one != other else ()
