@@ -2,7 +2,7 @@
 
 import typer
 
-from tunegate.cli.data import diff, docs, freeze, ledger, refresh, why
+from tunegate.cli.data import diff, docs, freeze, key, ledger, refresh, why
 
 app = typer.Typer(
     help="Where rows come from, what became of them, what a change of them means.",
@@ -15,6 +15,7 @@ app.command("freeze", epilog="Example: tunegate data freeze && git add data/froz
 app.command("refresh", epilog="Example: tunegate data refresh tickets --dry-run")(refresh.refresh)
 app.command("ledger", epilog="Example: tunegate data ledger --by reason")(ledger.ledger)
 app.command("why", epilog="Example: tunegate data why bygglov-001-sv")(why.why)
+app.command("key", epilog="Example: tunegate data key --new")(key.key)
 
 
 @app.callback()
