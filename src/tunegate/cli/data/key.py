@@ -31,7 +31,7 @@ def key(
         print(fingerprint(found))
 
 
-_STORE = """The key is shown this once. Keep it in your store of secrets and hand it to programs in the environment: as a
-secret of the repository for CI, by your shell for `dvc repro`. It belongs in no file of the repository. The fingerprint
-goes to params.yaml: prepare.personal_data.key. Whoever has the key can find out whom a surrogate stands for by trying;
-who loses it cannot make the same surrogates again."""
+_STORE = """The key is shown this once. Keep it in your store of secrets and hand it to programs in the environment: as
+a secret of the repository for CI, by your shell for `dvc repro`. It belongs in no file of the repository. The
+fingerprint goes to params.yaml: prepare.personal_data.key. Whoever has the key can find out whom a surrogate stands for
+by trying; who loses it cannot make the same surrogates again."""
