@@ -1,76 +1,98 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tunegate.data.checks.running import Outcome
-from tunegate.data.checks.validation import Validated, judge, quarantine_table
+from tunegate.data.checks.outcomes import Outcome, Rows
+from tunegate.data.checks.suites import Expectation
+from tunegate.data.checks.validation import Judged, judge
 from tunegate.data.rows import Row
 from tunegate.errors import RefusedError
 
 Make = Callable[..., Row]
 
 
-def outcome(kind: str, severity: Any, *failing: str, success: bool = False, observed: Any = None) -> Outcome:
-    return Outcome(kind, {"column": "text"}, severity, success, observed, failing)
+def outcome(
+    kind: str, severity: Any, *failing: int, success: bool = False, observed: Any = None, share: float | None = None
+) -> Outcome:
+    expectation = Expectation(type=kind, kwargs={"column": "text"}, severity=severity, max_quarantined_share=share)
+    return Outcome(expectation, success, observed, np.array(failing, dtype=np.int64))
 
 
-def run(rows: list[Row], *outcomes: Outcome, share: float = 1.0) -> Validated:
+def run(rows: Rows, *outcomes: Outcome, share: float = 1.0) -> Judged:
     return judge("mine", rows, list(outcomes), max_quarantined_share=share)
 
 
 @pytest.fixture
-def rows(row: Make) -> list[Row]:
-    return [row(name) for name in "abcd"]
+def rows(row: Make, stored: Callable[[list[Row]], Path]) -> Rows:
+    """Rows a, b, c of the source s, and d of the source t."""
+    path = stored([row(name, source="t" if name == "d" else "s") for name in "abcd"])
+    return Rows(path, ("s", "t"), np.array([0, 0, 0, 1], dtype=np.int32))
 
 
-def test_a_critical_failure_stops_and_names_expectation_number_and_keys(rows: list[Row]) -> None:
+def test_a_critical_failure_stops_and_names_expectation_number_and_keys(rows: Rows) -> None:
     with pytest.raises(RefusedError) as caught:
-        run(rows, outcome("w", "warning", "a"), outcome("c", "critical", "b", "d"))
+        run(rows, outcome("w", "warning", 0), outcome("c", "critical", 1, 3))
     assert caught.value.place == "suite mine"
     assert caught.value.problem == "c(text): 2 of 4 rows fail: b (f.csv:b), d (f.csv:d)"
     assert caught.value.remedy.startswith("mend the rows")
 
 
-def test_a_critical_failure_of_the_whole_table_says_what_was_found(rows: list[Row]) -> None:
+def test_a_critical_failure_of_the_whole_table_says_what_was_found(rows: Rows) -> None:
     with pytest.raises(RefusedError) as caught:
         run(rows, outcome("c", "critical", observed=4))
     assert caught.value.problem == 'c(text): found 4, expected {"column": "text"}'
 
 
-def test_a_warning_moves_rows_to_quarantine_with_every_reason(rows: list[Row]) -> None:
-    done = run(rows, outcome("v", "warning", "b"), outcome("w", "warning", "b", "d"))
-    assert [one.id for one in done.passed] == ["a", "c"]
-    assert [(one.id, reasons) for one, reasons in done.quarantined] == [
-        ("b", ["v(text)", "w(text)"]),
-        ("d", ["w(text)"]),
-    ]
+def test_a_warning_moves_rows_to_quarantine_and_the_ledger_has_the_first_reason(rows: Rows) -> None:
+    done = run(rows, outcome("v", "warning", 1), outcome("w", "warning", 1, 3))
+    assert done.quarantined.tolist() == [1, 3]
+    assert [moving.expectation.type for moving in done.moving] == ["v", "w"]
     assert done.ledger["rows"] == {"in": 4, "out": 2}
     assert done.ledger["reasons"] == {"quarantine: v(text)": 1, "quarantine: w(text)": 1}
-    table = quarantine_table(done.quarantined)
-    assert table.column("place").to_pylist() == ["f.csv:b", "f.csv:d"]
-    assert table.column("reasons").to_pylist() == [["v(text)", "w(text)"], ["w(text)"]]
+    assert done.ledger["per_source"] == {
+        "s": {"in": 3, "out": 2, "reasons": {"quarantine: v(text)": 1}},
+        "t": {"in": 1, "out": 0, "reasons": {"quarantine: w(text)": 1}},
+    }
 
 
-def test_a_warning_that_holds_mostly_moves_nothing(rows: list[Row]) -> None:
-    assert run(rows, outcome("w", "warning", "a", success=True)).quarantined == []
+def test_the_result_says_what_failed_source_by_source(rows: Rows) -> None:
+    done = run(rows, outcome("v", "warning", 1, 2), outcome("w", "info", 1, 3))
+    assert done.result["per_source"] == {"s": {"rows": 3, "quarantined": 2}, "t": {"rows": 1, "quarantined": 0}}
+    found = [(one["failed_rows"], one["per_source"], one["failing"]) for one in done.result["expectations"]]
+    assert found == [(2, {"s": 2}, ["b", "c"]), (2, {"s": 1, "t": 1}, ["b", "d"])]
 
 
-def test_info_only_reports(rows: list[Row]) -> None:
-    done = run(rows, outcome("z", "info", "a"), outcome("a", "info", success=True))
-    assert len(done.passed) == 4
+def test_a_warning_that_holds_mostly_moves_nothing(rows: Rows) -> None:
+    assert len(run(rows, outcome("w", "warning", 0, success=True)).quarantined) == 0
+
+
+def test_info_only_reports(rows: Rows) -> None:
+    done = run(rows, outcome("z", "info", 0), outcome("a", "info", success=True))
+    assert len(done.quarantined) == 0
     assert [found["type"] for found in done.result["expectations"]] == ["a", "z"]
     assert (done.result["success"], done.result["expectations"][1]["failing"]) == (False, ["a"])
 
 
-def test_too_many_rows_in_quarantine_stop_the_stage(rows: list[Row]) -> None:
-    assert run(rows, outcome("w", "warning", "a"), share=0.25).quarantined
+def test_too_many_rows_in_quarantine_stop_the_stage(rows: Rows) -> None:
+    assert len(run(rows, outcome("w", "warning", 0), share=0.25).quarantined) == 1
     with pytest.raises(RefusedError) as caught:
-        run(rows, outcome("w", "warning", "a", "b"), share=0.25)
+        run(rows, outcome("w", "warning", 0, 1), share=0.25)
     assert caught.value.problem.startswith("2 of 4 rows (50.0%) would go to quarantine: a (f.csv:a): w(text)")
     assert "validate.max_quarantined_share (now 0.25)" in caught.value.remedy
 
 
-def test_nothing_left_is_refused_even_when_all_may_go(rows: list[Row]) -> None:
+def test_too_many_rows_for_one_expectation_stop_the_stage_whatever_all_may_move(rows: Rows) -> None:
+    assert len(run(rows, outcome("w", "warning", 0, share=0.25)).quarantined) == 1
+    with pytest.raises(RefusedError) as caught:
+        run(rows, outcome("v", "warning", 0, 1), outcome("w", "warning", 0, 1, share=0.25))
+    found = "w(text): 2 of 4 rows (50.0%) would go to quarantine: a (f.csv:a), b (f.csv:b)"
+    assert caught.value.problem == found
+    assert "the expectation's max_quarantined_share (now 0.25)" in caught.value.remedy
+
+
+def test_nothing_left_is_refused_even_when_all_may_go(rows: Rows) -> None:
     with pytest.raises(RefusedError, match="every row"):
-        run(rows, outcome("w", "warning", *"abcd"))
+        run(rows, outcome("w", "warning", 0, 1, 2, 3))

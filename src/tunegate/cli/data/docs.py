@@ -21,11 +21,15 @@ def docs(
     from tunegate.data.checks.suites import load_suite
     from tunegate.files import atomic_folder
     from tunegate.params import load_params
+    from tunegate.tables import parquet_rows
 
+    rows = ingested / "rows.parquet"
+    # Said before a folder is made for a page that cannot be.
+    parquet_rows(rows)
     suite = load_suite(expectations, load_params(params).validate_.suite)
     place = str(expectations / f"{suite.name}.json")
     with atomic_folder(output) as folder:
-        page = write_page(suite, ingested / "rows.parquet", place, templates, folder)
+        page = write_page(suite, rows, place, templates, folder)
         inside = page.path.relative_to(folder)
     print(output / inside)
     if page.shown < page.rows:

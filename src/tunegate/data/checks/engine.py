@@ -19,6 +19,9 @@ from tunegate.errors import InputError
 
 OWN = ("tunegate.data.checks.expect_control_tokens", "tunegate.data.checks.expect_conversation")
 
+SHOWN_BY_TABLE = 20
+"""Values that an expectation of the whole table shows of those it did not expect, or missed."""
+
 # Failing rows come as their numbers, the cheapest that Great Expectations offers: with the names of key columns it
 # looks up one value after the other.
 _FORMAT = {
@@ -26,7 +29,7 @@ _FORMAT = {
     "include_unexpected_rows": False,
     "return_unexpected_index_query": False,
     "exclude_unexpected_values": True,
-    "partial_unexpected_count": 0,
+    "partial_unexpected_count": SHOWN_BY_TABLE,
 }
 
 
@@ -154,7 +157,7 @@ def _first_fault(error: Exception) -> str:
 
 
 def _check_was_evaluated(result: Any, place: str) -> None:
-    raised = result.to_json_dict()["exception_info"] if result.exception_info else {"raised_exception": False}
+    raised = result.exception_info
     # One exception, or one for each metric that raised.
     faults = [raised] if "raised_exception" in raised else list(raised.values())
     message = next((fault["exception_message"] for fault in faults if fault["raised_exception"]), None)

@@ -126,7 +126,7 @@ class _Run:
 
     def _whole(self, index: int, result: Any) -> Outcome:
         if "unexpected_index_list" not in result.result:
-            observed = result.to_json_dict()["result"].get("observed_value")
+            observed = _observed(result.to_json_dict()["result"])
             return Outcome(self._suite.expectations[index], bool(result.success), observed, np.empty(0, np.int64))
         tally = _Tally()
         tally.add(result.result)
@@ -155,3 +155,11 @@ class _Run:
             if scope in ("values", "digests") and column in expectation.columns + expectation.condition_columns:
                 return f"{self._place}: expectations[{index}]"
         return self._place
+
+
+def _observed(result: dict[str, Any]) -> Any:
+    """What was found of the whole table: a value, or else what was not expected and what was missed."""
+    value = result.get("observed_value")
+    if value is not None:
+        return value
+    return {key: found for key, found in result.items() if found is not None and found != []} or None

@@ -1,0 +1,108 @@
+"""What the ingested rows are like: lengths, labels, slices, repeats, conversations. Counts, chunk by chunk.
+
+Reads the rows, or those of one source. Keeps a few bytes for each row and no text. Does not know what to expect of
+rows: `suggestions` does.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tunegate.data.checks.columns import SLICE, Chunk, chunks, column_names, digests
+from tunegate.data.nearest import did_you_mean, listed
+from tunegate.errors import InputError
+
+MANY_VALUES = 1000
+"""A column with more different values is not a set of values."""
+
+
+@dataclass
+class Lengths:
+    """Of some texts, how many characters they have."""
+
+    parts: list[Any] = field(default_factory=list)
+
+    def add(self, lengths: Any) -> None:
+        """Take more lengths in."""
+        self.parts.append(lengths.to_numpy(zero_copy_only=False).astype(np.int32))
+
+    def at(self, share: float) -> int:
+        """The length that this share of the texts does not exceed: 0 is the shortest, 1 the longest."""
+        return int(np.quantile(np.concatenate(self.parts), share, method="lower"))
+
+
+@dataclass
+class Profile:
+    """What was seen of the rows of `source`, or of all sources."""
+
+    source: str | None
+    rows: int = 0
+    talks: int = 0
+    """Rows that are conversations."""
+    lengths: dict[str, Lengths] = field(default_factory=lambda: {"text": Lengths(), "answer": Lengths()})
+    values: dict[str, Counter[str] | None] = field(default_factory=dict)
+    """For the label and each slice, how often each value occurs; None for more than MANY_VALUES values."""
+    turns: int = 0
+    """The most messages of the user in one row."""
+    repeated: int = 0
+    """Rows whose text and answer are those of another row, too."""
+
+    def known(self, column: str) -> int:
+        """Rows with a value in a column of few values."""
+        counts = self.values.get(column)
+        return counts.total() if counts else 0
+
+
+def profile_of(path: Path, source: str | None = None) -> Profile:
+    """What the rows in the Parquet file are like, or those of one source. Raises InputError when there are none."""
+    names = column_names(path)
+    found = Profile(source, values={name: Counter() for name in names if name == "label" or name.startswith(SLICE)})
+    sources: set[str] = set()
+    pairs = []
+    for chunk in chunks(path, ["source", "text", "answer", "turns", *found.values, "messages"]):
+        sources.update(chunk.columns["source"].unique().to_pylist())
+        chosen = _chosen(chunk, source)
+        _count(found, chosen)
+        pairs.append(_pairs(chosen))
+    if not found.rows:
+        wanted = f" of source {source!r}{did_you_mean(source, sources)}" if source else ""
+        remedy = f"the sources are {listed(sorted(sources))}" if sources else "run `dvc repro ingest`"
+        raise InputError(f"no rows{wanted}", place=str(path), remedy=remedy)
+    _, counts = np.unique(np.concatenate(pairs), return_counts=True)
+    found.repeated = int(counts[counts > 1].sum())
+    return found
+
+
+def _chosen(chunk: Chunk, source: str | None) -> dict[str, Any]:
+    import pyarrow.compute
+
+    if source is None:
+        return chunk.columns
+    mask = pyarrow.compute.equal(chunk.columns["source"], source)
+    return {name: values.filter(mask) for name, values in chunk.columns.items()}
+
+
+def _count(found: Profile, columns: dict[str, Any]) -> None:
+    import pyarrow.compute as pc
+
+    rows = len(columns["source"])
+    found.rows += rows
+    found.talks += rows - columns["messages"].null_count
+    found.turns = max(found.turns, pc.max(columns["turns"]).as_py() or 0)
+    for name, lengths in found.lengths.items():
+        lengths.add(pc.utf8_length(columns[name]))
+    for name, counts in found.values.items():
+        if counts is not None:
+            seen = pc.value_counts(columns[name].drop_null())
+            counts.update(dict(zip(seen.field("values").to_pylist(), seen.field("counts").to_pylist(), strict=True)))
+            if len(counts) > MANY_VALUES:
+                found.values[name] = None
+
+
+def _pairs(columns: dict[str, Any]) -> Any:
+    text, answer = (digests(columns[name]).to_numpy(zero_copy_only=False) for name in ("text", "answer"))
+    # An odd factor turns one of the two around, so that a swapped pair is another pair.
+    return text.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ answer.astype(np.uint64)
