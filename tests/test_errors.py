@@ -82,6 +82,11 @@ def test_a_full_disk_says_how_to_free_space(capsys: pytest.CaptureFixture[str]) 
     assert said.startswith("error: models/adapter: no space left on the disk\nfix: ")
 
 
+def test_a_full_disk_is_named_whichever_library_met_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(raising(RuntimeError('Could not write file "x.wal": No space left on device'))) == 1
+    assert capsys.readouterr().err.startswith("error: no space left on the disk\nfix: free some space")
+
+
 def test_an_unforeseen_error_names_itself_and_asks_for_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_of(raising(KeyError("x"))) == 1
     said = capsys.readouterr().err

@@ -100,6 +100,8 @@ def exit_code_of(action: Callable[[], object], *, show_traceback: bool | None = 
     except OSError as error:
         return _say(str(_from_os(error)), 1, wanted)
     except Exception as error:
+        if os.strerror(errno.ENOSPC) in str(error):  # DuckDB has errors of its own, without a number
+            return _say(str(_full("")), 1, wanted)
         text = f"error: unexpected {type(error).__name__}: {error}\nfix: run again with --traceback and report it"
         return _say(text, 1, wanted)
     return 0
@@ -108,9 +110,13 @@ def exit_code_of(action: Callable[[], object], *, show_traceback: bool | None = 
 def _from_os(error: OSError) -> TunegateError:
     place = str(error.filename or "")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        remedy = "free some space (`dvc gc --workspace` drops cached outputs no commit names) and run again"
-        return MachineError("no space left on the disk", place=place, remedy=remedy)
+        return _full(place)
     return MachineError(error.strerror or str(error), place=place)
+
+
+def _full(place: str) -> TunegateError:
+    remedy = "free some space (`dvc gc --workspace` drops cached outputs no commit names) and run again"
+    return MachineError("no space left on the disk", place=place, remedy=remedy)
 
 
 def _say(text: str, code: int, with_traceback: bool) -> int:

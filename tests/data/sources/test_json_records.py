@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tunegate.data.sources.json_records import MAX_DEPTH
+from tunegate.data.sources.json_text import MAX_DEPTH
 from tunegate.data.sources.locating import Located
 from tunegate.data.sources.records import read_batches, read_records
 from tunegate.data.sources.streams import MAX_RECORD
@@ -44,6 +44,11 @@ def test_numbers_of_any_size_are_kept(located: Make) -> None:
     assert record.values == {"n": 2**70, "e": 1000.0}
 
 
+def test_a_character_written_in_two_halves_is_whole(located: Make) -> None:
+    (record,) = read_records(located("a.jsonl", '{"text": "\\ud83d\\ude42"}'))
+    assert record.values == {"text": "🙂"}
+
+
 def test_depth_up_to_the_limit_is_read(located: Make) -> None:
     assert len(list(read_records(located("a.jsonl", nested(MAX_DEPTH))))) == 1
 
@@ -57,6 +62,8 @@ def test_depth_up_to_the_limit_is_read(located: Make) -> None:
         ("a.jsonl", nested(100_000), ":1", "nested more than 32 deep"),
         ("a.json", f"[{nested(100_000)}]", ":1", "nested more than 32 deep"),
         ("a.jsonl", '{"n": ' + "9" * 5000 + "}", ":1", "not valid JSON: Exceeds the limit"),
+        ("a.jsonl", '{"n": ["\\ud83d!"]}', ":1", "half of a character: '\\ud83d' in "),
+        ("a.json", '[{"\\uDC00": 1}]', ":1", "half of a character: '\\udc00' in "),
         ("a.json", '{"data": []}', ":1", "a JSON file must hold an array of objects (got '{\"data\": []}')"),
         ("a.json", '[{"n": 1},\n[2]]', ":2", "an element of the array must be a JSON object (got list)"),
         ("a.json", '[{"n": 1},\n{"n": ', ":2", "not valid JSON: Expecting value"),

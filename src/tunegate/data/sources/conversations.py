@@ -9,7 +9,7 @@ from typing import Any
 
 from tunegate.data.nearest import did_you_mean
 from tunegate.data.rows import Message
-from tunegate.data.sources.json_records import parse_strict
+from tunegate.data.sources.json_text import parse_strict
 from tunegate.data.sources.row_declaration import ROLES, MessageTemplate, Value
 from tunegate.data.sources.values import Columns
 from tunegate.errors import InputError

@@ -6,7 +6,6 @@ and writes nothing. Does not know whether an id is unique.
 
 import hashlib
 import json
-from collections.abc import Sequence
 from itertools import accumulate, chain
 from typing import Any
 
@@ -72,7 +71,6 @@ class Mapper:
         ids, groups, own = self._names(columns, texts, labels, said)
         slices = {name: columns.filled(value) for name, value in sorted(self._template.slices.items())}
         nothing = pa.nulls(len(batch), pa.string())
-        places = [f"{batch.file}:{line}" for line in batch.lines]
         arrays = {
             "id": ids,
             "group": groups,
@@ -81,12 +79,9 @@ class Mapper:
             "label": labels or nothing,
             "slices": _maps(slices, len(batch)),
             "source": [self._source] * len(batch),
-            "place": places,
+            "place": [f"{batch.file}:{line}" for line in batch.lines],
         }
-        try:
-            made = [pa.array(arrays[field.name], field.type) for field in PLACED_ROW]
-        except UnicodeEncodeError:
-            raise _half_a_character(places, texts or [], labels or [], said or [], ids, groups) from None
+        made = [pa.array(arrays[field.name], field.type) for field in PLACED_ROW]
         return pa.RecordBatch.from_arrays(made, schema=PLACED_ROW), own
 
     def _completed(self, batch: Batch) -> RowTemplate:
@@ -171,19 +166,3 @@ def _maps(slices: dict[str, list[str | None]], count: int) -> Any:
     offsets = pa.array(accumulate(map(len, kept), initial=0), pa.int32())
     keys = pa.array([name for name, _ in pairs], pa.string())
     return pa.MapArray.from_arrays(offsets, keys, pa.array([value for _, value in pairs], pa.string()))
-
-
-def _half_a_character(places: Sequence[str], *columns: Sequence[Any]) -> InputError:
-    for column in columns:
-        for place, value in zip(places, column, strict=False):
-            try:
-                _encode_text(value)
-            except UnicodeEncodeError as error:
-                problem = f"half of a character: {error.object[error.start]!a} in {error.object[:40]!a}"
-                return InputError(problem, place=place, remedy="write the character whole, or drop it")
-    raise AssertionError("a column that could not be encoded has a value that cannot")
-
-
-def _encode_text(value: Any) -> None:
-    for text in [value] if isinstance(value, str) else [turn["content"] for turn in value]:
-        text.encode()
