@@ -12,9 +12,10 @@ from markdown_it import MarkdownIt
 from miniature import Miniature, answers, predictions
 from verdicts import EVIL, judged, part
 
+from tunegate.data.comparison.result import Pair, Pairs, RowSample
 from tunegate.files import write_text
 from tunegate.gate.verdict import Reason, Verdict
-from tunegate.reporting.data_changes import RowChange
+from tunegate.reporting.data_changes import data_view
 from tunegate.reporting.params_changes import Change, FileChanges
 from tunegate.reporting.pull_request import Proof, PullRequest, pull_request_of
 from tunegate.reporting.pull_request_page import (
@@ -80,8 +81,11 @@ def with_evil(report: PullRequest, times: int = 1) -> PullRequest:
     changes = report.changes
     examples = [dataclasses.replace(e, question=text, before=text, after=text, id=f"{e.id}{EVIL}", label=EVIL,
                                     slices={EVIL: EVIL, "language": EVIL}) for e in changes.examples]  # fmt: skip
-    assert changes.data
-    data = dataclasses.replace(changes.data, added=[RowChange(EVIL, "train", text, text)] * 3)
+    row = RowSample(id=EVIL, split="train", source=EVIL, question=text, answer=text)
+    pair = {"id": EVIL, "other": EVIL, "kind": "duplicate", "similarity": None}
+    pairs = {"count": 1, "pairs": [Pair.model_validate(pair)]}
+    diff = changes.data.diff.model_copy(update={"added": [row] * 3, "duplicates": Pairs.model_validate(pairs)})
+    data = data_view(diff)
     files = [FileChanges("params.yaml", "Parameters", [Change(EVIL, text, text)])]
     ours = dataclasses.replace(changes, examples=examples, data=data, files=files, others={EVIL: 1})
     return dataclasses.replace(report, changes=ours, name=EVIL, sentence=text)

@@ -3,16 +3,14 @@ from collections.abc import Iterator
 import pytest
 from miniature import Miniature
 
-from tunegate.files import read_json, read_yaml, write_json, write_yaml
-from tunegate.reporting.data_changes import Count
+from tunegate.data.comparison.result import Count
+from tunegate.files import read_json, write_json
 from tunegate.reporting.run_changes import (
     Cost,
-    Quarantined,
     StageChange,
     costs,
     ledger_changes,
     lineage_in,
-    quarantine_changes,
     trajectory_of,
 )
 from tunegate.repository.outputs import Outputs, open_outputs
@@ -37,7 +35,13 @@ def test_reasons_are_compared_stage_by_stage(miniature: Miniature, outputs: Outp
     write_json(path, {"rows": {"in": 10, "out": 7}, "stages": [stage]})
     miniature.commit("Duplicates")
     found = ledger_changes(at(miniature, outputs, "HEAD~1"), at(miniature, outputs, "HEAD"))
-    assert found[0] == StageChange("prepare", None, (10, 7), [Count("duplicate", 0, 2), Count("left out", 0, 1)])
+    counts = [Count(name="duplicate", before=0, after=2), Count(name="left out", before=0, after=1)]
+    assert found[0] == StageChange(
+        "prepare",
+        None,
+        (10, 7),
+        counts,
+    )
     assert [stage.stage for stage in found] == ["prepare", "tokenize"]
 
 
@@ -53,30 +57,6 @@ def test_a_cost_that_an_old_commit_did_not_record_is_said_to_be_so(miniature: Mi
     assert found["Package"].change == "±0 %"
     again = {c.name: c for c in costs(at(miniature, outputs, "HEAD~2"), at(miniature, outputs, "HEAD"))}
     assert again["Training, time"] == Cost("Training, time", "10.0 s", "1 min 15 s", "+650 %")
-
-
-def test_rows_in_quarantine_are_named_the_new_ones_first(miniature: Miniature, outputs: Outputs) -> None:
-    def put(**rows: list[str]) -> None:
-        stage = {"stage": "validate", "rows": {"in": 9, "out": 9 - len(rows)}, "reasons": {"quarantine: x": len(rows)}}
-        write_json(miniature.root / "inputs/reports/data.json", {"rows": {}, "stages": [stage]})
-        write_json(miniature.root / "inputs/validated/ledger.json", {"details": {"quarantined": rows}})
-
-    put(a=["too long"])
-    add_stage(miniature)
-    miniature.commit("One")
-    put(a=["too long"], b=["empty"])
-    miniature.commit("Two")
-    assert quarantine_changes(at(miniature, outputs, "HEAD~1"), at(miniature, outputs, "HEAD")) == [
-        Quarantined("b", ["empty"], True),
-        Quarantined("a", ["too long"], False),
-    ]
-
-
-def add_stage(miniature: Miniature) -> None:
-    pipeline = read_yaml(miniature.root / "dvc.yaml")
-    command = "mkdir -p data && rm -rf data/validated && cp -r inputs/validated data/validated"
-    pipeline["stages"]["validate"] = {"cmd": command, "deps": ["inputs/validated"], "outs": ["data/validated"]}
-    write_yaml(miniature.root / "dvc.yaml", pipeline)
 
 
 def test_the_course_of_a_training_is_the_locked_one(miniature: Miniature, outputs: Outputs) -> None:

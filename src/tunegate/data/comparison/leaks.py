@@ -59,25 +59,27 @@ def _near(connection: "Connection", near: float) -> list[Pair]:
     rows: dict[str, str] = dict(_all(connection, "SELECT id, text FROM fresh ORDER BY id"))
     if not rows:
         return []
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE rare AS WITH runs AS ({_runs("fresh", "text")}),
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE rare AS
+        WITH runs AS (SELECT DISTINCT id, run FROM ({_runs("fresh")})),
         counted AS (SELECT run, count(*) AS times FROM runs GROUP BY run),
-        ranked AS (SELECT id, run, row_number() OVER (PARTITION BY id ORDER BY times, run) AS place,
+        ranked AS (SELECT run, row_number() OVER (PARTITION BY id ORDER BY times, run) AS place,
             count(*) OVER (PARTITION BY id) AS size FROM runs JOIN counted USING (run))
         SELECT DISTINCT run FROM ranked WHERE place <= size - ceil({near} * size - 1e-9) + 1""")
     old = f"SELECT id, split, {ASKED} AS text FROM before_texts WHERE split IN ('train', 'valid')"
-    texts = f"""SELECT id, any_value(split), any_value(text) FROM ({_runs(f"({old})", "text, split")})
-        SEMI JOIN rare USING (run) GROUP BY id ORDER BY id"""
+    connection.execute(f"""CREATE OR REPLACE TEMP TABLE candidates AS
+        SELECT DISTINCT id FROM ({_runs(f"({old})")}) SEMI JOIN rare USING (run)""")
+    texts = f"SELECT id, split, text FROM ({old}) SEMI JOIN candidates USING (id) ORDER BY id"
     theirs = {name: (split, text) for name, split, text in _all(connection, texts)}
     found = matches(rows, {name: text for name, (_, text) in theirs.items()}, threshold=near)
     return [Pair(id=m.left, other=m.right, kind=f"base's {theirs[m.right][0]}", similarity=m.similarity) for m in found]
 
 
-def _runs(table: str, columns: str) -> str:
-    """A row per text and run of three words, as a hash; texts of fewer words have none."""
-    words = r"regexp_extract_all(lower(text), '[\p{L}\p{N}_]+')"
-    zipped = "list_zip(words, words[2:], words[3:])[:-3]"
-    return f"""SELECT DISTINCT id, {columns}, hash(unnest({zipped})) AS run
-        FROM (SELECT id, {columns}, {words} AS words FROM {table}) WHERE length(words) >= 3"""
+def _runs(table: str) -> str:
+    """The id of a text and a hash, for each of its runs of three words; texts of fewer words have none."""
+    words = r"string_split(trim(regexp_replace(lower(text), '[^\p{L}\p{N}_]+', ' ', 'g')), ' ')"
+    run = "lambda i: hash(words[i], words[i + 1], words[i + 2])"
+    return f"""SELECT id, unnest(list_transform(range(1, greatest(length(words) - 1, 1)), {run})) AS run
+        FROM (SELECT id, {words} AS words FROM {table})"""
 
 
 def _pairs(found: list[Pair]) -> Pairs:

@@ -24,7 +24,7 @@ ANSWER = "CASE WHEN messages IS NULL THEN coalesce(label, '') ELSE messages[-1].
 # All that the model is given; equal but for case, punctuation and white space, it is an exact leak.
 ASKED = """CASE WHEN messages IS NULL THEN coalesce(text, '') ELSE
     array_to_string(list_transform(messages[:-2], lambda m: m.content), ' ') END"""
-_COMPARABLE = f"hash(regexp_replace(lower({ASKED}), '[^\\p{{L}}\\p{{N}}]+', ' ', 'g'))"
+_COMPARABLE = f"hash(trim(regexp_replace(lower({ASKED}), '[^\\p{{L}}\\p{{N}}]+', ' ', 'g')))"
 _CONTENT = 'hash(messages, text, label, "group", slices, source)'
 _NO_ROWS = """SELECT NULL::VARCHAR id, NULL::VARCHAR "group", NULL::STRUCT(role VARCHAR, content VARCHAR)[] messages,
     NULL::VARCHAR text, NULL::VARCHAR label, NULL::MAP(VARCHAR, VARCHAR) slices, NULL::VARCHAR source"""

@@ -1,0 +1,144 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from data_change import BASE, EDITED, HEAD, PERSONAL, Data, Left, row, splits, write
+
+from tunegate.data.comparison.compare import compare
+from tunegate.data.comparison.result import DataDiff
+from tunegate.data.comparison.sides import NOTHING, OUTPUTS, Side
+
+
+def side(data: Data, folder: Path) -> Side:
+    write(data, folder)
+    names = {output: folder / Path(output).name for output in OUTPUTS}
+    return Side(folder.name, names, {name: str(hash((folder.name, name))) for name in names}, {"desks": "MIT"}, {})
+
+
+def diff(before: Data, after: Data, folder: Path) -> DataDiff:
+    return compare(side(before, folder / "base"), side(after, folder / "head"), folder / "work")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> DataDiff:
+    return diff(BASE, HEAD, tmp_path_factory.mktemp("diff"))
+
+
+def test_a_change_is_found_to_be_exactly_what_was_planted(found: DataDiff) -> None:
+    assert [found.total(what) for what in ("before", "after", "added", "removed", "edited")] == [400, 500, 100, 0, 10]
+    assert {edit.id for edit in found.edited} == {one.id for one in EDITED}
+    assert (found.leaks_left_out.count, found.duplicates.count) == (5, 3)
+    assert {(p.id, p.other) for p in found.leaks_left_out.pairs} == {
+        (left.row.id, left.other) for left in HEAD.left if left.reason == "question_also_in_test"
+    }
+    assert [(p.id, p.other, p.similarity) for p in found.duplicates.pairs] == [
+        (f"row-{700 + n:05d}", f"row-{n:05d}", 0.93) for n in range(3)
+    ]
+    assert found.personal_data
+    assert found.personal_data.ids == [one.id for one in PERSONAL]
+    assert [(kind.name, kind.before, kind.after) for kind in found.personal_data.kinds] == [("masked: email", 0, 4)]
+    assert found.quarantine
+    assert [one.id for one in found.quarantine.new] == ["row-00800"]
+    assert (found.leaks.count, found.seen.count, found.moved_count, found.notes) == (0, 0, 0, [])
+
+
+def test_rows_that_came_in_are_counted_beside_those_that_stayed(found: DataDiff) -> None:
+    ingested = found.rows[0]
+    assert (ingested.name, ingested.before, ingested.after, ingested.added) == ("ingested", 400, 509, 109)
+    assert [split.name for split in found.splits] == ["train", "valid", "test"]
+    assert [(r.reason, r.before, r.after) for r in found.left_out] == [
+        ("quarantine: letters", 0, 1), ("near_duplicate", 0, 3), ("question_also_in_test", 0, 5),
+    ]  # fmt: skip
+    assert [(t.split, t.before, t.after) for t in found.tokens] == [("train", 8000, 10000)]
+
+
+def test_the_same_data_has_no_shift_of_anything(tmp_path: Path) -> None:
+    found = diff(BASE, BASE, tmp_path)
+    assert {(shift.effect, shift.verdict) for shift in found.shifts if shift.of == "all rows"} == {(0.0, "none")}
+
+
+def test_the_same_data_gives_the_same_value(found: DataDiff, tmp_path: Path) -> None:
+    assert diff(BASE, HEAD, tmp_path) == found
+
+
+def test_another_balance_of_labels_is_a_large_shift_and_a_few_rows_are_too_few_to_tell(tmp_path: Path) -> None:
+    one_label = Data([replace(one, label="roof") if number % 10 else one for number, one in enumerate(BASE.rows)])
+    labels = next(shift for shift in diff(BASE, one_label, tmp_path / "a").shifts if shift.name == "label")
+    assert labels.verdict == "large"
+    assert labels.values[0].name == "roof"
+    few = diff(Data(BASE.rows[:30]), Data(one_label.rows[:30]), tmp_path / "b").shifts
+    assert {shift.verdict for shift in few} == {"too few rows to tell"}
+
+
+def test_longer_and_other_words_are_seen_by_every_measure_of_text(tmp_path: Path) -> None:
+    other = Data([replace(one, text=f"kindly advise regarding {one.text} at your convenience") for one in BASE.rows])
+    shifts = {shift.name: shift for shift in diff(BASE, other, tmp_path).shifts}
+    for name, shift in shifts.items():
+        about_text = name.startswith(("words", "length of the question"))
+        assert shift.verdict == ("large" if about_text else "none"), name
+
+
+def test_a_leak_that_was_not_left_out_names_both_rows(tmp_path: Path) -> None:
+    parted = splits(BASE.rows)
+    question = f"  {(parted['test'][0].text or '').upper()}!"
+    copy = replace(parted["train"][0], text=question)
+    changed = Data([copy if one.id == copy.id else one for one in BASE.rows])
+    found = diff(BASE, changed, tmp_path)
+    assert [(p.id, p.other, p.kind) for p in found.leaks.pairs] == [(parted["test"][0].id, copy.id, "in train")]
+
+
+def test_a_new_test_row_that_the_base_was_trained_on_is_found_exactly_and_nearly(tmp_path: Path) -> None:
+    parted = splits(BASE.rows)
+    exact, near = parted["test"][0], parted["test"][1]
+    long = " ".join(f"word{n}" for n in range(40))
+    trained = [replace(parted["train"][0], text=f"{long} end"), parted["train"][1]]
+    before = [{trained[0].id: trained[0]}.get(one.id, one) for one in BASE.rows]
+    tested = {
+        exact.id: replace(exact, text=parted["train"][1].text),
+        near.id: replace(near, text=f"{long} start"),
+    }
+    gone = {one.id for one in trained}
+    after = [tested.get(one.id, one) for one in before if one.id not in gone]
+    found = diff(Data(before), Data(after), tmp_path)
+    pairs = {p.id: p for p in found.seen.pairs}
+    assert set(pairs) == {exact.id, near.id}
+    assert (pairs[exact.id].other, pairs[exact.id].similarity) == (trained[1].id, 1.0)
+    assert pairs[near.id].other == trained[0].id
+    assert 0.9 <= (pairs[near.id].similarity or 0) < 1
+    assert found.leaks.count == 0
+
+
+def test_what_an_older_base_does_not_have_is_said(tmp_path: Path) -> None:
+    base, head = side(BASE, tmp_path / "base"), side(HEAD, tmp_path / "head")
+    for name in ("dropped", "changes"):
+        (tmp_path / f"base/prepared/{name}.parquet").unlink()
+    found = compare(base, head, tmp_path / "work")
+    assert "the base's data/prepared has no dropped.parquet, changes.parquet" in found.notes[0]
+    assert found.duplicates.count == 3
+
+
+def test_without_a_base_everything_is_new(tmp_path: Path) -> None:
+    found = compare(NOTHING, side(BASE, tmp_path / "head"), tmp_path / "work", first=True)
+    assert (found.base, found.total("added"), found.total("before")) == (None, 400, 0)
+    assert {shift.verdict for shift in found.shifts} == {"too few rows to tell"}
+    assert found.sources[0].change == "added"
+
+
+def test_a_side_without_any_rows_is_no_crash(tmp_path: Path) -> None:
+    found = compare(side(BASE, tmp_path / "base"), NOTHING, tmp_path / "work")
+    assert found.total("removed") == 400
+    assert "the head locks no data/ingested" in found.notes[0]
+
+
+def test_conversations_are_compared_too(tmp_path: Path) -> None:
+    def chat(number: int, answer: str) -> Left | object:
+        said = ({"role": "user", "content": f"question {number}"}, {"role": "assistant", "content": answer})
+        return row(number, text=None, label=None, messages=said)
+
+    before = Data([chat(n, "Go to the roof.") for n in range(60)])  # type: ignore[misc]
+    after = Data([chat(n, "Go to the cellar.") for n in range(60)])  # type: ignore[misc]
+    found = diff(before, after, tmp_path)
+    assert found.total("edited") == 60
+    edit = found.edited[0].fields[0]
+    assert edit.field == "answer"
+    assert [(w.side, w.text) for w in edit.words if w.side != "both"] == [("before", "roof"), ("after", "cellar")]
