@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tunegate.data.sources.declaration import load_sources
+from tunegate.data.sources.row_declaration import RowTemplate
 from tunegate.errors import TunegateError
 
 Refusal = Callable[..., TunegateError]
@@ -31,6 +32,19 @@ def test_the_default_project_declares_both_languages_of_each_pair() -> None:
             "sources[0].path",
             "ends with .csv, .json, .jsonl, .parquet, or one of them and .gz",
         ),
+        ({"path": "data/raw/x.gz"}, "sources[0].path", "or one of them and .gz"),
+        ({"path": "data/raw/x.parquet.gz"}, "sources[0].path", "its columns are compressed already"),
+        (
+            {"sql": {"url": "sqlite:///x.db", "table": "t", "key": "id"}},
+            "sources[0]",
+            "one of path, sql, rest or object",
+        ),
+        ({"row": {"format": "alpacca"}}, "sources[0].row.format", "'alpaca', 'sharegpt' or 'openai-chat'"),
+        ({"row": {"format": "alpaca", "messages": "{m}"}}, "sources[0].row", "or text and label, or format"),
+        ({"row": {"text": 3, "label": "x"}}, "sources[0].row.text", "a text like '{column}', or from with regex or as"),
+        ({"row": {"text": {"from": "{q}", "regx": "(a)"}, "label": "x"}}, "sources[0].row.text.regx", "'regex'"),
+        ({"row": {"slices": {"a": {"from": "{q}", "regex": "a"}}}}, "sources[0].row.slices.a.regex", "one group"),
+        ({"row": {"slices": {"a": {"from": "{q}", "as": "date"}}}}, "sources[0].row.slices.a.as", "'language'"),
         ({"row": {"text": "{q}"}}, "sources[0].row", "text and label together"),
         ({"row": {"text": "{q", "label": "x"}}, "sources[0].row.text", "expected '}'"),
         ({"row": {"text": "{q!r}", "label": "x"}}, "sources[0].row.text", "plain name"),
@@ -52,3 +66,25 @@ def test_a_fault_in_the_declaration_is_named_with_its_key(
 def test_two_sources_of_one_name_are_refused(refusal: Refusal) -> None:
     error = refusal({"name": "a", "path": "data/raw/x.csv"}, {"name": "a", "path": "data/raw/y.csv"})
     assert (error.place, error.problem) == ("data/sources.yaml: sources[1].name", "the name 'a' is taken by sources[0]")
+
+
+def test_a_source_without_a_kind_is_refused(refusal: Refusal) -> None:
+    assert refusal({"name": "mine"}).problem == "must be one of path, sql, rest or object"
+    assert refusal({"name": "mine", "package": "x"}).problem == "must be one of path, sql, rest or object"
+
+
+def test_a_password_in_a_declaration_is_refused_and_never_shown(refusal: Refusal) -> None:
+    for outside in (
+        {"sql": {"url": "postgresql://me:s3cret@localhost/x", "table": "t", "key": "id"}},
+        {"rest": {"url": "https://example.org/x?api_key=s3cret", "key": "id"}},
+        {"object": {"url": "ssh://me:s3cret@example.org/x/*.csv"}},
+    ):
+        error = refusal({"name": "mine"} | outside)
+        assert "password" in error.problem
+        assert "s3cret" not in str(error)
+
+
+def test_a_template_may_be_written_alone_or_with_what_is_taken_of_it() -> None:
+    alone = RowTemplate.model_validate_json('{"text": "{q}", "label": "{d}"}')
+    long = RowTemplate.model_validate_json('{"text": {"from": "{q}"}, "label": {"from": "{d}"}}')
+    assert alone == long

@@ -1,7 +1,10 @@
+import datetime
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -195,3 +198,74 @@ def test_the_default_project_has_each_question_in_both_languages_in_one_group(
     assert {(row.group, row.slices["language"]) for row in rows} == {
         (row.group, language) for row in rows for language in ("en", "sv")
     }
+
+
+def test_a_snapshot_is_read_as_the_source_that_it_was_taken_of(raw: Path, read: Read) -> None:
+    write_parquet(raw / "crm.parquet", pa.table({"nr": [7], "q": ["a?"], "desk": ["roof"]}))
+    crm = {"name": "crm", "sql": {"url_env": "CRM_URL", "table": "tickets", "key": "nr"}}
+    rows, ledger = read(crm | {"row": {"id": "{nr}", "text": "{q}", "label": "{desk}"}})
+    assert [(row.id, row.source, row.place) for row in rows] == [("7", "crm", "data/raw/crm.parquet:1")]
+    snapshot = sha256_of(raw / "crm.parquet")
+    assert ledger["details"]["sources"]["crm"]["files"] == {"data/raw/crm.parquet": snapshot}
+
+
+def test_a_file_gives_the_same_rows_however_it_is_written_down(raw: Path, read: Read) -> None:
+    records = [{"id": f"r{n}", "text": f"{n}? {'x' * (n % 7)}", "label": f"d{n % 3}"} for n in range(20_000)]
+    write_jsonl(raw / "a.jsonl", *records)
+    write_text(raw / "a.csv", "id,text,label\n" + "".join(f"{r['id']},{r['text']},{r['label']}\n" for r in records))
+    (raw / "a.json.gz").write_bytes(gzip.compress(json.dumps(records).encode()))
+    write_parquet(raw / "a.parquet", pa.Table.from_pylist(records))
+    found = []
+    for name in ("a.jsonl", "a.csv", "a.json.gz", "a.parquet"):
+        rows = read({"name": "a", "path": f"data/raw/{name}"}).rows
+        found.append([(row.id, row.text, row.label) for row in rows])
+    assert found == [[(r["id"], r["text"], r["label"]) for r in records]] * 4
+
+
+def test_equal_rows_are_counted_up_over_all_sources(raw: Path, read: Read) -> None:
+    write_text(raw / "mine.csv", "text,label\n" + "a?,x\n" * 9_000)
+    write_jsonl(raw / "chats.jsonl", {"text": "a?", "label": "x"})
+    rows = read(CSV, JSONL).rows
+    assert (rows[1].id, rows[-1].id) == (f"{rows[0].id}-2", f"{rows[0].id}-9001")
+
+
+def test_a_column_of_another_type_in_the_next_file_is_refused(raw: Path, refusal: Refusal) -> None:
+    write_parquet(raw / "a.parquet", pa.table({"id": [7], "text": ["a?"], "label": ["x"]}))
+    write_parquet(raw / "b.parquet", pa.table({"id": [8.0], "text": ["b?"], "label": ["x"]}))
+    error = refusal({"name": "all", "path": "data/raw/*.parquet"})
+    assert error.place == "data/raw/b.parquet:1"
+    assert error.problem == "column 'id' holds a fraction (got 8.0), but a whole number at data/raw/a.parquet:1"
+
+
+def test_a_file_without_the_columns_of_its_siblings_is_refused(raw: Path, refusal: Refusal) -> None:
+    write_parquet(raw / "a.parquet", pa.table({"q": ["a?"], "label": ["x"]}))
+    write_parquet(raw / "b.parquet", pa.table({"question": ["b?"], "label": ["x"]}))
+    error = refusal({"name": "all", "path": "data/raw/*.parquet", "row": {"text": "{q}", "label": "{label}"}})
+    assert (error.place, error.problem) == ("data/raw/b.parquet:1", "no column 'q'")
+
+
+def test_a_time_without_a_zone_is_refused_and_one_with_a_zone_is_told_in_utc(
+    raw: Path, read: Read, refusal: Refusal
+) -> None:
+    source = {"name": "t", "path": "data/raw/t.parquet", "row": {"slices": {"day": "{at}"}}}
+    at = datetime.datetime(2026, 1, 2, 0, 30)
+    here = pa.array([at.replace(tzinfo=ZoneInfo("Europe/Stockholm"))], pa.timestamp("us", "Europe/Stockholm"))
+    write_parquet(raw / "t.parquet", pa.table({"text": ["a?"], "label": ["x"], "at": here}))
+    assert read(source).rows[0].slices == {"day": "2026-01-01T23:30:00Z"}
+    write_parquet(raw / "t.parquet", pa.table({"text": ["a?"], "label": ["x"], "at": [at]}))
+    error = refusal(source)
+    assert error.place == "data/raw/t.parquet:1"
+    assert error.problem == "column 'at' holds a time without a time zone (got 2026-01-02 00:30:00)"
+    assert "with its zone" in error.remedy
+
+
+def test_rows_beyond_the_limit_are_counted_but_not_looked_at(raw: Path, read: Read) -> None:
+    write_text(raw / "mine.csv", "text,label\na?,x\nb?,\n")
+    rows, ledger = read(CSV, limit=1)
+    assert (len(rows), ledger["rows"]) == (1, {"in": 2, "out": 1})
+
+
+def test_nothing_of_the_work_is_left_beside_the_rows(raw: Path, read: Read) -> None:
+    write_text(raw / "mine.csv", "text,label\na?,x\na?,x\n")
+    read(CSV)
+    assert sorted(path.name for path in Path().iterdir()) == ["data", "lock.txt", "rows.parquet"]

@@ -2,12 +2,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tunegate.data.sources.declaration import load_sources
 from tunegate.data.sources.locating import locate
 from tunegate.errors import TunegateError
 from tunegate.files import write_text
+from tunegate.tables import write_parquet
 
 Refusal = Callable[..., TunegateError]
 FAQ = {"name": "faq", "package": "zaragoza_construction_faq", "path": "data/faq.jsonl"}
@@ -62,3 +64,24 @@ def test_a_module_that_no_distribution_owns_is_refused(
     write_text(tmp_path / "loose_data/__init__.py", "")
     monkeypatch.syspath_prepend(tmp_path)
     assert "no commit names its content" in refusal(FAQ | {"package": "loose_data", "path": "x.csv"}).problem
+
+
+CRM = {"name": "crm", "rest": {"url": "https://crm.example.org/tickets", "key": "id"}}
+
+
+def test_a_source_outside_without_a_snapshot_is_to_be_refreshed(refusal: Refusal) -> None:
+    error = refusal(CRM)
+    assert (error.place, error.problem) == ("data/sources.yaml: crm", "no snapshot data/raw/crm.parquet")
+    assert error.remedy == "run `tunegate data refresh crm`"
+
+
+def test_a_snapshot_that_only_dvc_has_is_to_be_pulled(raw: Path, refusal: Refusal) -> None:
+    write_text(raw / "crm.parquet.dvc", "outs: []\n")
+    assert refusal(CRM).remedy.startswith("run `dvc pull data/raw/crm.parquet`")
+
+
+def test_a_pattern_does_not_read_the_snapshot_of_another_source(raw: Path, refusal: Refusal) -> None:
+    write_parquet(raw / "crm.parquet", pa.table({"text": ["a?"], "label": ["x"]}))
+    error = refusal(CRM, {"name": "all", "path": "data/raw/*.parquet"})
+    assert error.place == "data/sources.yaml: all.path"
+    assert error.problem == "data/raw/crm.parquet is the snapshot of the source 'crm'"
