@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from miniature import Miniature, make_miniature
+from way import make_way
 
 from tunegate.cli.init import project_files
 from tunegate.files import read_yaml, sha256_of, write_text, write_yaml
@@ -174,3 +175,22 @@ def first_miniature(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
 def miniature(first_miniature: Miniature, tmp_path: Path) -> Miniature:
     """A copy of the miniature project, cache included."""
     return Miniature(Path(shutil.copytree(first_miniature.root, tmp_path / "project", symlinks=True)), run)
+
+
+@pytest.fixture(scope="session")
+def first_way(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small project of tests/way.py, run from its sources to its tokens. Read only."""
+    folder = tmp_path_factory.mktemp("way") / "project"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_way(tiny_model)
+    return folder
+
+
+@pytest.fixture
+def way(first_way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, which is the working directory."""
+    folder = Path(shutil.copytree(first_way, tmp_path / "way"))
+    monkeypatch.chdir(folder)
+    return folder

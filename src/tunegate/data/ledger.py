@@ -23,6 +23,7 @@ Dropped = Mapping[str, Mapping[str, int]]
 KEPT = "kept"
 """What is written where a reason would stand, of rows that have none."""
 
+_STAGES = {"ingested": "ingest", "validated": "validate", "prepared": "prepare", "tokens": "tokenize"}
 _ONE_RUN = "run `dvc repro`: the two are from different runs"
 
 
@@ -134,9 +135,12 @@ def read_ledger(path: Path) -> Ledger:
 
     Raises InputError when there is none, and when it does not add up.
     """
-    file = path / "ledger.json" if path.is_dir() else path
+    file = path / "ledger.json" if path.suffix != ".json" else path
     if not file.is_file():
-        raise InputError("no such ledger", place=str(file), remedy="run `dvc repro`, or `dvc pull`")
+        stage = _STAGES.get(file.parent.name, "")
+        raise InputError(
+            "no such ledger", place=str(file), remedy=f"run `dvc repro {stage}".rstrip() + "`, or `dvc pull`"
+        )
     return _checked(read_json(file), str(file))
 
 

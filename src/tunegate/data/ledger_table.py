@@ -15,6 +15,16 @@ Fates = Sequence[Mapping[str, Any]]
 
 def table_of(combined: Mapping[str, Any], by: By | None = None) -> list[Line]:
     """The lines of the table, its head first. Without `by`, every source with all that happened to its rows."""
+    lines = _lines(combined, by)
+    names = 1 if by in ("source", "stage") else 2
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        (*line[:names], *(cell.rjust(width) for cell, width in zip(line[names:], widths[names:], strict=True)))
+        for line in lines
+    ]
+
+
+def _lines(combined: Mapping[str, Any], by: By | None) -> list[Line]:
     fates: Fates = combined["fates"]
     if by == "stage":
         return [("stage", "rows in", "rows out", "tokens in", "tokens out"), *map(_stage, combined["stages"])]

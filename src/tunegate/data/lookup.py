@@ -43,11 +43,9 @@ class Lookup:
         if not path.is_file():
             raise InputError("no such file", place=str(path), remedy="run `dvc repro`, or `dvc pull`")
         try:
-            found: list[dict[str, Any]] = (
-                self._connection.execute(query, [str(path), value]).to_arrow_table().to_pylist()
-            )
+            found: Any = self._connection.sql(query, params=[str(path), value])
+            return list(found.to_arrow_table().to_pylist())
         except duckdb.Error as error:
             problem = f"cannot be read: {str(error).splitlines()[0]}"
             remedy = "run the stage that writes it again"
             raise InputError(problem, place=str(path), remedy=remedy) from None
-        return list(found.to_pylist())

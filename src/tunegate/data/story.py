@@ -19,6 +19,8 @@ from tunegate.params import Closed
 
 Record = dict[str, Any]
 _HIDING = ("masked", "pseudonymised")
+_MEETING = ("duplicate", "near_duplicate", "question_")
+"""Reasons for which another row was in the way; for the others, a value was."""
 _OTHER_RUN = "run `dvc repro`: the outputs are from different runs"
 
 
@@ -56,6 +58,17 @@ class Story(Closed):
     """What it says in the end, personal data masked."""
     fate: str
     """Where it is now, or why it is not."""
+    split: str | None = None
+    reason: str | None = None
+    """Why it left; the first of several."""
+    other: str | None = None
+    """The row or the value that was in its way."""
+    similarity: float | None = None
+    tokens: int | None = None
+    trained: int | None = None
+    """Tokens of it that are trained on."""
+    cut: int | None = None
+    """Tokens that were cut off."""
     steps: list[Step]
 
 
@@ -78,7 +91,7 @@ def story_of(name: str, places: Places) -> Story:
             if told.ended:
                 break
         where = {"id": raw["id"], "source": raw["source"], "place": raw["place"], "license": details.get("license")}
-        return Story(**where, text=_said(told.row), fate=told.fate, steps=steps)
+        return Story(**where, text=_said(told.row), fate=told.fate, steps=steps, **told.facts)
 
 
 class _Told:
@@ -88,6 +101,7 @@ class _Told:
         self._places, self._rows = places, rows
         self.row, self.id = row, row["id"]
         self.fate, self.ended = "ingested", False
+        self.facts: Record = {}
 
     def validate(self) -> Step:
         """Whether it met the expectations."""
@@ -95,6 +109,7 @@ class _Told:
         if not folder.exists():
             return self._not_run("validate")
         if held := self._rows.one(folder / "quarantine.parquet", self.id):
+            self.facts |= {"reason": f"quarantine: {held['reasons'][0]}"}
             return self._left("validate", "in quarantine", list(held["reasons"]))
         self._require(folder, self._rows.one(folder / "rows.parquet", self.id), "data/ingested")
         return Step(stage="validate", said="met every expectation")
@@ -113,9 +128,11 @@ class _Told:
         self.row = self._require(folder, left or found.get(split), "data/validated")
         words = _words(before, self.row, changes)
         if left:
-            step = self._left("prepare", f"left out: {left['reason']}", [*changes, *self._met(left)])
+            self.facts |= {name: left[name] for name in ("reason", "other", "similarity")}
+            met = [line for line in self._met(left) if line not in changes]
+            step = self._left("prepare", f"left out: {left['reason']}", [*changes, *met])
             return step.model_copy(update={"words": words})
-        self.fate = f"kept: {split}"
+        self.fate, self.facts = f"kept: {split}", {"split": split}
         return Step(stage="prepare", said=f"kept in {split}", lines=tuple(changes), words=words)
 
     def tokenize(self) -> Step:
@@ -124,6 +141,7 @@ class _Told:
         if not folder.exists():
             return self._not_run("tokenize")
         fate = self._require(folder, self._rows.one(folder / "fates.parquet", self.id), "data/prepared")
+        self.facts |= {name: fate[name] for name in ("split", "reason", "tokens", "trained", "cut")}
         counts = f"{fate['tokens']} tokens"
         if fate["reason"]:
             return self._left("tokenize", f"left out: {fate['reason']}", [counts])
@@ -146,12 +164,15 @@ class _Told:
         return Step(stage="evaluate", said=said, lines=(*lines, f"reference: {shown(asked['reference'])}"))
 
     def _met(self, left: Record) -> list[str]:
-        """The row that it met, and how alike the two are."""
-        alike = "" if left["similarity"] is None else f", similarity {left['similarity']:.2f}"
-        if left["other"] is None:
+        """The row or the value that was in its way."""
+        other, alike = left["other"], left["similarity"]
+        if other is None:
             return []
-        other = self._rows.one(self._places.ingested / "rows.parquet", left["other"])
-        return [f"met {left['other']}{alike}: {_said(other)}" if other else f"met {left['other']}{alike}"]
+        if not left["reason"].startswith(_MEETING):
+            return [other]
+        row = self._rows.one(self._places.ingested / "rows.parquet", other)
+        met = f"met {other}" + ("" if alike is None else f", similarity {alike:.2f}")
+        return [f"{met}:\n{_said(row)}" if row else met]
 
     def _left(self, stage: str, said: str, lines: list[str]) -> Step:
         self.fate, self.ended = f"left in {stage}: {said.removeprefix('left out: ')}", True
@@ -182,5 +203,9 @@ def _words(before: Record, after: Record, changes: list[str]) -> tuple[Words, ..
     # Names that only a model finds are masked by no rule: where a stage has masked, what was there is not told.
     if any(change.startswith(_HIDING) for change in changes):
         return ()
-    one, other = _said(before), _said(after)
-    return tuple(word_diff(one, other)) if one != other else ()
+    found: list[Words] = []
+    for (role, old), (_, new) in zip(_turns(before), _turns(after), strict=True):
+        one, other = shown(old), shown(new)
+        if one != other:
+            found += [Words(side="both", text=f"\n{role}: " if found else f"{role}: "), *word_diff(one, other)]
+    return tuple(found)

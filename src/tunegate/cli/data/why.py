@@ -22,9 +22,8 @@ def why(
     """Tell what became of a row and why: its source, what each stage did to it, its split, its tokens, its answer."""
     from tunegate.data.story import Places, story_of
 
-    found = story_of(
-        row, Places(*(data / name for name in ("ingested", "validated", "prepared", "tokens")), predictions)
-    )
+    outputs = [data / name for name in ("ingested", "validated", "prepared", "tokens")]
+    found = story_of(row, Places._make([*outputs, predictions]))
     typer.echo(to_json(found.model_dump()) if as_json else _as_text(found), nl=False)
 
 
