@@ -135,7 +135,7 @@ def _impossible_metrics(sources: "Sequence[Source]") -> dict[str, str]:
     """Metric to reason. A source that declares neither label nor messages may give rows of any kind."""
     if sources and all(source.row.label is not None for source in sources):
         return {"exact_match": "is for rows without a label, and every row has one"}
-    if sources and all(source.row.messages is not None for source in sources):
+    if sources and all(source.row.is_conversation for source in sources):
         return dict.fromkeys(_LABELLED, "is for rows with a label, and no row has one")
     return {}
 

@@ -84,9 +84,14 @@ class RowTemplate(Closed):
         return self
 
     @property
+    def is_conversation(self) -> bool:
+        """Whether it makes conversations; a row of unknown columns may be one, too."""
+        return self.messages is not None or self.format is not None
+
+    @property
     def is_complete(self) -> bool:
         """Whether it says what is question and what is answer."""
-        return self.messages is not None or self.text is not None or self.format is not None
+        return self.is_conversation or self.text is not None
 
 
 def conversation_column(template: RowTemplate) -> str | None:
