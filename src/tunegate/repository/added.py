@@ -3,7 +3,11 @@
 Writes DVC's cache, the `.dvc` file and the folder's `.gitignore`. Does not know what the file holds.
 """
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tunegate.errors import InputError, MachineError
 from tunegate.repository.remote import open_dvc
@@ -26,12 +30,33 @@ def add(root: Path, path: Path) -> list[Path]:
     from dvc.exceptions import DvcException
 
     try:
-        with open_dvc(root) as repo:
-            repo.add([str(path.resolve())])
+        with _without_advice(), open_dvc(root) as repo:
+            if not _holds(repo, path):
+                repo.add([str(path.resolve())])
     except DvcException as error:
         raise MachineError(f"`dvc add` fails: {error}", place=str(path), remedy="mend that, and run it again") from None
     ignored = path.parent / ".gitignore"
     return [added_file(path), *([ignored] if ignored.is_file() else [])]
+
+
+@contextlib.contextmanager
+def _without_advice() -> Iterator[None]:
+    # DVC says what to give to git; whoever adds a file says it with all else that belongs to it.
+    logger = logging.getLogger("dvc")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _holds(repo: Any, path: Path) -> bool:
+    """Whether DVC tracks the file as it is: adding it again would give it another time."""
+    if not added_file(path).is_file():
+        return False
+    out = repo.find_outs_by_path(str(path.resolve()))[0]
+    return not out.changed()
 
 
 def added_file(path: Path) -> Path:

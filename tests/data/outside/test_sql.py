@@ -146,7 +146,9 @@ def test_a_cursor_that_goes_back_is_an_error_that_full_reads_past(project: Proje
     fill(database)
     project.refresh(TICKETS)
     database.execute("DELETE FROM tickets WHERE id = 3")
-    with pytest.raises(InputError, match=r"is 2026-01-01 02:00:00\+00:00, the snapshot ends at 2026-01-01 03") as caught:
+    with pytest.raises(
+        InputError, match=r"is 2026-01-01 02:00:00\+00:00, the snapshot ends at 2026-01-01 03"
+    ) as caught:
         project.refresh(TICKETS)
     assert "--full" in caught.value.remedy
     assert len(project.rows()) == 3
@@ -163,7 +165,9 @@ def test_a_column_that_is_gone_or_has_another_type_is_an_error(project: Project,
     assert "delete data/raw/tickets.snapshot.json" in caught.value.remedy
     database.execute("ALTER TABLE tickets RENAME COLUMN desks TO desk")
     database.execute("ALTER TABLE tickets ALTER COLUMN desk TYPE int USING 7")
-    with pytest.raises(InputError, match="column 'desk': the column changed its type: it held text, now integer, for inst"):
+    with pytest.raises(
+        InputError, match="column 'desk': the column changed its type: it held text, now integer, for inst"
+    ):
         project.refresh(TICKETS)
     assert project.state() == before
     (project.raw / "tickets.snapshot.json").unlink()
@@ -253,7 +257,9 @@ def test_a_table_of_mysql_becomes_a_snapshot(project: Project) -> None:
     from sqlalchemy import create_engine, text
 
     with create_engine(os.environ["TUNEGATE_TEST_MYSQL_URL"]).begin() as connection:
-        connection.execute(text("CREATE OR REPLACE TABLE tickets (id int PRIMARY KEY, question text, changed datetime(6))"))
+        connection.execute(
+            text("CREATE OR REPLACE TABLE tickets (id int PRIMARY KEY, question text, changed datetime(6))")
+        )
         connection.execute(text("INSERT INTO tickets VALUES (1, 'One', '2026-01-01'), (2, 'Two', '2026-01-02')"))
     declared = TICKETS["sql"] | {"url_env": "TUNEGATE_TEST_MYSQL_URL", "time_zone": "UTC"}
     assert project.refresh({"sql": declared}).changes.added == 2

@@ -5,7 +5,8 @@ where rows come from.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     import duckdb
 
 EXAMPLES = 5
+SORTED_SHARE = 4
+"""So many times smaller than the memory are the rows that are sorted together."""
+MEMORY_PER_THREAD = 2**27
+"""Bytes that one thread of the work database needs at most for the pages it reads."""
 
 Keeps = Literal["none", "all"] | Sequence[str]
 """Which rows of the old snapshot stay where nothing newer has their key: none, all, or those of these files."""
@@ -60,7 +65,9 @@ class Merge:
     """
 
     def __init__(self, folder: Path, memory: int, columns: Mapping[str, Kind], key: Sequence[str]) -> None:
-        self._connection: duckdb.DuckDBPyConnection = connect(folder, memory)
+        self._memory = memory
+        threads = max(1, min(os.cpu_count() or 1, memory // MEMORY_PER_THREAD))
+        self._connection: duckdb.DuckDBPyConnection = connect(folder, memory, threads)
         self._connection.execute("SET TimeZone = 'UTC'")
         # One order whatever the source's is: key first, the others by name.
         self.columns = {name: columns[name] for name in (*key, *sorted(columns.keys() - set(key)))}
@@ -75,9 +82,10 @@ class Merge:
     def load(self, pages: Sequence[Path], old: Path | None) -> None:
         """Read both; of the rows of a key in `pages`, the last one."""
         self._view("pages", pages, [ORDER_COLUMN])
-        columns = ", ".join(map(quoted, self.columns))
-        last = f"row_number() OVER (PARTITION BY {self._key} ORDER BY {quoted(ORDER_COLUMN)} DESC) = 1"
-        self._run(f"CREATE TABLE fetched AS SELECT {columns} FROM pages QUALIFY {last}")  # noqa: S608
+        order, columns = quoted(ORDER_COLUMN), ", ".join(map(quoted, self.columns))
+        # Not a window over the rows: it would hold all their columns.
+        self._run(f"CREATE TABLE last AS SELECT max({order}) AS {order} FROM pages GROUP BY {self._key}")  # noqa: S608
+        self._run(f"CREATE TABLE fetched AS SELECT {columns} FROM pages SEMI JOIN last USING ({order})")  # noqa: S608
         self._view("old", [old] if old else [], [])
 
     def merge(self, keeps: Keeps) -> Changes:
@@ -111,9 +119,28 @@ class Merge:
         """Write the new snapshot, sorted by key: the same bytes for the same rows."""
         schema = schema_of(self.columns)
         with parquet_writer(path, schema) as append:
-            for batch in batches(self._connection, f"FROM merged ORDER BY {self._key}"):
-                columns = [_typed(batch.column(field.name), field.type) for field in schema]
-                append(pa.RecordBatch.from_arrays(columns, schema=schema))
+            for query in self._in_order():
+                for batch in batches(self._connection, query):
+                    columns = [_typed(batch.column(field.name), field.type) for field in schema]
+                    append(pa.RecordBatch.from_arrays(columns, schema=schema))
+
+    def _in_order(self) -> Iterator[str]:
+        """Queries that together give all rows, sorted by key, each as many as can be sorted in memory."""
+        sizes = " + ".join(f"coalesce(strlen({quoted(c)}), 0)" if self._is_text(c) else "8" for c in self.columns)
+        found = self._run(f"SELECT coalesce(sum({sizes}), 0) FROM merged").fetchone()  # noqa: S608
+        parts = 1 + int(found[0] if found else 0) // (self._memory // SORTED_SHARE)
+        if parts == 1:
+            yield f"FROM merged ORDER BY {self._key}"
+            return
+        part, columns = quoted(ORDER_COLUMN), ", ".join(map(quoted, self.columns))
+        share = f"(row_number() OVER (ORDER BY {self._key}) - 1) * {parts} // (SELECT count(*) FROM merged)"
+        self._run(f"CREATE TABLE parts AS SELECT {self._key}, {share} AS {part} FROM merged")  # noqa: S608
+        self._run(f"CREATE TABLE parted AS FROM merged JOIN parts USING ({self._key})")
+        for number in range(parts):
+            yield f"SELECT {columns} FROM parted WHERE {part} = {number} ORDER BY {self._key}"  # noqa: S608
+
+    def _is_text(self, column: str) -> bool:
+        return self.columns[column] not in _TYPES
 
     def _view(self, name: str, files: Sequence[Path], more: Sequence[str]) -> None:
         wanted = {**dict.fromkeys(more, "integer"), **self.columns}

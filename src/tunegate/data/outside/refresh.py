@@ -97,6 +97,7 @@ class _Refresh:
 
     def run(self) -> Outcome:
         if self._snapshot.install():
+            # Stopped after this, or before: both are finished by doing it again.
             self._finish()
         record = self._snapshot.record()
         same = record is not None and record.declared == self._asked
@@ -110,8 +111,8 @@ class _Refresh:
             raise
         if new and not self._wish.dry_run:
             self._snapshot.prepare(new)
-            self._snapshot.install()
-        if new or not added_file(self._snapshot.path).is_file():
+        untracked = not added_file(self._snapshot.path).is_file()
+        if self._snapshot.install() or untracked:
             self._finish()
         self._spool.clear()
         return outcome

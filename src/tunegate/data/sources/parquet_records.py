@@ -4,6 +4,7 @@ Reads one file at a time. Times keep their zone or their lack of one; whoever ma
 know what the columns mean.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ class ParquetBatch(Batch):
         column = self.rows.column(self.rows.schema.names.index(name))
         if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
             column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+        if isinstance(column.type, pa.JsonType):
+            return [None if value is None else json.loads(value) for value in column.to_pylist()]
         return list(column.to_pylist())
 
     def names(self) -> list[str]:
