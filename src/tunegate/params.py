@@ -214,6 +214,8 @@ class Compute(Closed):
     """local: this machine. ray: prepare and tokenize map their batches on the Ray cluster of RAY_ADDRESS."""
     memory: Annotated[str, Field(pattern=r"^[1-9]\d*(MB|GB)$")] | None = None
     """Working memory of a data stage, as 512MB or 4GB; what needs more goes to disk. null: half of the machine's."""
+    reuse: bool = True
+    """Keep below .tunegate/reuse what was made of each row, so that a row that is there again costs little."""
 
 
 class Params(Closed):

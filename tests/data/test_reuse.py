@@ -4,11 +4,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tunegate.data.reuse import key_of, remembered
+from tunegate.data.reuse import key_of, remembered, reused
+from tunegate.params import Compute
 
-MADE = pa.schema(
-    [("id", pa.string()), ("letters", pa.list_(pa.string())), ("slices", pa.map_(pa.string(), pa.int32()))]
-)
+MADE = pa.schema([("place", pa.string()), ("id", pa.string()), ("letters", pa.list_(pa.string())), ("slices", SLICES)])
 
 
 @pytest.fixture
@@ -21,17 +20,19 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def batches(ids: list[str], size: int, text: str = "a text of") -> Iterator[pa.RecordBatch]:
     for start in range(0, len(ids), size):
         here = ids[start : start + size]
-        yield pa.RecordBatch.from_pydict({"id": here, "text": [f"{text} {name}" for name in here]})
+        texts = [f"{text} {name}" for name in here]
+        places = [f"line {number}" for number in range(start, start + len(here))]
+        yield pa.RecordBatch.from_pydict({"id": here, "text": texts, "place": places})
 
 
 def spell(ids: list[str], asked: list[str], *, key: str = "k", size: int = 3, text: str = "a text of") -> pa.Table:
     def work(batch: pa.RecordBatch) -> pa.RecordBatch:
         rows = batch.to_pylist()
         asked.extend(row["id"] for row in rows)
-        made = [{"id": r["id"], "letters": list(r["text"]), "slices": [(r["id"], len(r["text"]))]} for r in rows]
+        made = [r | {"letters": list(r["text"]), "slices": [(r["id"], len(r["text"]))]} for r in rows]
         return pa.RecordBatch.from_pylist(made, schema=MADE)
 
-    return pa.Table.from_batches(remembered("spell", key, work, batches(ids, size, text), MADE), schema=MADE)
+    return pa.Table.from_batches(remembered("spell", key, work, batches(ids, size, text)), schema=MADE)
 
 
 def test_only_rows_that_were_not_there_before_are_worked_on(asked: list[str]) -> None:
@@ -41,13 +42,15 @@ def test_only_rows_that_were_not_there_before_are_worked_on(asked: list[str]) ->
     again = spell(list("xabcydefgz"), asked, size=4)
     assert asked == list("xyz")
     assert again["id"].to_pylist() == list("xabcydefgz")
-    assert again.filter(pa.array([name in "abcdefg" for name in "xabcydefgz"])).to_pylist() == first.to_pylist()
+    assert again["place"].to_pylist() == [f"line {number}" for number in range(10)]
+    old = again.filter(pa.array([name in "abcdefg" for name in "xabcydefgz"]))
+    assert old.drop_columns(["place"]) == first.drop_columns(["place"])
 
 
 def test_rows_in_another_order_are_found(asked: list[str]) -> None:
-    first = spell(list("abcdefg"), asked).to_pylist()
+    first = spell(list("abcdefg"), asked)["letters"].to_pylist()
     asked.clear()
-    assert spell(list("gfedcba"), asked).to_pylist() == first[::-1]
+    assert spell(list("gfedcba"), asked)["letters"].to_pylist() == first[::-1]
     assert not asked
 
 
@@ -77,9 +80,14 @@ def test_a_damaged_memory_is_as_good_as_none(asked: list[str]) -> None:
 
 def test_work_that_stops_half_way_keeps_the_memory_of_before(asked: list[str]) -> None:
     spell(list("abc"), asked)
-    rows = remembered("spell", "k", lambda batch: 1 / 0, batches(list("abcxyz"), 3), MADE)  # type: ignore[arg-type,return-value]
+
+    def stops(batch: pa.RecordBatch) -> pa.RecordBatch:
+        assert not batch.num_rows
+        return pa.RecordBatch.from_pylist([], schema=MADE)
+
+    rows = remembered("spell", "k", stops, batches(list("abcxyz"), 3))
     next(rows)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(AssertionError):
         next(rows)
     asked.clear()
     spell(list("abc"), asked)
@@ -89,3 +97,13 @@ def test_work_that_stops_half_way_keeps_the_memory_of_before(asked: list[str]) -
 def test_a_key_names_settings_and_libraries() -> None:
     assert key_of({"a": 1}, ["numpy"]) == key_of({"a": 1}, ["numpy"])
     assert len({key_of({"a": 1}), key_of({"a": 2}), key_of({"a": 1}, ["numpy"])}) == 3
+
+
+def test_without_a_memory_nothing_is_kept(asked: list[str]) -> None:
+    def work(batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch
+
+    for compute in (Compute(reuse=False), Compute()):
+        assert not Path(".tunegate").exists()
+        assert pa.Table.from_batches(reused("spell", "k", work, batches(list("abc"), 2), compute)).num_rows == 3
+    assert Path(".tunegate/reuse/spell.parquet").is_file()

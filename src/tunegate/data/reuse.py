@@ -9,6 +9,7 @@ file that cannot be read is as good as none. Takes 24 bytes per remembered row. 
 import contextlib
 import hashlib
 import importlib.metadata
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
@@ -19,13 +20,16 @@ import numpy as np
 import pyarrow as pa
 
 import tunegate
+from tunegate.data.engine import mapped
 from tunegate.errors import InputError
 from tunegate.files import STATE, sha256_of_tree
+from tunegate.params import Compute
 from tunegate.tables import GROUP_ROWS, parquet_batches, parquet_group, parquet_schema, parquet_writer
 
 Work = Callable[[pa.RecordBatch], pa.RecordBatch]
 
 _HASHES = pa.schema([pa.field("hash", pa.uint64(), nullable=False), pa.field("check", pa.uint64(), nullable=False)])
+PLACE = "place"
 _GROUPS_HELD = 4
 
 
@@ -35,23 +39,37 @@ def key_of(settings: Any, libraries: Iterable[str] = ()) -> str:
     return hashlib.sha256(json.dumps([settings, versions, _code()], sort_keys=True).encode()).hexdigest()
 
 
-def remembered(
-    name: str, key: str, work: Work, batches: Iterable[pa.RecordBatch], schema: pa.Schema
+def reused(
+    name: str, key: str, work: Work, batches: Iterable[pa.RecordBatch], compute: Compute
 ) -> Iterator[pa.RecordBatch]:
-    """`map(work, batches)` for a `work` that makes one row of `schema` of every row, in their order.
+    """`engine.mapped`, with a memory called `name` where compute.reuse wants one and this machine does the work."""
+    if compute.reuse and compute.engine == "local":
+        return remembered(name, key, work, batches)
+    return mapped(work, batches, compute)
 
-    `name` is that of the memory, one per use; it is renewed when all batches were taken.
+
+def remembered(name: str, key: str, work: Work, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """`map(work, batches)` for a `work` that makes one row of every row, of the same columns whatever the rows are.
+
+    `name` is that of the memory, one per use; it is renewed when all batches were taken. The column `place` of a row is
+    not part of what is remembered: a line inserted above moves all that follow.
     """
     path = STATE / "reuse" / f"{name}.parquet"
     memory = _Memory(path, key)
+    source = iter(batches)
+    first = next(source, None)
+    if first is None:
+        return
+    schema = work(first.slice(0, 0)).schema
     target = pa.schema([*_HASHES, *schema], metadata={"key": key})
     with parquet_writer(path, target) as write:
-        for batch in batches:
+        for batch in itertools.chain([first], source):
             hashes, checks = _hashes(batch)
             places = memory.places(hashes, checks)
-            fresh = batch.filter(pa.array(places < 0))
-            made = work(fresh) if fresh.num_rows else pa.RecordBatch.from_pylist([], schema=schema)
-            rows = memory.joined(places, made).cast(schema)
+            rows = memory.joined(places, work(batch.filter(pa.array(places < 0))))
+            if PLACE in schema.names:
+                rows = rows.set_column(schema.names.index(PLACE), PLACE, batch[PLACE])
+            rows = rows.cast(schema)
             write(pa.table([pa.array(hashes), pa.array(checks), *rows.columns], schema=target))
             yield from rows.combine_chunks().to_batches()
 
@@ -102,7 +120,7 @@ def _read_hashes(path: Path, key: str) -> list[np.ndarray]:
 def _hashes(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
     """128 bits of each row's sha256, in two halves."""
     connection = _duckdb()
-    connection.register("asked", batch)
+    connection.register("asked", batch.drop_columns([PLACE]) if PLACE in batch.schema.names else batch)
     digests = connection.sql("SELECT unhex(sha256(to_json(asked)::VARCHAR)) AS digest FROM asked").to_arrow_table()
     halves = np.frombuffer(b"".join(digests["digest"].to_pylist()), dtype="<u8").reshape(-1, 4)
     return halves[:, 0], halves[:, 1]
