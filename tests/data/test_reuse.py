@@ -7,6 +7,7 @@ import pytest
 from tunegate.data.reuse import key_of, remembered, reused
 from tunegate.params import Compute
 
+SLICES = pa.map_(pa.string(), pa.int32())
 MADE = pa.schema([("place", pa.string()), ("id", pa.string()), ("letters", pa.list_(pa.string())), ("slices", SLICES)])
 
 
