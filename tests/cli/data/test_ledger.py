@@ -1,8 +1,14 @@
 import json
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs/ledger.md").read_text(encoding="utf-8")
+EXAMPLES = dict(re.findall(r"(?ms)^```console\n\$ ([^\n]+)\n(.*?)^```$", PAGE))
 
 
 def test_the_table_has_every_source_and_reason_and_closes(way: Path, run: Callable[..., str]) -> None:
@@ -46,3 +52,23 @@ def test_stages_of_different_runs_are_refused(way: Path, run: Callable[..., str]
     said = run("tunegate", "data", "ledger", cwd=way, code=1)
     assert "0 rows of desks are 'duplicate', but the fates in data/tokens have 1" in said
     assert "different runs" in said
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_an_example_of_the_page_prints_what_is_shown(way: Path, command: str) -> None:
+    done = subprocess.run(command.split(), cwd=way, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout + done.stderr == EXAMPLES[command]
+
+
+def test_the_page_explains_every_reason_that_the_code_gives() -> None:
+    words = "over_limit|empty_after_repair|too_(?:short|long)|repetitive|secret|personal_data|(?:near_)?duplicate|cut"
+    given = set()
+    for path in [*(ROOT / "src/tunegate/data").rglob("*.py"), *(ROOT / "src/tunegate/models").glob("*.py")]:
+        given |= set(
+            re.findall(rf"[\"'`]({words}|over_\w+|question_\w+_(?:test|valid)|not_in_\w+)[\"'`]", path.read_text())
+        )
+    assert {"over_length", "over_cap", "near_duplicate", "not_in_frozen_test"} <= given
+    table = PAGE.split("## Reasons")[1].split("## ")[0]
+    missing = [reason for reason in sorted(given) if f"`{reason}`" not in table]
+    assert missing == []
+    assert len(EXAMPLES) == 6
