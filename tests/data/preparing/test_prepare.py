@@ -1,100 +1,146 @@
+import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tunegate.data.preparing.prepare import Prepared, prepare
+from tunegate.data.preparing.prepare import prepare
 from tunegate.data.rows import Row
 from tunegate.data.sources.ingest import ingest
-from tunegate.errors import InputError
-from tunegate.params import Prepare, load_params
+from tunegate.files import sha256_of_tree
+from tunegate.params import Compute, Mix, PersonalData, load_params
+from tunegate.tables import parquet_batches
 
 Make = Callable[..., Row]
 ROOT = Path(__file__).resolve().parents[3]
+EVERYTHING = {
+    "valid_share": 0.2,
+    "test_share": 0.2,
+    "near_duplicates": 0.8,
+    "min_characters": 4,
+    "max_repetition": 0.9,
+    "strip_html": True,
+    "secrets": "drop",
+    "personal_data": PersonalData(action="mask"),
+    "mixture": {"b": Mix(cap=60)},
+}
 
 
-def run(rows: list[Row], **values: object) -> Prepared:
-    defaults = {"valid_share": 0.0, "test_share": 0.0, "min_rows_per_label": 1}
-    # Past the checks, which want all three splits: here only the rest of the work is looked at.
-    settings = Prepare.model_construct(**{**defaults, **values})  # type: ignore[arg-type]
-    return prepare(rows, settings, place="params.yaml")
+@pytest.fixture
+def everything(row: Make, said: Callable[[int], str]) -> list[Row]:
+    """Rows of which each step has some to work on."""
+    dice = random.Random(5)
+    rows = []
+    for number in range(240):
+        text = dice.choice(
+            [f" {said(number)}", said(number // 3) + " now" * dice.randint(0, 1), "Hi?", "<b>Vad är</b>"]
+        )
+        text += dice.choice(["", "", "", " jane@acme-roofs.com", f" ghp_{'0aB1cD2eF3' * 4}"])
+        values: dict[str, Any] = {"text": text, "label": dice.choice("xy")}
+        if number % 5 == 0:
+            turns = [("user", text), ("assistant", "Yes.")]
+            values |= {"text": None, "label": None}
+            values["messages"] = tuple({"role": role, "content": content} for role, content in turns)
+        source = "ab"[number // 120]
+        rows.append(row(f"r{number}", group=f"g{number // 2}", source=source, slices={"n": str(number % 3)}, **values))
+    return rows
 
 
-def test_a_duplicate_is_dropped_and_the_first_kept_with_both_ids_in_the_ledger(row: Make) -> None:
-    rows = [row("b", text="Why  so?"), row("a", text="why so?"), row("c", text="Why so?", label="y")]
-    splits, ledger = run(rows)
-    assert [one.id for one in splits["train"]] == ["b", "c"]
-    assert ledger["reasons"] == {"duplicate": 1}
-    assert ledger["details"]["duplicates"] == {"a": "b"}
+def test_every_row_that_came_is_kept_or_dropped_once_and_the_ledger_counts_it(
+    everything: list[Row], prepared: Callable[..., Any]
+) -> None:
+    outcome = prepared(everything, **EVERYTHING)
+    assert sorted([*outcome.where, *outcome.dropped]) == sorted(one.id for one in everything)
+    reasons = [reason for reason, _, _ in outcome.dropped.values()]
+    assert outcome.ledger["reasons"] == {reason: reasons.count(reason) for reason in set(reasons)}
+    assert len(set(reasons)) >= 6
+    assert outcome.ledger["rows"] == {"in": 240, "out": 240 - len(reasons)}
 
 
-def test_duplicates_stay_when_asked(row: Make) -> None:
-    rows = [row("a", text="a?"), row("b", text="a?")]
-    assert len(run(rows, deduplicate=False).splits["train"]) == 2
+@pytest.mark.parametrize("batch", [3, 7, 100])
+def test_the_same_bytes_are_written_however_rows_are_cut_into_batches(
+    everything: list[Row], prepared: Callable[..., Any], batch: int
+) -> None:
+    whole, cut = prepared(everything, **EVERYTHING), prepared(everything, batch=batch, **EVERYTHING)
+    assert _tree(whole) == _tree(cut)
 
 
-def test_repairs_are_counted_by_rows(row: Make) -> None:
-    splits, ledger = run([row("1", text="Ã¤?", label=" x "), row("2", text=" b?", label=" x ")])
-    assert [one.text for one in splits["train"]] == ["ä?", "b?"]
-    assert ledger["notes"]["repaired: white_space"] == 2
-    assert ledger["notes"]["repaired: encoding"] == 1
+def test_the_same_bytes_are_written_with_little_memory(row: Make, prepared: Callable[..., Any]) -> None:
+    dice = random.Random(2)
+    words = ["".join(dice.choices("abcdefghij", k=6)) for _ in range(5_000)]
+    rows = [row(f"r{n}", text=" ".join(dice.choices(words, k=40))) for n in range(20_000)]
+    rows += [row(f"s{n}", text=f"{rows[n].text} now") for n in range(200)]
+    wanted = EVERYTHING | {"mixture": {}}
+    little, much = (prepared(rows, compute=Compute(memory=memory), **wanted) for memory in ("64MB", "4GB"))
+    assert _tree(little) == _tree(much)
+    assert little.ledger["reasons"]["near_duplicate"] == 200
 
 
-def test_nothing_is_repaired_when_not_asked(row: Make) -> None:
-    splits, ledger = run([row("1", text=" a?")], repair_text=False)
-    assert splits["train"][0].text == " a?"
-    assert "repaired: white_space" not in ledger["notes"]
+def test_the_same_bytes_are_written_by_a_cluster(
+    everything: list[Row], prepared: Callable[..., Any], two_workers: None
+) -> None:
+    here = prepared(everything, **EVERYTHING)
+    there = prepared(everything, batch=50, compute=Compute(engine="ray"), **EVERYTHING)
+    assert _tree(here) == _tree(there)
 
 
-def test_a_row_of_which_nothing_is_left_is_dropped_with_its_reason(row: Make) -> None:
-    splits, ledger = run([row("1"), row("2", text="\u200b\x00")])
-    assert [one.id for one in splits["train"]] == ["1"]
-    assert ledger["reasons"] == {"empty_after_repair": 1}
-    assert ledger["details"]["dropped"] == {"2": "empty_after_repair"}
-
-
-def test_a_class_with_one_row_is_refused_with_its_count(row: Make) -> None:
-    rows = [row("1"), row("2"), row("3", label="lonely")]
-    with pytest.raises(InputError) as caught:
-        run(rows, min_rows_per_label=2)
-    assert caught.value.place == "params.yaml: prepare.min_rows_per_label"
-    assert caught.value.problem == "1 of 2 labels have fewer than 2 rows: 'lonely' (1)"
-    assert caught.value.remedy.startswith("add rows, merge the label")
-
-
-def test_a_duplicate_does_not_count_as_a_second_row_of_its_class(row: Make) -> None:
-    with pytest.raises(InputError, match=r"'x' \(1\)"):
-        run([row("1", text="a?"), row("2", text="a?")], min_rows_per_label=2)
-
-
-def test_conversations_have_no_classes(row: Make) -> None:
-    messages = ({"role": "user", "content": "a?"}, {"role": "assistant", "content": "b"})
-    assert (
-        run([row("1", text=None, label=None, messages=messages)], min_rows_per_label=5).ledger["notes"]["labels"] == 0
-    )
-
-
-def test_the_order_of_unique_rows_does_not_change_the_splits(row: Make) -> None:
+def test_the_order_of_unique_rows_does_not_change_the_splits(row: Make, prepared: Callable[..., Any]) -> None:
     rows = [row(f"r{n}") for n in range(60)]
     shares = {"valid_share": 0.2, "test_share": 0.2}
-    assert run(rows, **shares) == run(rows[::-1], **shares)
+    assert _tree(prepared(rows, **shares)) == _tree(prepared(rows[::-1], **shares))
 
 
-def test_labels_that_cannot_be_learned_are_counted(row: Make) -> None:
-    rows = [row(f"r{n}") for n in range(60)]
-    tested = run(rows, test_share=0.2).splits["test"][0].id
-    rows = [row(one.id, label="unseen") if one.id == tested else one for one in rows]
-    assert run(rows, test_share=0.2).ledger["notes"]["labels_not_in_train"] == 1
+def test_repairs_are_counted_by_rows(row: Make, prepared: Callable[..., Any]) -> None:
+    outcome = prepared([row("1", text="Ã¤?", label=" x "), row("2", text=" b?", label=" x "), row("3")])
+    assert outcome.texts == {"1": "ä?", "2": "b?", "3": "Question 3?"}
+    assert outcome.changes == {"1": ["repaired: encoding", "repaired: white_space"], "2": ["repaired: white_space"]}
+    assert outcome.ledger["notes"]["repaired: white_space"] == 2
+    assert outcome.ledger["notes"]["repaired: encoding"] == 1
+
+
+def test_nothing_is_repaired_when_not_asked(row: Make, prepared: Callable[..., Any]) -> None:
+    outcome = prepared([row("1", text=" a?")], repair_text=False)
+    assert (outcome.texts, outcome.changes) == ({"1": " a?"}, {})
+
+
+def test_a_row_of_which_nothing_is_left_is_dropped_with_its_reason(row: Make, prepared: Callable[..., Any]) -> None:
+    outcome = prepared([row("1"), row("2", text="\u200b\x00")])
+    assert outcome.dropped == {"2": ("empty_after_repair", None, None)}
+    assert outcome.ledger["reasons"] == {"empty_after_repair": 1}
+
+
+def test_doubtful_labels_of_the_training_rows_are_listed_when_asked(row: Make, prepared: Callable[..., Any]) -> None:
+    texts = {"roof": "the roof leaks and tiles fall", "heat": "no warm water and a cold radiator"}
+    rows = [row(f"{label}{n}", text=f"{text} {n}", label=label) for label, text in texts.items() for n in range(30)]
+    rows.append(row("odd", text=texts["roof"], label="heat"))
+    folder = prepared(rows, label_noise=True).folder
+    assert '"id": "odd"' in (folder / "label_issues.json").read_text()
+    assert not (prepared(rows, label_noise=False).folder / "label_issues.json").exists()
+
+
+def test_without_any_row_the_tables_are_empty(prepared: Callable[..., Any]) -> None:
+    assert prepared([], near_duplicates=0.9, min_rows_per_label=5).where == {}
 
 
 def test_the_default_project_keeps_translations_together_and_every_desk_in_train(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    rows = ingest(Path("data/sources.yaml"), Path("data/raw"), Path("requirements/pipeline.txt")).rows
-    splits, ledger = prepare(rows, load_params(Path("params.yaml")).prepare, place="params.yaml")
-    groups = [{one.group for one in split} for split in splits.values()]
-    assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
-    assert {name: len(split) for name, split in splits.items()} == {"train": 733, "valid": 86, "test": 178}
+    rows = tmp_path / "rows.parquet"
+    ingest(Path("data/sources.yaml"), Path("data/raw"), Path("requirements/pipeline.txt"), rows, memory=2**30)
+    wanted = load_params(Path("params.yaml")).prepare.model_copy(update={"label_noise": False})
+    ledger = prepare(parquet_batches(rows), tmp_path / "out", wanted, Compute())
+    assert {name: ledger["notes"][f"split: {name}"] for name in ("train", "valid", "test")} == {
+        "train": 733,
+        "valid": 86,
+        "test": 178,
+    }
     assert ledger["notes"]["labels_not_in_train"] == 0
     assert ledger["reasons"] == {"duplicate": 8, "question_also_in_test": 1}
+
+
+def _tree(outcome: Any) -> str:
+    for path in sorted((outcome.folder / "work").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    return sha256_of_tree(outcome.folder)

@@ -28,9 +28,11 @@ _KEYS = ["id", "group", "source", "label", *(name for name, _ in KEYS)]
 
 
 def load(connection: "duckdb.DuckDBPyConnection", treated: Iterator[pa.RecordBatch], first: Mapping[str, int]) -> None:
-    """Fill the tables with treated rows; `first` has the number of each row that precedes all others, by its id."""
+    """Fill the tables with treated rows; `first` has the number of each row that precedes all others, by its id.
+
+    The tables get the columns of the first batch, which may be empty.
+    """
     connection.execute("CREATE TABLE dropped (n BIGINT, reason VARCHAR, other VARCHAR, similarity DOUBLE)")
-    _add(connection, _empty(), pa.array([], pa.int64()))
     start = len(first)
     for batch in treated:
         numbers = np.arange(start, start + batch.num_rows)
@@ -61,7 +63,3 @@ def _add(connection: "duckdb.DuckDBPyConnection", batch: pa.RecordBatch, numbers
 
 def _numbered(batch: pa.RecordBatch, names: list[str], numbers: pa.Array) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([numbers, *(batch[name] for name in names)], names=["n", *names])
-
-
-def _empty() -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([], schema=TREATED)

@@ -4,10 +4,13 @@ What concerns one row alone is done batch by batch, wherever the engine runs; wh
 Reads the validated rows batch by batch; writes the outputs of the stage to the folder that it is given.
 """
 
+import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from tunegate.data.database import batches, budget, connect
 from tunegate.data.engine import mapped
@@ -22,6 +25,7 @@ from tunegate.data.preparing.personal_key import read_key
 from tunegate.data.preparing.repeats import drop_duplicates, drop_near_duplicates
 from tunegate.data.preparing.splits import Split, check_not_empty, sizes, split_groups
 from tunegate.data.preparing.treatment import Treatment
+from tunegate.data.rows import PLACED_ROW
 from tunegate.files import write_json
 from tunegate.params import Compute, Prepare
 
@@ -49,7 +53,10 @@ def prepare(
     key = read_key(os.environ)
     # Made here once, so that a key that does not fit is an error of this process, before any work.
     Personal(wanted.personal_data, key)
-    treated = mapped(Treatment(wanted, key), rows, compute)
+    treatment = Treatment(wanted, key)
+    # Without a row, too, there are tables.
+    none = treatment(pa.RecordBatch.from_pylist([], schema=PLACED_ROW))
+    treated = itertools.chain([none], mapped(treatment, rows, compute))
     with connect(folder / WORK, budget(compute)) as connection:
         load(connection, treated, {row.id: number for number, row in enumerate(frozen)})
         _select(connection, wanted, len(frozen), place)

@@ -1,0 +1,24 @@
+import pytest
+
+from tunegate.data.preparing.html import strip_html
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>Hi <b>there</b></p>", "Hi there"),
+        ("a &amp; b &lt; c &#228;", "a & b < c ä"),
+        ("<ul><li>one</li><li>two</li></ul>", "one\ntwo"),
+        ("one<br><br/>two", "one\n\ntwo"),
+        ("seen<script>alert('x')</script><style>p {}</style><!-- note -->", "seen"),
+        ("<head><title>t</title></head><body>seen</body>", "seen"),
+        ("before <script>never closed", "before"),
+    ],
+)
+def test_html_goes_and_what_a_reader_sees_stays(html: str, text: str) -> None:
+    assert strip_html(html) == text
+
+
+@pytest.mark.parametrize("text", ["a < b and c > d", "I <3 it", "R&D, 3 & 4", " two\n\n\n lines "])
+def test_what_is_no_html_stays_as_it_is(text: str) -> None:
+    assert strip_html(text) == text

@@ -1,0 +1,57 @@
+from collections.abc import Callable
+from typing import Any
+
+from tunegate.data.rows import Row
+
+Make = Callable[..., Row]
+Text = Callable[[int], str]
+
+
+def test_the_first_of_equal_rows_stays_and_the_others_name_it(row: Make, prepared: Callable[..., Any]) -> None:
+    rows = [row("b", text="Why  so?"), row("a", text="why so?"), row("c", text="Why so?", label="y")]
+    outcome = prepared(rows)
+    assert set(outcome.where) == {"b", "c"}
+    assert outcome.dropped == {"a": ("duplicate", "b", None)}
+
+
+def test_the_first_source_wins_whatever_the_ids(row: Make, prepared: Callable[..., Any]) -> None:
+    rows = [row("z", text="Why?", source="first"), row("a", text="Why?", source="second")]
+    outcome = prepared(rows)
+    assert outcome.ledger["per_source"]["second"] == {"in": 1, "out": 0, "reasons": {"duplicate": 1}}
+
+
+def test_duplicates_stay_when_asked(row: Make, prepared: Callable[..., Any]) -> None:
+    assert len(prepared([row("a", text="a?"), row("b", text="a?")], deduplicate=False).where) == 2
+
+
+def test_a_near_row_with_the_same_answer_is_dropped_with_its_similarity(
+    row: Make, said: Text, prepared: Callable[..., Any]
+) -> None:
+    rows = [row("a", text=said(1)), row("b", text=said(1) + " now"), row("c", text=said(2))]
+    outcome = prepared(rows, near_duplicates=0.8)
+    assert outcome.dropped == {"b": ("near_duplicate", "a", 0.952381)}
+
+
+def test_near_questions_with_different_answers_both_stay(row: Make, said: Text, prepared: Callable[..., Any]) -> None:
+    rows = [row("a", text=said(1)), row("b", text=said(1) + " now", label="y")]
+    assert not prepared(rows, near_duplicates=0.8).dropped
+
+
+def test_a_row_is_near_only_to_one_that_stays(row: Make, said: Text, prepared: Callable[..., Any]) -> None:
+    steps = [said(1) + " one two three four five six"[: 4 * n] for n in range(7)]
+    rows = [row(f"r{n}", text=text) for n, text in enumerate(steps)]
+    outcome = prepared(rows, near_duplicates=0.9)
+    kept = set(outcome.where)
+    assert len(kept) > 1, "the last is not near the first"
+    assert {other for _, other, _ in outcome.dropped.values()} <= kept
+
+
+def test_a_system_prompt_that_all_share_makes_no_conversations_near(
+    row: Make, said: Text, prepared: Callable[..., Any]
+) -> None:
+    def chat(question: str) -> tuple[dict[str, str], ...]:
+        turns = [("system", said(0) * 3), ("user", question), ("assistant", "Yes.")]
+        return tuple({"role": role, "content": content} for role, content in turns)
+
+    rows = [row(f"r{n}", text=None, label=None, messages=chat(f"Is number {n} open?")) for n in range(3)]
+    assert not prepared(rows, near_duplicates=0.9).dropped
