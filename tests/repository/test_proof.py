@@ -15,6 +15,7 @@ from tunegate.repository.outputs import open_outputs
 from tunegate.repository.proof import StageProof, prove
 from tunegate.repository.revisions import open_repository
 from tunegate.repository.snapshot import Snapshot
+from tunegate.repository.staleness import stale_stages
 
 
 @contextlib.contextmanager
@@ -326,3 +327,22 @@ def test_two_stages_that_make_the_same_output_are_an_error(miniature: Miniature)
     edit_stage(miniature, "package", outs=["models/package", "models/predictions.parquet"])
     with pytest.raises(InputError, match=r"models/predictions\.parquet"):
         proofs_of(miniature.root)
+
+
+def test_a_file_that_dvc_added_in_a_folder_that_a_stage_reads_is_proven_by_what_its_dvc_file_names(
+    miniature: Miniature,
+) -> None:
+    added = miniature.root / "inputs/prepared/tickets.bin"
+    write_text(added, "a snapshot\n")
+    miniature.run("dvc", "add", "-q", str(added), cwd=miniature.root)
+    miniature.commit("A snapshot")
+    added.unlink()
+    assert unproven(proofs_of(miniature.root, "HEAD")) == {}
+    with snapshot_of(miniature.root) as here:
+        assert stale_stages(here) == []
+    named = read_text(miniature.root / "inputs/prepared/tickets.bin.dvc")
+    md5 = hashlib.md5(b"a snapshot\n", usedforsecurity=False).hexdigest()
+    write_text(miniature.root / "inputs/prepared/tickets.bin.dvc", named.replace(md5, "f" * 32))
+    miniature.commit("Another snapshot", repro=False)
+    found = proofs_of(miniature.root, "HEAD")["prepare"]
+    assert (found.state, "inputs/prepared: ran on" in found.problems[0]) == ("stale", True)

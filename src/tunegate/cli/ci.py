@@ -89,6 +89,7 @@ def train(forge: ForgeName = "", base: Base = None, head: Head = None) -> None:
     Refuses a fork, whose branch is another's, and a branch that moved: nothing is ever overwritten.
     """
     from tunegate.repository import branches
+    from tunegate.repository.added import bring_added
     from tunegate.repository.lock import FILE, parse_lock
     from tunegate.repository.scratch import run_stages
     from tunegate.repository.transfer import SETTINGS, fetch_runs, push_runs
@@ -99,6 +100,7 @@ def train(forge: ForgeName = "", base: Base = None, head: Head = None) -> None:
     # The change's own code runs here, and MLflow is to record it. What is blank is out of its way, not out of its
     # reach: it runs as this process's user, and DVC's credentials are in .dvc/config.local.
     settings = dict.fromkeys((*_TOKENS, SETTINGS), "") | _present("MLFLOW_TRACKING_URI")
+    bring_added(repository.root)
     run_stages(repository.root, ["--pull", "--allow-missing"], settings)
     print(f"{push_runs(repository.root)} files pushed to the DVC remote")
     lock = parse_lock((repository.root / FILE).read_text(encoding="utf-8"), place=FILE)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegate.errors import InputError, MachineError
-from tunegate.repository.remote import open_dvc
+from tunegate.repository.remote import open_dvc, retried
 
 
 def check_can_add(root: Path, path: Path) -> None:
@@ -57,6 +57,24 @@ def _holds(repo: Any, path: Path) -> bool:
         return False
     out = repo.find_outs_by_path(str(path.resolve()))[0]
     return not out.changed()
+
+
+def bring_added(root: Path) -> list[str]:
+    """Put every file that `dvc add` made and that is not in the project `root` there, from DVC's cache or its remote.
+
+    DVC itself leaves them out where outputs may be missing, and a stage that reads their folder then seems changed.
+    What other commands than `dvc add` made is left alone: it may name an address outside. Returns their paths. Raises
+    MachineError when the remote does not answer or does not have them.
+    """
+    with open_dvc(root) as repo:
+        stages = [stage for stage in repo.index.stages if not stage.cmd and not stage.deps]
+        missing = [
+            s for s in stages if any(out.protocol == "local" and out.is_in_repo and not out.exists for out in s.outs)
+        ]
+        if missing:
+            targets = [stage.path for stage in missing]
+            retried(lambda: repo.pull(targets=targets), place=", ".join(stage.relpath for stage in missing))
+        return [str(out) for stage in missing for out in stage.outs]
 
 
 def added_file(path: Path) -> Path:

@@ -150,7 +150,7 @@ class Pipeline:
             return (self._within(locked, path.removeprefix(maker)) if locked else ""), f"`{name}` gives"
         if added := next(self._around(self._added, path), None):
             return self._within(self._added[added], path.removeprefix(added)), f"{added}.dvc says"
-        if inner := next((m for m in self._cached if m.startswith(f"{path}/")), None):
+        if inner := next((m for m in self._cached - self._files_added if m.startswith(f"{path}/")), None):
             return "", f"depend on the files, not on a folder around the output {inner}:"
         return self._md5(dep), "in git is"
 
@@ -166,7 +166,34 @@ class Pipeline:
             return ""
         # What dvc.lock does not name yet is hashed as DVC will when it writes it there.
         item.update_legacy_hash_name()
-        return str(item.get_hash().value) if item.exists else ""
+        if not item.exists:
+            return ""
+        inside = self._added_inside(item)
+        return self._md5_of_folder(item, inside) if inside else str(item.get_hash().value)
+
+    def _added_inside(self, item: Any) -> dict[tuple[str, ...], str]:
+        """What `dvc add` made of single files in the folder `item`, by the steps to it from there."""
+        folder = f"{self._path(item)}/"
+        found = {path: self._added[path] for path in self._files_added if path.startswith(folder)}
+        return {tuple(path.removeprefix(folder).split("/")): locked.md5 for path, locked in found.items()}
+
+    @staticmethod
+    def _md5_of_folder(item: Any, inside: Mapping[tuple[str, ...], str]) -> str:
+        """The md5 of a folder in which `dvc pull` has put what its `.dvc` files name, also where it has not."""
+        from dvc_data.hashfile.build import build
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        tree = build(item.local_cache, item.fs_path, item.fs, "md5", ignore=item.dvcignore, dry_run=True)[2]
+        for steps, md5 in inside.items():
+            # Where the file is, its bytes are what a stage reads, whatever the .dvc file says of them.
+            if tree.get(steps) is None:
+                tree.add(steps, None, HashInfo("md5", md5))
+        tree.digest()
+        return str(tree.hash_info.value)
+
+    @functools.cached_property
+    def _files_added(self) -> set[str]:
+        return {path for path, locked in self._added.items() if locked.md5 and not locked.md5.endswith(".dir")}
 
     @functools.cached_property
     def _added(self) -> dict[str, Locked]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegate.errors import InputError, MachineError
+from tunegate.repository.added import bring_added
 from tunegate.repository.remote import open_dvc
 from tunegate.repository.revisions import Repository
 
@@ -67,6 +68,7 @@ def stages_to_run(folder: Path) -> list[str]:
 
     DVC also follows what the project's stages depend on into other files, such as a dvc.yaml in another folder.
     """
+    bring_added(folder)
     # Without --pull: with --allow-missing it only brings the run cache, and a rehearsal restores nothing.
     code, last = _dvc(folder, ["repro", "--allow-missing", "--dry"], {})
     if code:
