@@ -209,6 +209,14 @@ def test_a_snapshot_is_read_as_the_source_that_it_was_taken_of(raw: Path, read: 
     assert ledger["details"]["sources"]["crm"]["files"] == {"data/raw/crm.parquet": snapshot}
 
 
+def test_a_snapshot_that_was_taken_empty_gives_no_rows(raw: Path, read: Read, refusal: Refusal) -> None:
+    write_text(raw / "mine.csv", "text,label\na?,x\n")
+    write_parquet(raw / "crm.parquet", pa.table({"text": pa.array([], pa.string())}))
+    crm = {"name": "crm", "rest": {"url": "https://crm.example.org/tickets", "key": "nr"}}
+    assert [row.source for row in read(CSV, crm).rows] == ["mine"]
+    assert refusal({"name": "all", "path": "data/raw/crm.parquet"}).problem == "the file has no rows"
+
+
 def test_a_file_gives_the_same_rows_however_it_is_written_down(raw: Path, read: Read) -> None:
     records = [{"id": f"r{n}", "text": f"{n}? {'x' * (n % 7)}", "label": f"d{n % 3}"} for n in range(20_000)]
     write_jsonl(raw / "a.jsonl", *records)

@@ -37,7 +37,7 @@ def ingest(
         with parquet_writer(rows, PLACED_ROW) as write:
             for source, files in located:
                 mapper = Mapper(source.row, source.name, f"{declared}: {source.name}.row")
-                for batch in _batches(files):
+                for batch in _batches(source, files):
                     read[source.name] += len(batch)
                     wanted = _within(batch, limit, kept[source.name])
                     if wanted is not None:
@@ -49,9 +49,10 @@ def ingest(
     return _ledger(located, read, kept)
 
 
-def _batches(files: list[Located]) -> Iterator[Batch]:
+def _batches(source: Source, files: list[Located]) -> Iterator[Batch]:
     for file in files:
-        yield from read_batches(file)
+        # That a source outside gave nothing was accepted when its snapshot was taken.
+        yield from read_batches(file, may_be_empty=source.outside is not None)
 
 
 def _within(batch: Batch, limit: int | None, kept: int) -> Batch | None:

@@ -95,8 +95,11 @@ class CsvBatch(Batch):
         return CsvBatch(self.file, self.lines[:count], self.header, self.rows[:count])
 
 
-def read_batches(file: Located) -> Iterator[Batch]:
-    """The records of `file`. Raises InputError with file and line for whatever is wrong with it."""
+def read_batches(file: Located, *, may_be_empty: bool = False) -> Iterator[Batch]:
+    """The records of `file`. Raises InputError with file and line for whatever is wrong with it.
+
+    That includes a file without rows, unless it `may_be_empty`.
+    """
     from tunegate.data.sources.json_records import read_json_array, read_json_lines
     from tunegate.data.sources.parquet_records import read_parquet_records
 
@@ -110,9 +113,10 @@ def read_batches(file: Located) -> Iterator[Batch]:
     }
     batches = readers[suffixes_of(file.path.name)[0]](file)
     first = next(batches, None)
-    if first is None:
+    if first is not None:
+        yield from chain([first], batches)
+    elif not may_be_empty:
         raise InputError("the file has no rows", place=file.name, remedy="add rows, or drop the source")
-    yield from chain([first], batches)
 
 
 def read_records(file: Located) -> Iterator[Record]:
