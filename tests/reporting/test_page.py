@@ -2,6 +2,7 @@ import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tunegate.repository.lineage import Parts, digest, lineage_of
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 LINEAGE = lineage_of(Parts(**{name: digest(name) for name in Parts.model_fields}))
-LEDGER = {
+LEDGER: dict[str, Any] = {
     "rows": {"in": 6, "out": 4},
     "stages": [
         {
@@ -113,6 +114,37 @@ def test_the_ledger_says_why_rows_are_missing() -> None:
     (stage,) = view_of(measured()).ledger
     assert (stage.rows_in, stage.rows_out, stage.left_out) == (6, 4, [("duplicate", 2)])
     assert stage.notes == [("faq", "5 → 3"), ("mail", "1 → 1"), ("trained share", "0.123457")]
+
+
+def fate(source: str, rows: int, tokens: int | None, **parts: str) -> dict[str, object]:
+    ends = {"stage": "tokenize", "split": None, "reason": None}
+    return {"source": source, "rows": rows, "tokens": tokens} | ends | parts
+
+
+def test_the_way_of_each_source_is_told_and_drawn_and_its_names_are_escaped() -> None:
+    fates = [
+        fate("<b>", 3, 30, split="train"),
+        fate("<b>", 1, 10, split="test"),
+        fate("<b>", 4, None, stage="ingest", reason="over_limit"),
+        fate("<b>", 0, 5, reason="cut"),
+        fate("a", 2, 20, split="valid"),
+    ]
+    stage = LEDGER["stages"][0] | {"tokens": {"in": 1065, "out": 60}}
+    found = dataclasses.replace(measured(), ledger=LEDGER | {"stages": [stage], "fates": fates})
+    first, second, every = view_of(found).ways
+    assert [part.rows for part in first.parts] == [3, 0, 1, 4]
+    assert (first.source, first.rows, first.tokens) == ("<b>", 8, "40 of 45")
+    assert first.parts[3].said == "left out: 4 rows, 5 tokens (4 over limit)"
+    assert (second.source, every.source, every.rows, every.tokens) == ("a", "all", 10, "60 of 65")
+    text = render(found)
+    assert "&lt;b&gt;" in text
+    assert 'class="left-out" style="width:50.0%"' in text
+    assert "6 → 4 rows, 1,065 → 60 tokens" in text
+
+
+def test_a_report_without_fates_has_no_way() -> None:
+    assert view_of(measured()).ways == []
+    assert "tokens kept" not in render(measured())
 
 
 def test_a_slice_with_few_rows_says_so() -> None:

@@ -16,6 +16,7 @@ from tunegate.params import Params
 from tunegate.reporting.charts import MAX_CLASSES, confusion_matrix, loss_curve
 from tunegate.reporting.numbers import Comparison, compare, headline
 from tunegate.reporting.texts import short, words
+from tunegate.reporting.way import SourceWay, ways_of
 from tunegate.repository.lineage import Lineage
 from tunegate.tracking.describe import flat_params
 
@@ -72,6 +73,8 @@ class StageLedger:
     left_out: list[tuple[str, int]]
     """Reasons, and how many rows each."""
     notes: list[tuple[str, str]]
+    tokens: str
+    """Tokens in and out, where they are known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +96,7 @@ class View:
     matrix: str
     classes_left_out: int
     confusions: list[tuple[Pair, int]]
+    ways: list[SourceWay]
     ledger: list[StageLedger]
     examples: list[ExampleGroup]
     params: dict[str, str]
@@ -123,6 +127,7 @@ def view_of(measured: Measured) -> View:
         matrix=confusion_matrix(pairs),
         classes_left_out=max(0, len({pair.reference for pair in pairs}) - MAX_CLASSES),
         confusions=_confusions(pairs),
+        ways=ways_of(measured.ledger),
         ledger=[_stage(stage) for stage in measured.ledger["stages"]],
         examples=_groups(measured.examples),
         params=flat_params(measured.params),
@@ -148,7 +153,8 @@ def _stage(ledger: dict[str, Any]) -> StageLedger:
     flows = [(name, f"{flow['in']} → {flow['out']}") for name, flow in sources.items()] if len(sources) > 1 else []
     notes = [(words(name), f"{number:.6g}") for name, number in ledger["notes"].items()]
     left_out = [(words(name), number) for name, number in ledger["reasons"].items()]
-    return StageLedger(ledger["stage"], rows["in"], rows["out"], left_out, flows + notes)
+    tokens = "{in:,} → {out:,} tokens".format(**ledger["tokens"]) if "tokens" in ledger else ""
+    return StageLedger(ledger["stage"], rows["in"], rows["out"], left_out, flows + notes, tokens)
 
 
 def _groups(examples: Sequence[Example]) -> list[ExampleGroup]:
