@@ -112,7 +112,7 @@ def sketched(texts: Sequence[str], plan: Plan) -> pa.RecordBatch:
 def repetition(texts: Sequence[str]) -> NDArray[np.float64]:
     """For each text, the share of its runs of three words that occur in it before."""
     values, starts = numbered(texts)
-    ends = np.append(starts[1:], len(values))
+    ends = np.append(starts, len(values))[1:]
     different = [len(np.unique(values[start:end])) for start, end in zip(starts, ends, strict=True)]
     return 1 - np.array(different, dtype=np.float64) / np.maximum(1, ends - starts)
 

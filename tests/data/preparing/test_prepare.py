@@ -8,6 +8,7 @@ import pytest
 from tunegate.data.preparing.prepare import prepare
 from tunegate.data.rows import Row
 from tunegate.data.sources.ingest import ingest
+from tunegate.errors import InputError
 from tunegate.files import sha256_of_tree
 from tunegate.params import Compute, Mix, PersonalData, load_params
 from tunegate.tables import parquet_batches
@@ -119,8 +120,9 @@ def test_doubtful_labels_of_the_training_rows_are_listed_when_asked(row: Make, p
     assert not (prepared(rows, label_noise=False).folder / "label_issues.json").exists()
 
 
-def test_without_any_row_the_tables_are_empty(prepared: Callable[..., Any]) -> None:
-    assert prepared([], near_duplicates=0.9, min_rows_per_label=5).where == {}
+def test_without_any_row_the_empty_split_is_named(prepared: Callable[..., Any]) -> None:
+    with pytest.raises(InputError, match="the train split is empty: 0 groups"):
+        prepared([], near_duplicates=0.9, min_rows_per_label=5)
 
 
 def test_the_default_project_keeps_translations_together_and_every_desk_in_train(
