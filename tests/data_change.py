@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+from miniature import Miniature
 
 from tunegate.data.comparison.result import DataDiff, Shift
 from tunegate.data.rows import PLACED_ROW, Row, table_of
-from tunegate.files import write_json
+from tunegate.files import read_yaml, write_json, write_yaml
 from tunegate.tables import write_parquet
 
 LABELS = ("roof", "heat", "noise", "water")
@@ -133,3 +134,14 @@ def shift(**changes: Any) -> Shift:
     values: dict[str, Any] = {"name": "label", "measure": "Cohen's w", "effect": 0.2, "low": 0.15, "high": 0.25}
     values |= {"small": 0.1, "large": 0.3, "verdict": "small", "rows": 100, "of": "all rows"}
     return Shift.model_validate(values | changes)
+
+
+def put(miniature: Miniature, data: Data) -> None:
+    """Say what the data stages of a miniature project give."""
+    write(data, miniature.root / "inputs")
+    pipeline = read_yaml(miniature.root / "dvc.yaml")
+    for stage, folder in (("ingest", "ingested"), ("validate", "validated")):
+        command = f"mkdir -p data && rm -rf data/{folder} && cp -r inputs/{folder} data/{folder}"
+        outs = {"deps": [f"inputs/{folder}"], "outs": [f"data/{folder}"]}
+        pipeline["stages"][stage] = {"cmd": command, **outs}
+    write_yaml(miniature.root / "dvc.yaml", pipeline)

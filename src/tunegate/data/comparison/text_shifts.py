@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     Connection = duckdb.DuckDBPyConnection
 
-SAMPLE_ROWS = 10_000
+SAMPLE_ROWS = 5_000
 """Ids whose words are looked at."""
 
 _FOLDS = 5
 _FEATURES = 2**15
 _WORDS = 8_192
 _SHOWN_WORDS = 12
-_SHOWN_IN = 5
+_SHOWN_IN, _SHOWN_FROM = 5, 0.002
 _SEED = 20261121
 _CHUNK = 50
 _WORD = r"(?u)\b\w+\b"
@@ -82,8 +82,8 @@ def _vocabulary(rows: Sample) -> Shift:
         name="words, by frequency",
         measure="Jensen-Shannon distance",
         **said(effect, W),
-        rows=sum(text is not None for row in rows for text in row[1:]),
-        values=_words([side[:, order] for side in sides], [str(names[i]) for i in order]),
+        rows=sum(_present(rows)),
+        values=_words([side[:, order] for side in sides], _present(rows), [str(names[i]) for i in order]),
     )
 
 
@@ -95,15 +95,19 @@ def _distance(sides: list[Any], groups: Floats) -> Effect:
     return interval(float(found[0]), np.concatenate(drawn))
 
 
-def _words(sides: list[Any], names: list[str]) -> list[Count]:
+def _words(sides: list[Any], totals: list[int], names: list[str]) -> list[Count]:
     """The words whose share of rows changed most; only letters, and only what many rows say: no name, no number."""
     rows = [np.asarray((side > 0).sum(axis=0)).ravel() for side in sides]
-    shares = [count / max(1, side.shape[0]) for count, side in zip(rows, sides, strict=True)]
+    shares = [count / max(1, total) for count, total in zip(rows, totals, strict=True)]
     change = np.abs(shares[1] - shares[0])
     order = sorted(range(len(names)), key=lambda i: (-round(float(change[i]), 9), names[i]))
-    shown = [i for i in order if rows[0][i] != rows[1][i] and max(rows[0][i], rows[1][i]) >= _SHOWN_IN]
+    shown = [i for i in order if change[i] >= _SHOWN_FROM and max(rows[0][i], rows[1][i]) >= _SHOWN_IN]
     plain = [i for i in shown if re.fullmatch(r"[^\W\d_]+", names[i])]
     return [Count(name=names[i], before=int(rows[0][i]), after=int(rows[1][i])) for i in plain[:_SHOWN_WORDS]]
+
+
+def _present(rows: Sample) -> list[int]:
+    return [sum(row[side] is not None for row in rows) for side in (1, 2)]
 
 
 def _drift(name: str, rows: Sample, of: Any) -> Shift:
