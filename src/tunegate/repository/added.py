@@ -51,6 +51,10 @@ def _without_advice() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _is_missing(out: Any) -> bool:
+    return out.protocol == "local" and bool(out.is_in_repo) and not out.exists
+
+
 def _holds(repo: Any, path: Path) -> bool:
     """Whether DVC tracks the file as it is: adding it again would give it another time."""
     if not added_file(path).is_file():
@@ -68,9 +72,7 @@ def bring_added(root: Path) -> list[str]:
     """
     with open_dvc(root) as repo:
         stages = [stage for stage in repo.index.stages if not stage.cmd and not stage.deps]
-        missing = [
-            s for s in stages if any(out.protocol == "local" and out.is_in_repo and not out.exists for out in s.outs)
-        ]
+        missing = [stage for stage in stages if any(map(_is_missing, stage.outs))]
         if missing:
             targets = [stage.path for stage in missing]
             retried(lambda: repo.pull(targets=targets), place=", ".join(stage.relpath for stage in missing))

@@ -1,4 +1,3 @@
-import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +51,3 @@ def project(dvc_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     subprocess.run(["cp", "-r", str(dvc_project), str(root)], check=True)
     monkeypatch.chdir(root)
     return Project(root)
-
-
-def as_json(value: Any) -> str:
-    return json.dumps(value, default=str)

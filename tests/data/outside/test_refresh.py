@@ -150,7 +150,7 @@ def test_rows_that_are_not_those_of_the_record_stop_a_refresh(project: Project, 
         project.refresh(declared(server))
     assert "dvc pull data/raw/tickets.parquet" in caught.value.remedy
     rows.write_bytes(kept[:-1])
-    with pytest.raises(InputError, match="not the rows that data/raw/tickets.snapshot.json names"):
+    with pytest.raises(InputError, match=r"not the rows that data/raw/tickets\.snapshot\.json names"):
         project.refresh(declared(server))
 
 

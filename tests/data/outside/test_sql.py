@@ -123,7 +123,7 @@ def test_a_table_without_rows_deletes_nothing_unless_that_is_said(project: Proje
     before = project.state()
     database.execute("DELETE FROM tickets")
     for full in (False, True):
-        with pytest.raises(RefusedError, match="tickets.sql: the source has no rows, and had 3") as caught:
+        with pytest.raises(RefusedError, match=r"tickets\.sql: the source has no rows, and had 3") as caught:
             project.refresh(TICKETS, full=full)
         assert "--allow-empty" in caught.value.remedy
     assert project.state() == before
@@ -165,9 +165,7 @@ def test_a_column_that_is_gone_or_has_another_type_is_an_error(project: Project,
     assert "delete data/raw/tickets.snapshot.json" in caught.value.remedy
     database.execute("ALTER TABLE tickets RENAME COLUMN desks TO desk")
     database.execute("ALTER TABLE tickets ALTER COLUMN desk TYPE int USING 7")
-    with pytest.raises(
-        InputError, match="column 'desk': the column changed its type: it held text, now integer, for inst"
-    ):
+    with pytest.raises(InputError, match="column 'desk': the column changed its type: it held text, now integer"):
         project.refresh(TICKETS)
     assert project.state() == before
     (project.raw / "tickets.snapshot.json").unlink()
@@ -214,7 +212,7 @@ def test_a_password_is_in_no_error_and_a_missing_one_is_named(
         project.refresh(TICKETS)
     assert "s3cret" not in str(wrong.value)
     monkeypatch.delenv("HELPDESK_URL")
-    with pytest.raises(InputError, match="tickets.sql: the environment variable HELPDESK_URL is not set"):
+    with pytest.raises(InputError, match=r"tickets\.sql: the environment variable HELPDESK_URL is not set"):
         project.refresh(TICKETS)
     by_name = {"sql": {"url": "sqlite:///x.db", "password_env": "HELPDESK_PW", "table": "t", "key": "id"}}
     with pytest.raises(InputError, match="HELPDESK_PW is not set"):
@@ -257,9 +255,8 @@ def test_a_table_of_mysql_becomes_a_snapshot(project: Project) -> None:
     from sqlalchemy import create_engine, text
 
     with create_engine(os.environ["TUNEGATE_TEST_MYSQL_URL"]).begin() as connection:
-        connection.execute(
-            text("CREATE OR REPLACE TABLE tickets (id int PRIMARY KEY, question text, changed datetime(6))")
-        )
+        connection.execute(text("DROP TABLE IF EXISTS tickets"))
+        connection.execute(text("CREATE TABLE tickets (id int PRIMARY KEY, question text, changed datetime(6))"))
         connection.execute(text("INSERT INTO tickets VALUES (1, 'One', '2026-01-01'), (2, 'Two', '2026-01-02')"))
     declared = TICKETS["sql"] | {"url_env": "TUNEGATE_TEST_MYSQL_URL", "time_zone": "UTC"}
     assert project.refresh({"sql": declared}).changes.added == 2

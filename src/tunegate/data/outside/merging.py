@@ -133,7 +133,7 @@ class Merge:
             yield f"FROM merged ORDER BY {self._key}"
             return
         part, columns = quoted(ORDER_COLUMN), ", ".join(map(quoted, self.columns))
-        share = f"(row_number() OVER (ORDER BY {self._key}) - 1) * {parts} // (SELECT count(*) FROM merged)"
+        share = f"(row_number() OVER (ORDER BY {self._key}) - 1) * {parts} // (SELECT count(*) FROM merged)"  # noqa: S608
         self._run(f"CREATE TABLE parts AS SELECT {self._key}, {share} AS {part} FROM merged")  # noqa: S608
         self._run(f"CREATE TABLE parted AS FROM merged JOIN parts USING ({self._key})")
         for number in range(parts):
