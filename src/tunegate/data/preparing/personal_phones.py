@@ -15,7 +15,7 @@ from tunegate.data.preparing.personal_reserved import is_fictional_number
 _CANDIDATE = re.compile(r"(?<![\w@#/.,+-])(?:\+ ?|\()?[0-9](?:[ .\-/()\u00a0\u2010-\u2013]{0,3}[0-9]){5,19}(?!\w)")
 _GROUP = re.compile(r"\d+")
 _CALLS = re.compile(
-    r"(?:\btele?(?:fon|ph)|\btel\b|phone|\bmobil|\bcell\b|\bcall\b|\bring(?:a|er)?\b|\bsms|\bfax|whatsapp"
+    r"(?:\btele?(?:fon|ph)|\btel\b|(?<!\[)phone|\bmobil|\bcell\b|\bcall\b|\bring(?:a|er)?\b|\bsms|\bfax|whatsapp"
     r"|\btexta? m|\bn[åa]s? (?:mig |oss )?på\b|\breach(?:ed)? (?:me |us )?(?:on|at)\b|\bdial\b|\btfn\b|\btlf\b)",
     re.IGNORECASE,
 )
@@ -142,6 +142,9 @@ def _national(raw: str, digits: str, groups: list[int], called: bool) -> tuple[s
 
 def _is_other(groups: list[int], digits: str) -> bool:
     """Whether digits are grouped as dates are, or as numbers of people: 6-4, 8-4 and 3-2-4."""
-    if groups in ([2, 2, 2], [2, 2, 4], [1, 2, 4], [2, 1, 4], [6, 4], [8, 4], [3, 2, 4]):
+    if groups in ([2, 2, 2], [2, 2, 4]):
+        one, two, three = digits[:2], digits[2:4], digits[4:]
+        return (one <= "31" and two <= "12") or (one <= "12" and two <= "31") or (two <= "12" and three <= "31")
+    if groups in ([1, 2, 4], [2, 1, 4], [6, 4], [8, 4], [3, 2, 4]):
         return True
     return groups in ([4, 2, 2], [8]) and digits[:2] in ("19", "20") and "01" <= digits[4:6] <= "12"

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from tunegate.data.preparing.personal_phones import NUMBERED, phones_in
 from tunegate.data.preparing.personal_reserved import TEST_CARDS, is_public_address, is_reserved_domain
+from tunegate.data.preparing.spans import first_come
 
 # In the syntax that Python's re and Arrow's RE2 share. Six digits that only signs part are the least of all numbers.
 SCREEN = (
@@ -81,7 +82,7 @@ _IPV6 = re.compile(r"(?<![\w:.])[23][0-9a-f]{3}(?::[0-9a-f]{0,4}){2,7}(?![\w:])"
 _NO_ADDRESS = re.compile(
     r"(?:version|\bver\b|\bv\b|release|build|firmware|section|chapter|clause|avsnitt|kapitel|§|bilaga)"
 )
-_ADDRESS = re.compile(r"\bip\b|ip-|ipv4|server|host|address|adress|log", re.I)
+_ADDRESS = re.compile(r"\bip\b|ip-|ipv4|server|host|(?<!_)address|adress|log", re.I)
 
 
 class Span(NamedTuple):
@@ -100,10 +101,7 @@ def may_match(text: str) -> bool:
 
 def find(text: str) -> list[Span]:
     """All that the rules find in `text`, in order; no two overlap: the surer rule wins."""
-    found: list[Span] = []
-    for rule in _RULES:
-        found += [span for span in rule(text) if not any(span.start < o.end and o.start < span.end for o in found)]
-    return sorted(found)
+    return first_come((span for rule in _RULES for span in rule(text)), len(text))
 
 
 def _emails(text: str) -> Iterator[Span]:

@@ -31,7 +31,7 @@ def surrogate(span: Span, written: str, key: bytes) -> str:
 
 
 def _email(_span: Span, _written: str, number: int) -> str:
-    return f"person-{base64.b32encode(number.to_bytes(32)[:8]).decode().strip('=').lower()}@{DOMAIN}"
+    return f"user-{base64.b32encode(number.to_bytes(32)[:8]).decode().strip('=').lower()}@{DOMAIN}"
 
 
 def _phone(span: Span, written: str, number: int) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
+from tunegate.data.preparing.spans import first_come, replaced
 from tunegate.data.rows import Row
 
 Action = Literal["keep", "drop", "mask"]
@@ -28,8 +29,8 @@ SCREEN = (
 _SCREEN = re.compile(SCREEN.replace(r"\x{f6}", "\u00f6"))
 
 _TOKENS = {
-    "private_key": r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?s:.{0,12000}?-----END [A-Z0-9 ]{0,40}"
-    r"PRIVATE KEY(?: BLOCK)?-----|[^-]{0,12000})|AGE-SECRET-KEY-1[0-9A-Z]{58}",
+    "private_key": r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+    r"(?s:.{0,12000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|[^-]{0,12000})|AGE-SECRET-KEY-1[0-9A-Z]{58}",
     "aws_key": r"(?<!\w)A[KS]IA[A-Z2-7]{16}(?!\w)",
     "github_token": r"(?<!\w)(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})(?!\w)",
     "gitlab_token": r"(?<!\w)gl(?:pat|dt|rt|rtr|cbt|ptt|ft|soat|agent|imt|oas|ffct)-[\w-]{20,255}",
@@ -91,11 +92,9 @@ def treat(row: Row, action: Action) -> tuple[Row | None, list[str]]:
     found: Counter[str] = Counter()
 
     def treated(text: str) -> str:
-        for secret in reversed(find(text)):
-            found[secret.sort] += 1
-            if action == "mask":
-                text = f"{text[: secret.start]}[SECRET]{text[secret.end :]}"
-        return text
+        secrets = find(text)
+        found.update(secret.sort for secret in secrets)
+        return replaced(text, secrets, lambda _: "[SECRET]") if action == "mask" else text
 
     text, label = (None if value is None else treated(value) for value in (row.text, row.label))
     messages = row.messages
@@ -112,11 +111,7 @@ def find(text: str) -> list[Secret]:
     """The secrets in `text`, in order; no two overlap."""
     if not may_concern(text):
         return []
-    found: list[Secret] = []
-    for secret in (*_tokens(text), *_in_addresses(text), *_assigned(text)):
-        if not any(secret.start < other.end and other.start < secret.end for other in found):
-            found.append(secret)
-    return sorted(found)
+    return first_come([*_tokens(text), *_in_addresses(text), *_assigned(text)], len(text))
 
 
 def _tokens(text: str) -> Iterator[Secret]:

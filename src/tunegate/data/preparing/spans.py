@@ -1,0 +1,42 @@
+"""Places in a text: those that come first win, and other words are put there.
+
+In time linear in the text, however many places there are. Reads and writes nothing; does not know what stands there.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
+
+
+class Place(Protocol):
+    """A part of a text."""
+
+    @property
+    def start(self) -> int:
+        """Its first character."""
+
+    @property
+    def end(self) -> int:
+        """The character after its last."""
+
+
+Found = TypeVar("Found", bound=Place)
+
+
+def first_come(places: Iterable[Found], length: int) -> list[Found]:
+    """The places in a text of `length` characters that overlap none before them, from left to right."""
+    taken = bytearray(length)
+    kept = []
+    for place in places:
+        if not any(taken[place.start : place.end]):
+            taken[place.start : place.end] = b"\1" * (place.end - place.start)
+            kept.append(place)
+    return sorted(kept, key=lambda place: place.start)
+
+
+def replaced(text: str, places: Iterable[Found], made: Callable[[Found], str]) -> str:
+    """`text` with what `made` gives at each of `places`, which are in order and do not overlap."""
+    parts, done = [], 0
+    for place in places:
+        parts += [text[done : place.start], made(place)]
+        done = place.end
+    return "".join([*parts, text[done:]])
