@@ -183,7 +183,7 @@ class Pipeline:
         from dvc_data.hashfile.build import build
         from dvc_data.hashfile.hash_info import HashInfo
 
-        tree = build(item.local_cache, item.fs_path, item.fs, "md5", ignore=item.dvcignore, dry_run=True)[2]
+        tree: Any = build(item.local_cache, item.fs_path, item.fs, "md5", ignore=item.dvcignore, dry_run=True)[2]
         for steps, md5 in inside.items():
             # Where the file is, its bytes are what a stage reads, whatever the .dvc file says of them.
             if tree.get(steps) is None:
