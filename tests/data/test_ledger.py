@@ -14,8 +14,8 @@ Write = Callable[..., Path]
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     def write_ledger(stage: str, came: int, went: int, **parts: Any) -> Path:
-        reasons = {"why": came - went}
-        ledger = make_ledger(stage, sources_in=["a"] * came, sources_out=["a"] * went, reasons=reasons, **parts)
+        dropped = {"a": {"why": came - went}}
+        ledger = make_ledger(stage, sources_in=["a"] * came, sources_out=["a"] * went, dropped=dropped, **parts)
         write_json(tmp_path / stage / "ledger.json", ledger)
         return tmp_path / stage / "ledger.json"
 
@@ -23,11 +23,11 @@ def write(tmp_path: Path) -> Write:
 
 
 def test_a_ledger_counts_each_source() -> None:
-    ledger = make_ledger("s", sources_in="aaab", sources_out="aab", reasons={"why": 1, "never": 0})
+    ledger = make_ledger("s", sources_in="aaab", sources_out="aab", dropped={"a": {"why": 1, "never": 0}})
     assert ledger["rows"] == {"in": 4, "out": 3}
     assert ledger["reasons"] == {"why": 1}
     assert ledger["per_source"] == {
-        "a": {"in": 3, "out": 2, "reasons": {}},
+        "a": {"in": 3, "out": 2, "reasons": {"why": 1}},
         "b": {"in": 1, "out": 1, "reasons": {}},
     }
 
@@ -35,8 +35,8 @@ def test_a_ledger_counts_each_source() -> None:
 @pytest.mark.parametrize("reasons", [{}, {"why": 2}])
 def test_rows_that_go_without_a_reason_are_refused(reasons: dict[str, int]) -> None:
     with pytest.raises(InputError) as caught:
-        make_ledger("s", sources_in="ab", sources_out="a", reasons=reasons)
-    assert caught.value.place == "ledger of s"
+        make_ledger("s", sources_in="bb", sources_out="b", dropped={"b": reasons})
+    assert caught.value.place == "ledger of s: per_source.b"
     assert f"2 rows in, 1 out, {sum(reasons.values())} with a reason" in caught.value.problem
 
 
@@ -50,7 +50,7 @@ def test_combining_follows_the_rows_and_leaves_single_keys_out(write: Write) -> 
         "stage": "prepare",
         "rows": {"in": 9, "out": 7},
         "reasons": {"why": 2},
-        "per_source": {"a": {"in": 9, "out": 7, "reasons": {}}},
+        "per_source": {"a": {"in": 9, "out": 7, "reasons": {"why": 2}}},
         "notes": {"labels": 3},
     }
 
@@ -78,9 +78,9 @@ def test_a_ledger_that_was_edited_is_refused(write: Write) -> None:
 def test_sources_that_do_not_add_up_to_all_rows_are_refused(write: Write) -> None:
     path = write("ingest", 2, 2)
     ledger = read_json(path)
-    ledger["per_source"]["a"]["in"] = 1
+    ledger["per_source"]["a"] |= {"in": 1, "out": 1}
     write_json(path, ledger)
-    with pytest.raises(InputError, match="the sum of per_source, which is 1 rows in and 2 out"):
+    with pytest.raises(InputError, match="the sum of per_source, which is 1 rows in and 1 out"):
         combine([path])
 
 

@@ -47,7 +47,7 @@ class SourceFlow(Flow):
     @model_validator(mode="after")
     def _adds_up(self) -> "SourceFlow":
         dropped = sum(self.reasons.values())
-        if self.reasons and self.in_ != self.out + dropped:
+        if self.in_ != self.out + dropped:
             raise ValueError(f"balanced: {self.in_} rows in, {self.out} out, {dropped} with a reason")
         return self
 
@@ -98,25 +98,25 @@ class Ledger(Closed):
         return self
 
 
-def make_ledger(  # noqa: PLR0913
+def make_ledger(
     stage: str,
     *,
     sources_in: Iterable[str] | Mapping[str, int],
     sources_out: Iterable[str] | Mapping[str, int],
     dropped: Dropped | None = None,
-    reasons: Mapping[str, int] | None = None,
     notes: Mapping[str, int | float] | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A ledger, ready to be written as JSON.
 
     `sources_in` and `sources_out` are the rows of each source that came in and went out, counted, or the source of
-    each. `dropped` says for each source why rows did not go out; `reasons` says it for all sources together. Raises
-    InputError when rows are missing without a reason.
+    each. `dropped` says for each source why rows did not go out.
+
+    Raises InputError when rows are missing without a reason.
     """
     came, went = Counter(sources_in), Counter(sources_out)
-    lost = {source: _counted(found) for source, found in (dropped or {}).items()}
-    total = sum((Counter(found) for found in lost.values()), Counter(_counted(reasons or {})))
+    lost = {source: {why: rows for why, rows in found.items() if rows} for source, found in (dropped or {}).items()}
+    total = sum((Counter(found) for found in lost.values()), Counter[str]())
     value = {
         "stage": stage,
         "rows": {"in": came.total(), "out": went.total()},
@@ -209,7 +209,3 @@ def _token_flows(stages: Sequence[str], fates: Sequence[Fate]) -> dict[str, dict
 
 def _checked(value: Any, place: str) -> Ledger:
     return parse(Ledger, value, place=place, remedy="every row that does not go out needs one reason")
-
-
-def _counted(reasons: Mapping[str, int]) -> dict[str, int]:
-    return {reason: count for reason, count in reasons.items() if count}
