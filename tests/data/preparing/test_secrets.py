@@ -32,7 +32,7 @@ SECRETS = {
     "telegram_token": f"{noise(9, '123456789')}:AA{noise(33)}",
     "digitalocean_token": "dop_v1_" + noise(64, "0123456789abcdef"),
     "jwt": f"eyJ{noise(20)}.eyJ{noise(40)}.{noise(43)}",
-    "url_password": "hunt" + "er2",
+    "url_password": WORD[:4] + "42xy",
     "password": RANDOM,
 }
 WRITTEN = {sort: f"Here: {value} it is" for sort, value in SECRETS.items()} | {
