@@ -28,7 +28,7 @@ def test_columns_are_replaced_by_their_values_in_every_record() -> None:
     found = columns(
         {"id": 7, "Customer question": "Why?", "sure": True}, {"id": 8, "Customer question": None, "sure": False}
     )
-    assert found.filled(value("{id}-{Customer question} {sure} 100% {{x}}")) == ["7-Why? true 100% {x}", None]
+    assert found.filled(value("%s{id}-{Customer question} {sure} 100% {{x}}")) == ["%s7-Why? true 100% {x}", None]
     assert found.filled(value("{Customer question}")) == ["Why?", None]
     assert found.filled(value("{{en}}")) == ["{en}", "{en}"]
 
