@@ -1,8 +1,11 @@
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tunegate.data.checks import page as page_module
+from tunegate.data.checks.columns import chunks
 from tunegate.data.checks.page import write_page
 from tunegate.data.checks.suites import Suite
 from tunegate.data.rows import Row
@@ -18,8 +21,9 @@ Store = Callable[[list[Row]], Path]
 )
 def test_the_page_says_how_many_of_the_rows_it_is_about(
     row: Make, stored: Store, suite_of: Callable[..., Suite], templates: Path, tmp_path: Path, count: int, shown: int,
-    said: str,
+    said: str, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    monkeypatch.setattr(page_module, "chunks", functools.partial(chunks, rows=4))
     path, folder = stored([row(f"r{n}") for n in range(count)]), tmp_path / "page"
     folder.mkdir()
     page = write_page(suite_of(LENGTHS), path, "mine.json", templates, folder, sample=10)
