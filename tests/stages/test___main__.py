@@ -22,3 +22,10 @@ def test_a_wrong_number_of_paths_is_a_usage_error_that_names_the_wanted_ones() -
 
 def test_a_traceback_appears_on_demand() -> None:
     assert "Traceback" in call("trian", "--traceback").stderr
+
+
+def test_a_size_of_memory_that_is_none_is_refused() -> None:
+    done = call("--memory", "lots", "prepare")
+    assert done.returncode == 1
+    assert done.stderr == "error: --memory: not a size of memory: 'lots'\nfix: write it as 512MB or 4GB\n"
+    assert call("--memory").returncode == 2

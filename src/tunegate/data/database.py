@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 MEMORY_VARIABLE = "TUNEGATE_MEMORY"
 """Overrides compute.memory for one run: `python -m tunegate.stages --memory 512MB NAME …` sets it."""
+_MEMORY_OF_A_THREAD = 128 * 2**20
 _UNITS = {"MB": 2**20, "GB": 2**30}
 
 
 def connect(folder: Path, memory: int, threads: int | None = None) -> "duckdb.DuckDBPyConnection":
     """A new, empty work database in `folder` that keeps at most `memory` bytes of its pages in memory.
 
-    `threads` is the number of processors to use, or None for all. No extension is fetched or loaded.
+    `threads` is the number of processors to use; None for as many as the memory allows: each sorts and joins in a part
+    of its own. No extension is fetched or loaded.
     """
     import duckdb
 
@@ -36,9 +38,8 @@ def connect(folder: Path, memory: int, threads: int | None = None) -> "duckdb.Du
         "preserve_insertion_order": False,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
+        "threads": threads or max(1, min(os.cpu_count() or 1, memory // _MEMORY_OF_A_THREAD)),
     }
-    if threads is not None:
-        settings["threads"] = threads
     path = folder / "work.duckdb"
     path.unlink(missing_ok=True)
     return duckdb.connect(str(path), config=settings)

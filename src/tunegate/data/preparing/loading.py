@@ -38,8 +38,8 @@ def load(connection: "duckdb.DuckDBPyConnection", treated: Iterator[pa.RecordBat
         numbers = np.arange(start, start + batch.num_rows)
         start += batch.num_rows
         if first:
-            own = [first.get(name, -1) for name in batch["id"].to_pylist()]
-            numbers = np.where(np.array(own) >= 0, own, numbers)
+            own = np.array([first.get(name, -1) for name in batch["id"].to_pylist()], dtype=np.int64)
+            numbers = np.where(own >= 0, own, numbers)
         _add(connection, batch, pa.array(numbers))
     connection.execute("CREATE VIEW kept AS SELECT * FROM keys WHERE n NOT IN (SELECT n FROM dropped)")
 
