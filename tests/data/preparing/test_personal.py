@@ -156,3 +156,13 @@ def test_names_without_the_model_and_a_model_without_names_are_refused() -> None
         Personal(PersonalData(kinds=("email", "person")))
     with pytest.raises(InputError, match="the model is asked for nothing"):
         Personal(PersonalData(kinds=("email",), model=True))
+
+
+def test_the_examples_of_the_page_are_what_is_done() -> None:
+    page = (Path(__file__).parents[3] / "docs/personal-data.md").read_text(encoding="utf-8")
+    table = page.split("| in the row | mask | pseudonymise |\n|---|---|---|\n")[1].split("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+    assert len(rows) == 12
+    for written, mask, made in rows:
+        assert MASK.treat_text(written) == (written if mask == "the same" else mask)
+        assert SURROGATES.treat_text(written) == (written if made == "the same" else made)
