@@ -53,7 +53,7 @@ def write_ledger(stage: str, came: dict[str, int], went: dict[str, int], dropped
     write_json(Path(f"{stage.removesuffix('e')}ed/ledger.json"), ledger)
 
 
-def settings(over_length: str, **compute: str) -> None:
+def settings(over_length: str, **compute: Any) -> None:
     params = read_yaml(ROOT / "params.yaml")
     params["tokenize"] = {"max_length": 60, "over_length": over_length}
     params["compute"] |= compute
@@ -160,3 +160,14 @@ def test_a_split_of_which_nothing_fits_is_refused(run: Callable[..., Path]) -> N
     write_parquet(Path("prepared/valid.parquet"), table_of([row("v", LONG)], ROW))
     with pytest.raises(InputError, match="no example of the split valid fits into 60 tokens"):
         run()
+
+
+def test_remembered_rows_give_the_same_bytes_and_other_settings_are_not_mixed_up(run: Callable[..., Path]) -> None:
+    first = sha256_of_tree(run("first"))
+    memories = {path.name for path in Path(".tunegate/reuse").iterdir()}
+    assert memories == {f"tokenize-{name}.parquet" for name in ("quarantine", "dropped", "train", "valid", "test")}
+    assert sha256_of_tree(run("again")) == first
+    settings("truncate")
+    cut = sha256_of_tree(run("cut"))
+    settings("truncate", reuse=False)
+    assert sha256_of_tree(run("fresh")) == cut != first

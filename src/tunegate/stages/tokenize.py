@@ -4,14 +4,15 @@ Reads params.yaml, the prepared splits and the rows that left in `validate` and 
 valid.parquet, fates.parquet and ledger.json.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tunegate.data.engine import mapped
 from tunegate.data.fates import FATES, TEXTS, Tally, fates_of
 from tunegate.data.ledger import combine
+from tunegate.data.reuse import key_of, reused
 from tunegate.errors import InputError
 from tunegate.files import atomic_folder, write_json
 from tunegate.models.chat_tokens import Recipe
@@ -55,4 +56,5 @@ def main(params: str, prepared: str, validated: str, base: str, tokens: str) -> 
 
 
 def _rows(function: Any, compute: Compute, path: Path, *more: str) -> Iterator[Any]:
-    return mapped(function, parquet_batches(path, columns=[*TEXTS, *more]), compute)
+    key = key_of(dataclasses.asdict(function), ["jinja2", "tokenizers"])
+    return reused(f"tokenize-{path.stem}", key, function, parquet_batches(path, columns=[*TEXTS, *more]), compute)
