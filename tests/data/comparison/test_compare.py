@@ -6,7 +6,13 @@ from data_change import BASE, EDITED, HEAD, PERSONAL, Data, Left, row, splits, w
 
 from tunegate.data.comparison.compare import compare
 from tunegate.data.comparison.result import DataDiff
-from tunegate.data.comparison.sides import NOTHING, OUTPUTS, Side
+from tunegate.data.comparison.sides import NOTHING, OUTPUTS, PREPARED, Side
+from tunegate.data.rows import PLACED_ROW, Row, table_of
+from tunegate.files import read_yaml, write_yaml
+from tunegate.stages import prepare
+from tunegate.tables import read_parquet, write_parquet
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def side(data: Data, folder: Path) -> Side:
@@ -142,3 +148,42 @@ def test_conversations_are_compared_too(tmp_path: Path) -> None:
     edit = found.edited[0].fields[0]
     assert edit.field == "answer"
     assert [(w.side, w.text) for w in edit.words if w.side != "both"] == [("before", "roof"), ("after", "cellar")]
+
+
+def prepared(rows: list[Row], folder: Path) -> Side:
+    """What the stage itself makes of validated rows."""
+    write_parquet(folder / "validated/rows.parquet", table_of(rows, PLACED_ROW))
+    params = read_yaml(ROOT / "params.yaml")
+    params["prepare"] |= {"personal_data": {"action": "mask"}, "label_noise": False, "near_duplicates": 0.9}
+    write_yaml(folder / "params.yaml", params)
+    (folder / "frozen").mkdir()
+    prepare.main(*(str(folder / name) for name in ("params.yaml", "validated", "frozen", "prepared")))
+    return Side(folder.name, {PREPARED: folder / "prepared"}, {PREPARED: folder.name}, {}, {})
+
+
+def test_the_stage_prepare_and_the_comparison_agree_on_a_planted_change(tmp_path: Path) -> None:
+    before = prepared(list(BASE.rows), tmp_path / "base")
+    kept = {name: read_parquet(tmp_path / f"base/prepared/{name}.parquet").to_pylist() for name in ("test", "train")}
+    leaks = [
+        row(600 + n, one["text"], label="other", group=kept["train"][n]["group"], place="x")
+        for n, one in enumerate(kept["test"][:5])
+    ]
+    copies = [
+        row(700 + n, one["text"], label=one["label"], group=one["group"], place="x")
+        for n, one in enumerate(kept["train"][20:23])
+    ]
+    personal = [row(400 + n, f"{row(400 + n).text}, write to ada{n}@firma.se") for n in range(4)]
+    fresh = [*personal, *(row(n) for n in range(404, 500))]
+    edits = {one.id: one for one in EDITED}
+    after = [edits.get(one.id, one) for one in BASE.rows] + fresh + leaks + copies
+    found = compare(before, prepared(after, tmp_path / "head"), tmp_path / "work")
+    assert [found.total(what) for what in ("added", "removed", "edited")] == [100, 0, 10]
+    assert [(p.id, p.other) for p in found.leaks_left_out.pairs] == [
+        (leak.id, one["id"]) for leak, one in zip(leaks, kept["test"], strict=False)
+    ]
+    assert [(p.id, p.other) for p in found.duplicates.pairs] == [
+        (copy.id, one["id"]) for copy, one in zip(copies, kept["train"][20:], strict=False)
+    ]
+    assert found.personal_data
+    assert found.personal_data.ids == [one.id for one in personal]
+    assert (found.leaks.count, found.seen.count) == (0, 0)

@@ -249,7 +249,7 @@ class DataDiff(Closed):
         return [counts for counts in self.rows if counts.name != "ingested"]
 
     def total(self, what: str) -> int:
-        """The rows `before`, `after`, `added`, `removed` or `edited`, of all splits; a moved row was not added or removed."""
+        """Rows `before`, `after`, `added`, `removed` or `edited`; a row that moved was not added or removed."""
         found = sum(int(getattr(counts, what)) for counts in self.splits)
         return found - self.moved_count if what in ("added", "removed") else found
 
