@@ -90,3 +90,9 @@ def test_folds_keep_groups_whole_and_share_out_each_class() -> None:
     for label in "ab":
         sizes = [sum(f == fold and own == label for f, own in zip(folds, labels, strict=True)) for fold in range(FOLDS)]
         assert sizes == [20] * FOLDS
+
+
+def test_small_classes_do_not_all_begin_in_the_same_fold() -> None:
+    names = [str(n) for n in range(100)]
+    folds = folds_of([f"class {n // 2}" for n in range(100)], names, seed=1)
+    assert [folds.count(fold) for fold in range(FOLDS)] == [20] * FOLDS
