@@ -53,9 +53,9 @@ def write_ledger(stage: str, came: dict[str, int], went: dict[str, int], dropped
     write_json(Path(f"{stage.removesuffix('e')}ed/ledger.json"), ledger)
 
 
-def settings(over_length: str, **compute: Any) -> None:
+def settings(over_length: str, max_length: int = 60, **compute: Any) -> None:
     params = read_yaml(ROOT / "params.yaml")
-    params["tokenize"] = {"max_length": 60, "over_length": over_length}
+    params["tokenize"] = {"max_length": max_length, "over_length": over_length}
     params["compute"] |= compute
     write_yaml(Path("params.yaml"), params)
 
@@ -167,7 +167,7 @@ def test_remembered_rows_give_the_same_bytes_and_other_settings_are_not_mixed_up
     memories = {path.name for path in Path(".tunegate/reuse").iterdir()}
     assert memories == {f"tokenize-{name}.parquet" for name in ("quarantine", "dropped", "train", "valid", "test")}
     assert sha256_of_tree(run("again")) == first
-    settings("truncate")
-    cut = sha256_of_tree(run("cut"))
-    settings("truncate", reuse=False)
-    assert sha256_of_tree(run("fresh")) == cut != first
+    settings("drop", max_length=1000)
+    longer = sha256_of_tree(run("longer"))
+    settings("drop", max_length=1000, reuse=False)
+    assert sha256_of_tree(run("fresh")) == longer != first

@@ -80,7 +80,7 @@ def prepared(tmp_path: Path) -> Callable[..., Outcome]:
         settings = Prepare.model_construct(**(defaults | params))  # type: ignore[arg-type]
         folder = tmp_path / f"prepared-{len(list(tmp_path.glob('prepared-*')))}"
         batches = table_of(rows, PLACED_ROW).to_batches(max_chunksize=batch)
-        ledger = prepare(batches, folder, settings, compute or Compute(), frozen=frozen)
+        ledger = prepare(batches, folder, settings, compute or Compute(reuse=False), frozen=frozen)
         return Outcome(folder, ledger)
 
     return run

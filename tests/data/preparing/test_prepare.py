@@ -67,13 +67,24 @@ def test_the_same_bytes_are_written_however_rows_are_cut_into_batches(
     assert _tree(whole) == _tree(cut)
 
 
+def test_rows_that_are_remembered_give_the_same_bytes(
+    everything: list[Row], prepared: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prepared(everything[:200], compute=Compute(), **EVERYTHING)
+    remembering = prepared(everything, compute=Compute(), **EVERYTHING)
+    assert _tree(remembering) == _tree(prepared(everything, **EVERYTHING))
+    other = EVERYTHING | {"personal_data": PersonalData(action="drop")}
+    assert _tree(prepared(everything, compute=Compute(), **other)) == _tree(prepared(everything, **other))
+
+
 def test_the_same_bytes_are_written_with_little_memory(row: Make, prepared: Callable[..., Any]) -> None:
     dice = random.Random(2)
     words = ["".join(dice.choices("abcdefghij", k=6)) for _ in range(5_000)]
     rows = [row(f"r{n}", text=" ".join(dice.choices(words, k=40))) for n in range(20_000)]
     rows += [row(f"s{n}", text=f"{rows[n].text} now") for n in range(200)]
     wanted = EVERYTHING | {"mixture": {}}
-    little, much = (prepared(rows, compute=Compute(memory=memory), **wanted) for memory in ("64MB", "4GB"))
+    little, much = (prepared(rows, compute=Compute(memory=memory, reuse=False), **wanted) for memory in ("64MB", "4GB"))
     assert _tree(little) == _tree(much)
     assert little.ledger["reasons"]["near_duplicate"] == 200
 
@@ -132,7 +143,7 @@ def test_the_default_project_keeps_translations_together_and_every_desk_in_train
     rows = tmp_path / "rows.parquet"
     ingest(Path("data/sources.yaml"), Path("data/raw"), Path("requirements/pipeline.txt"), rows, memory=2**30)
     wanted = load_params(Path("params.yaml")).prepare.model_copy(update={"label_noise": False})
-    ledger = prepare(parquet_batches(rows), tmp_path / "out", wanted, Compute())
+    ledger = prepare(parquet_batches(rows), tmp_path / "out", wanted, Compute(reuse=False))
     assert {name: ledger["notes"][f"split: {name}"] for name in ("train", "valid", "test")} == {
         "train": 733,
         "valid": 86,

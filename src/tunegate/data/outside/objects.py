@@ -53,7 +53,7 @@ def fetch(declared: Object, known: Files | None, spool: Spool, place: str) -> No
 
 class _Store:
     def __init__(self, declared: Object, secrets: Mapping[str, str]) -> None:
-        import fsspec  # type: ignore[import-untyped]
+        import fsspec
 
         self._files, self._pattern = fsspec.url_to_fs(declared.url, **{**declared.options, **secrets})
         fixed = itertools.takewhile(lambda part: not _is_glob(part), posixpath.dirname(self._pattern).split("/"))

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from tunegate.data.database import batches, budget, connect
-from tunegate.data.engine import mapped
 from tunegate.data.preparing.balance import check_labels
 from tunegate.data.preparing.frozen import FrozenRow, check_frozen
 from tunegate.data.preparing.leaks import drop_equal_questions, drop_near_questions
@@ -25,6 +24,7 @@ from tunegate.data.preparing.personal_key import read_key
 from tunegate.data.preparing.repeats import drop_duplicates, drop_near_duplicates
 from tunegate.data.preparing.splits import Split, check_not_empty, sizes, split_groups
 from tunegate.data.preparing.treatment import Treatment
+from tunegate.data.reuse import key_of, reused
 from tunegate.data.rows import PLACED_ROW
 from tunegate.files import write_json
 from tunegate.params import Compute, Prepare
@@ -56,7 +56,9 @@ def prepare(
     treatment = Treatment(wanted, key)
     # Without a row, too, there are tables.
     none = treatment(pa.RecordBatch.from_pylist([], schema=PLACED_ROW))
-    treated = itertools.chain([none], mapped(treatment, rows, compute))
+    libraries = ["ftfy", *(["presidio-analyzer", "spacy"] if wanted.personal_data.model else [])]
+    memory = key_of(wanted.model_dump(), libraries)
+    treated = itertools.chain([none], reused("prepare", memory, treatment, rows, compute))
     with connect(folder / WORK, budget(compute)) as connection:
         load(connection, treated, {row.id: number for number, row in enumerate(frozen)})
         _select(connection, wanted, len(frozen), place)
