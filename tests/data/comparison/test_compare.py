@@ -91,6 +91,8 @@ def test_a_leak_that_was_not_left_out_names_both_rows(tmp_path: Path) -> None:
     changed = Data([copy if one.id == copy.id else one for one in BASE.rows])
     found = diff(BASE, changed, tmp_path)
     assert [(p.id, p.other, p.kind) for p in found.leaks.pairs] == [(parted["test"][0].id, copy.id, "in train")]
+    (tmp_path / "again").mkdir()
+    assert diff(changed, Data([*changed.rows, row(900)]), tmp_path / "again").leaks.count == 0, "it is not new"
 
 
 def test_a_new_test_row_that_the_base_was_trained_on_is_found_exactly_and_nearly(tmp_path: Path) -> None:

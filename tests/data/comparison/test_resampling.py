@@ -60,3 +60,12 @@ def test_rows_that_did_not_change_make_no_uncertainty() -> None:
 def test_fewer_than_twenty_observations_say_nothing() -> None:
     same = np.arange(2.0)
     assert effect_of_cells((same, same), np.full(2, 100.0), 19, cohens_w).verdict(0.1, 0.3) == "too few rows to tell"
+
+
+def test_few_rows_of_many_kinds_do_not_look_like_a_shift_by_chance_alone() -> None:
+    rng = np.random.default_rng(5)
+    share = rng.dirichlet(np.ones(40) * 5)
+    found = [
+        independent((rng.multinomial(150, share) / 150, rng.multinomial(150, share) / 150), 150) for _ in range(20)
+    ]
+    assert sum((effect.low or 0) > 0.1 for effect in found) <= 2
