@@ -8,11 +8,11 @@ nothing; the numbers are the same on every machine.
 """
 
 import hashlib
-import itertools
 import math
 import re
+import sys
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +26,8 @@ _RUN = 3
 _RECALL = 0.99
 """Share of the pairs at just the threshold that become candidates; of more similar pairs it is more."""
 _MOST_ORDERS = 72
+_TEXTS = 1_024
+"""Texts whose characters are hashed together: they fit into a processor's cache."""
 
 Shingles = frozenset[tuple[str, ...]]
 Numbers = NDArray[np.uint64]
@@ -74,13 +76,11 @@ def shingles(text: str) -> Shingles:
 def numbered(texts: Sequence[str]) -> tuple[Numbers, Counts]:
     """The shingles of all texts as numbers, one after the other and with repetitions, and where each text's start.
 
-    Equal shingles have equal numbers; two others share one with a chance of 2**-64.
+    Equal shingles have equal numbers; that two others share one is as unlikely as for 64 random bits.
     """
-    words = [_words(text) for text in texts]
-    lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
-    encoded = pa.array(itertools.chain.from_iterable(words), type=pa.string()).dictionary_encode()
-    known = np.fromiter(map(_number, encoded.dictionary.to_pylist()), dtype=np.uint64, count=len(encoded.dictionary))
-    values = np.append(known[encoded.indices.to_numpy()], np.zeros(_RUN - 1, dtype=np.uint64))
+    parts = [_word_numbers(texts[first : first + _TEXTS]) for first in range(0, len(texts), _TEXTS)]
+    values = np.concatenate([*(part for part, _ in parts), np.zeros(_RUN - 1, dtype=np.uint64)])
+    lengths = np.concatenate([*(part for _, part in parts), np.zeros(0, dtype=np.int64)])
     counts = np.maximum(1, lengths - _RUN + 1)
     starts = np.cumsum(counts) - counts
     inside = np.arange(counts.sum()) - np.repeat(starts, counts)
@@ -121,9 +121,53 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.casefold()) or [text.strip()]
 
 
-@lru_cache(maxsize=2**17)
-def _number(word: str) -> int:
-    return int.from_bytes(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()) | 1
+def _word_numbers(texts: Sequence[str]) -> tuple[Numbers, Counts]:
+    """A number for each of the `_words` of each text, and how many words each text has.
+
+    Found and hashed in one array of all characters: a word's hash is that of all characters up to its end less that of
+    those before it (Karp, Rabin 1987), modulo 2**64.
+    """
+    folded = [text.casefold() for text in texts]
+    joined = "\n".join(folded) + "\n"
+    ascii_only = joined.isascii()
+    code = np.uint8 if ascii_only else np.uint32
+    codes = np.frombuffer(joined.encode("ascii" if ascii_only else "utf-32-le", "surrogatepass"), dtype=code)
+    inside = _is_of_a_word(128 if ascii_only else sys.maxunicode + 1)[codes]
+    edges = np.flatnonzero(np.diff(inside.view(np.int8), prepend=np.int8(0)))
+    starts, ends = edges[::2], edges[1::2]
+    upwards, downwards = _powers(len(codes).bit_length())
+    so_far = np.zeros(len(codes) + 1, dtype=np.uint64)
+    np.cumsum((codes.astype(np.uint64) + np.uint64(1)) * upwards[: len(codes)], out=so_far[1:])
+    numbers = (so_far[ends] - so_far[starts]) * downwards[starts]
+    numbers = _mixed(numbers ^ (ends - starts).astype(np.uint64)) | np.uint64(1)
+    begins = np.cumsum(np.fromiter(map(len, folded), dtype=np.int64, count=len(folded)) + 1)
+    counts = np.diff(np.searchsorted(starts, begins), prepend=0)
+    wordless = np.flatnonzero(counts == 0)
+    signs = np.array([_number(texts[place].strip()) for place in wordless.tolist()], dtype=np.uint64)
+    numbers = np.insert(numbers, (np.cumsum(counts) - counts)[wordless], signs)
+    return numbers, np.maximum(1, counts).astype(np.int64)
+
+
+@cache
+def _is_of_a_word(codes: int) -> NDArray[np.bool_]:
+    """For each of the first code points, whether the pattern of a word has it."""
+    table = np.fromiter(map(str.isalnum, map(chr, range(codes))), dtype=np.bool_, count=codes)
+    table[ord("_")] = True
+    return table
+
+
+@cache
+def _powers(bits: int) -> tuple[Numbers, Numbers]:
+    """The powers of an odd number and of its inverse, modulo 2**64, for arrays of up to 2**bits characters."""
+    base = 0x9E3779B97F4A7C15
+    inverse = pow(base, -1, 2**64)
+    upwards: Numbers = np.cumprod(np.full(2**bits, base, dtype=np.uint64), dtype=np.uint64)
+    downwards: Numbers = np.cumprod(np.full(2**bits, inverse, dtype=np.uint64), dtype=np.uint64)
+    return upwards, downwards
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) | 1
 
 
 def _mixed(values: Numbers) -> Numbers:
