@@ -65,7 +65,7 @@ def test_a_link_leads_to_a_file(page: Path) -> None:
 def test_the_error_in_the_readme_is_what_is_said(tmp_path: Path) -> None:
     shown = next(block for block in blocks(README, "") if block.startswith("error:"))
     (tmp_path / "params.yaml").write_text(read_text(ROOT / "params.yaml").replace("  rank: 16", "  rnak: 16"))
-    command = [sys.executable, "-m", "tunegate.stages", "prepare", "params.yaml", "in", "out"]
+    command = [sys.executable, "-m", "tunegate.stages", "prepare", "params.yaml", "in", "frozen", "out"]
     done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, shown)
 
@@ -77,6 +77,6 @@ def test_every_folder_of_the_map_is_there() -> None:
 
 def test_every_document_that_a_message_points_to_exists_and_is_shipped_with_a_project() -> None:
     code = "".join(read_text(path) for path in sorted((ROOT / "src").rglob("*.py")))
-    named = set(re.findall(r"docs/\w+\.md", code + "".join(read_text(source) for source in template().values())))
+    named = set(re.findall(r"docs/[\w-]+\.md", code + "".join(read_text(source) for source in template().values())))
     assert named
     assert named <= set(template())
