@@ -42,7 +42,10 @@ def connect(folder: Path, memory: int, threads: int | None = None) -> "duckdb.Du
     }
     path = folder / "work.duckdb"
     path.unlink(missing_ok=True)
-    return duckdb.connect(str(path), config=settings)
+    connection = duckdb.connect(str(path), config=settings)
+    # Nobody opens it again.
+    connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+    return connection
 
 
 def budget(compute: Compute) -> int:
