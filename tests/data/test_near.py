@@ -38,8 +38,8 @@ def test_only_texts_that_are_alike_are_compared(tmp_path: Path) -> None:
 
 
 def test_a_form_that_very_many_share_costs_no_square_and_equal_ones_are_still_found(tmp_path: Path) -> None:
-    form = [f"form{n}" for n in range(60)]
-    texts = [" ".join([*form, *(f"f{number}x{n}" for n in range(30))]) for number in range(1_000)]
+    form = [f"form{n}" for n in range(70)]
+    texts = [" ".join([*form, *(f"f{number}x{n}" for n in range(12))]) for number in range(1_000)]
     texts += [texts[500], texts[999]]
     with connect(tmp_path, 2**26) as connection:
         load(connection, "t", texts)

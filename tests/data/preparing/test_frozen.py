@@ -27,7 +27,9 @@ def test_freezing_moves_no_row_and_later_rows_go_elsewhere(
     before = prepared(old, **SHARES)
     rows = frozen(before, tmp_path / "frozen")
     assert prepared(old, rows, **SHARES).where == before.where
-    after = prepared([row(f"new{n}") for n in range(60)] + old, rows, **SHARES).where
+    added = prepared([row(f"new{n}") for n in range(60)] + old, rows, **SHARES)
+    after = added.where
+    assert added.dropped == {}
     assert {name for name, split in after.items() if split == "test"} == {one.id for one in rows}
     assert before.where.items() <= after.items()
 
@@ -45,6 +47,15 @@ def test_a_frozen_row_wins_over_an_earlier_duplicate_a_near_one_and_a_cap(
     assert after.dropped["copy"][:2] == ("duplicate", tested.id)
     assert after.dropped["near"][:2] == ("near_duplicate", tested.id)
     assert len(after.where) == 30
+
+
+def test_a_cap_smaller_than_the_frozen_test_set_takes_nothing_out_of_it(
+    row: Make, prepared: Callable[..., Any], tmp_path: Path
+) -> None:
+    old = [row(f"r{n}", source="t" if n % 2 else "s") for n in range(60)]
+    rows = frozen(prepared(old, **SHARES), tmp_path / "frozen")
+    after = prepared(old, rows, mixture={"s": Mix(cap=1)}, **SHARES)
+    assert {name for name, split in after.where.items() if split == "test"} == {one.id for one in rows}
 
 
 def test_a_new_row_of_a_frozen_group_is_left_out_of_every_split(

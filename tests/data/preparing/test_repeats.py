@@ -50,7 +50,7 @@ def test_a_system_prompt_that_all_share_makes_no_conversations_near(
     row: Make, said: Text, prepared: Callable[..., Any]
 ) -> None:
     def chat(question: str) -> tuple[dict[str, str], ...]:
-        turns = [("system", said(0) * 3), ("user", question), ("assistant", "Yes.")]
+        turns = [("system", " ".join(map(said, range(100, 110)))), ("user", question), ("assistant", "Yes.")]
         return tuple({"role": role, "content": content} for role, content in turns)
 
     rows = [row(f"r{n}", text=None, label=None, messages=chat(f"Is number {n} open?")) for n in range(3)]
