@@ -1,7 +1,7 @@
 """The only place that reads and writes Parquet: whole, or batch by batch for tables that do not fit into memory.
 
-Every write is atomic (tunegate.files), zstd-compressed, and the same bytes for the same rows. Does not know what a
-table means.
+Every write is atomic (tunegate.files), zstd-compressed, and the same bytes for the same rows. Pages carry checksums, so
+that a damaged file is an error and not other rows. Does not know what a table means.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ def read_parquet(path: Path) -> Any:
     import pyarrow.parquet
 
     with _readable_parquet(path):
-        return pyarrow.parquet.read_table(path)
+        return pyarrow.parquet.read_table(path, page_checksum_verification=True)
 
 
 def parquet_batches(path: Path, *, columns: list[str] | None = None, rows: int = BATCH_ROWS) -> Iterator[Any]:
@@ -33,7 +33,7 @@ def parquet_batches(path: Path, *, columns: list[str] | None = None, rows: int =
     """
     import pyarrow.parquet
 
-    with _readable_parquet(path), pyarrow.parquet.ParquetFile(path) as file:
+    with _readable_parquet(path), pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
         yield from file.iter_batches(batch_size=rows, columns=columns)
 
 
@@ -57,7 +57,7 @@ def parquet_group(path: Path, number: int) -> Any:
     """One row group, a `pyarrow.Table` of at most GROUP_ROWS rows. Raises InputError when it is missing or cut."""
     import pyarrow.parquet
 
-    with _readable_parquet(path), pyarrow.parquet.ParquetFile(path) as file:
+    with _readable_parquet(path), pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
         return file.read_row_group(number)
 
 
@@ -90,7 +90,7 @@ def parquet_writer(path: Path, schema: Any) -> Iterator[Callable[[Any], None]]:
         writer.write_table(whole.slice(0, rows).combine_chunks())
         held[:] = [whole.slice(rows)]
 
-    options = {"compression": "zstd", "version": "2.6"}
+    options = {"compression": "zstd", "version": "2.6", "write_page_checksum": True}
     with atomic_file(path) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema, **options) as writer:
         yield append
         if sum(part.num_rows for part in held):

@@ -71,12 +71,18 @@ def test_other_work_or_another_row_is_done_again(asked: list[str], changed: dict
     assert asked == list("abc")
 
 
-def test_a_damaged_memory_is_as_good_as_none(asked: list[str]) -> None:
-    first = spell(list("abc"), asked)
-    Path(".tunegate/reuse/spell.parquet").write_bytes(b"half")
+@pytest.mark.parametrize("where", [0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
+def test_a_damaged_memory_is_as_good_as_none(asked: list[str], where: float) -> None:
+    names = [f"{number:03}" for number in range(300)]
+    first = spell(names, asked)
+    path = Path(".tunegate/reuse/spell.parquet")
+    content = bytearray(path.read_bytes())
+    content[int(where * (len(content) - 1))] ^= 0xFF
+    path.write_bytes(content)
+    assert spell([*names, "new"], asked).slice(0, 300) == first
     asked.clear()
-    assert spell(list("abc"), asked) == first
-    assert asked == list("abc")
+    spell([*names, "new"], asked)
+    assert not asked
 
 
 def test_work_that_stops_half_way_keeps_the_memory_of_before(asked: list[str]) -> None:
@@ -95,9 +101,8 @@ def test_work_that_stops_half_way_keeps_the_memory_of_before(asked: list[str]) -
     assert not asked
 
 
-def test_a_key_names_settings_and_libraries() -> None:
-    assert key_of({"a": 1}, ["numpy"]) == key_of({"a": 1}, ["numpy"])
-    assert len({key_of({"a": 1}), key_of({"a": 2}), key_of({"a": 1}, ["numpy"])}) == 3
+def test_a_key_names_the_settings() -> None:
+    assert key_of({"a": 1}) == key_of({"a": 1}) != key_of({"a": 2})
 
 
 def test_without_a_memory_nothing_is_kept(asked: list[str]) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import itertools
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
@@ -33,10 +34,9 @@ PLACE = "place"
 _GROUPS_HELD = 4
 
 
-def key_of(settings: Any, libraries: Iterable[str] = ()) -> str:
-    """Names all that the work depends on besides the row: settings (as JSON), our code, the versions of libraries."""
-    versions = {name: importlib.metadata.version(name) for name in libraries}
-    return hashlib.sha256(json.dumps([settings, versions, _code()], sort_keys=True).encode()).hexdigest()
+def key_of(settings: Any) -> str:
+    """Names all that the work depends on besides the row: settings (as JSON), our code, Python and every library."""
+    return hashlib.sha256(json.dumps([settings, _code(), _environment()], sort_keys=True).encode()).hexdigest()
 
 
 def reused(
@@ -65,8 +65,8 @@ def remembered(name: str, key: str, work: Work, batches: Iterable[pa.RecordBatch
     with parquet_writer(path, target) as write:
         for batch in itertools.chain([first], source):
             hashes, checks = _hashes(batch)
-            places = memory.places(hashes, checks)
-            rows = memory.joined(places, work(batch.filter(pa.array(places < 0))))
+            places, known = memory.look_up(hashes, checks)
+            rows = _joined(places, known, work(batch.filter(pa.array(places < 0))))
             if PLACE in schema.names:
                 rows = rows.set_column(schema.names.index(PLACE), PLACE, batch[PLACE])
             rows = rows.cast(schema)
@@ -84,29 +84,35 @@ class _Memory:
         self._hashes, self._checks = (column[self._order] for column in found)
         self._group = lru_cache(_GROUPS_HELD)(self._read_group)
 
-    def places(self, hashes: np.ndarray, checks: np.ndarray) -> np.ndarray:
-        """Where each row stands in the memory; -1 for one that it does not know."""
+    def look_up(self, hashes: np.ndarray, checks: np.ndarray) -> tuple[np.ndarray, list[pa.Table]]:
+        """Where each row stands in the memory, -1 for an unknown one, and the known rows, sorted by place."""
+        places = self._places(hashes, checks)
+        wanted = np.unique(places[places >= 0])
+        try:
+            groups = np.unique(wanted // GROUP_ROWS)
+            return places, [self._group(int(g)).take(wanted[wanted // GROUP_ROWS == g] % GROUP_ROWS) for g in groups]
+        except InputError:
+            # Damaged: from here on nothing is known.
+            self._hashes = self._hashes[:0]
+            return np.full(len(hashes), -1), []
+
+    def _places(self, hashes: np.ndarray, checks: np.ndarray) -> np.ndarray:
         if not len(self._hashes):
             return np.full(len(hashes), -1)
         at = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
         known = (self._hashes[at] == hashes) & (self._checks[at] == checks)
         return np.where(known, self._order[at], -1)
 
-    def joined(self, places: np.ndarray, made: pa.RecordBatch) -> pa.Table:
-        """One row for each of `places`: the remembered one, or the next of `made`."""
-        parts, order = [pa.Table.from_batches([made])], np.empty(len(places), dtype=np.int64)
-        fresh = np.flatnonzero(places < 0)
-        order[fresh] = np.arange(len(fresh))
-        start = len(fresh)
-        for group in np.unique(places[places >= 0] // GROUP_ROWS):
-            here = np.flatnonzero((places >= 0) & (places // GROUP_ROWS == group))
-            parts.append(self._group(int(group)).take(places[here] - group * GROUP_ROWS))
-            order[here] = start + np.arange(len(here))
-            start += len(here)
-        return pa.concat_tables(parts).take(order)
-
     def _read_group(self, number: int) -> pa.Table:
         return parquet_group(self._path, number).drop_columns(_HASHES.names)
+
+
+def _joined(places: np.ndarray, known: list[pa.Table], made: pa.RecordBatch) -> pa.Table:
+    """One row for each of `places`: the known one, which are sorted by place, or the next of `made`."""
+    order = np.searchsorted(np.unique(places[places >= 0]), places)
+    fresh = places < 0
+    order[fresh] = sum(part.num_rows for part in known) + np.arange(fresh.sum())
+    return pa.concat_tables([*known, pa.Table.from_batches([made])]).take(order)
 
 
 def _read_hashes(path: Path, key: str) -> list[np.ndarray]:
@@ -137,3 +143,8 @@ def _duckdb() -> Any:
 @cache
 def _code() -> str:
     return sha256_of_tree(Path(tunegate.__file__).parent)
+
+
+@cache
+def _environment() -> list[str]:
+    return [sys.version, *sorted(f"{one.name}=={one.version}" for one in importlib.metadata.distributions())]

@@ -56,5 +56,5 @@ def main(params: str, prepared: str, validated: str, base: str, tokens: str) -> 
 
 
 def _rows(function: Any, compute: Compute, path: Path, *more: str) -> Iterator[Any]:
-    key = key_of(dataclasses.asdict(function), ["jinja2", "tokenizers"])
+    key = key_of(dataclasses.asdict(function))
     return reused(f"tokenize-{path.stem}", key, function, parquet_batches(path, columns=[*TEXTS, *more]), compute)

@@ -56,9 +56,7 @@ def prepare(
     treatment = Treatment(wanted, key)
     # Without a row, too, there are tables.
     none = treatment(pa.RecordBatch.from_pylist([], schema=PLACED_ROW))
-    libraries = ["ftfy", *(["presidio-analyzer", "spacy"] if wanted.personal_data.model else [])]
-    memory = key_of(wanted.model_dump(), libraries)
-    treated = itertools.chain([none], reused("prepare", memory, treatment, rows, compute))
+    treated = itertools.chain([none], reused("prepare", key_of(wanted.model_dump()), treatment, rows, compute))
     with connect(folder / WORK, budget(compute)) as connection:
         load(connection, treated, {row.id: number for number, row in enumerate(frozen)})
         _select(connection, wanted, len(frozen), place)
