@@ -5,6 +5,7 @@ Tests of what compares commits use it instead of training. `inputs/` holds what 
 
 import dataclasses
 import random
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,9 @@ def make_miniature(root: Path, project: dict[str, str], run: Callable[..., str])
     """A miniature in `root` whose text files are `project`'s, committed, with 200 rows of which 70 % are right."""
     for path, text in project.items():
         write_text(root / path, text)
+    # Without bounds on the data: its stages tell too little of it, and what is not known is a warning.
+    policy = project["policy/gate.yaml"]
+    write_text(root / "policy/gate.yaml", re.sub(r"(?m)^data:.*\n(?: .*\n)*", "", policy))
     write_yaml(root / "dvc.yaml", {"stages": _stages()})
     made = Miniature(root, run)
     write_text(root / "inputs/base/config.json", "{}\n")
