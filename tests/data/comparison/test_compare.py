@@ -84,6 +84,19 @@ def test_longer_and_other_words_are_seen_by_every_measure_of_text(tmp_path: Path
         assert shift.verdict == ("large" if about_text else "none"), name
 
 
+def test_a_change_of_a_row_is_personal_data_only_where_some_was_found(tmp_path: Path) -> None:
+    before = Data(BASE.rows, changes=[("row-00002", ["masked: email"])])
+    after = [
+        ("row-00000", ["stripped: html", "repaired: encoding"]),
+        ("row-00001", ["stripped: html", "found: phone x3"]),
+        ("row-00002", ["pseudonymised: email x2"]),
+    ]
+    met = diff(before, Data(BASE.rows, changes=after), tmp_path).personal_data
+    assert met
+    assert (met.new_rows, met.ids) == (1, ["row-00001"])
+    assert [kind.name for kind in met.kinds] == ["found: phone", "masked: email", "pseudonymised: email"]
+
+
 def test_a_leak_that_was_not_left_out_names_both_rows(tmp_path: Path) -> None:
     parted = splits(BASE.rows)
     question = f"  {(parted['test'][0].text or '').upper()}!"

@@ -25,6 +25,8 @@ DROPPED, CHANGES, QUARANTINE = "dropped.parquet", "changes.parquet", "quarantine
 
 _DUPLICATES = "reason IN ('duplicate', 'near_duplicate')"
 _LEAKS = r"regexp_matches(reason, '^question_(also_in|near)_')"
+# Of other changes, repairs and stripped HTML, no personal data is told.
+_FOUND = "regexp_matches(what, '^(found|masked|pseudonymised): ')"
 _LEFT_OUT_FOR_IT = "reason IN ('personal_data', 'secret')"
 _TIMES = re.compile(r" x\d+$")
 
@@ -62,27 +64,27 @@ def personal_data(connection: "Connection", before: Side, after: Side) -> Person
         return None
     counts: dict[str, list[int]] = {}
     for number, side in enumerate((before, after)):
-        for name, rows in connection.execute(f"{_met(side)} SELECT what, count(DISTINCT id) FROM met GROUP BY what"
-                                             ).fetchall():  # fmt: skip
+        query = f"SELECT what, count(DISTINCT id) FROM ({_met(side)}) GROUP BY what"
+        for name, rows in connection.execute(query).fetchall():
             counts.setdefault(_TIMES.sub("", name), [0, 0])[number] += rows
-    old = {name for (name,) in connection.execute(f"{_met(before)} SELECT DISTINCT id FROM met").fetchall()}
-    new = sorted(name for (name,) in connection.execute(f"{_met(after)} SELECT DISTINCT id FROM met").fetchall())
-    fresh = [name for name in new if name not in old]
+    fresh = f"(SELECT DISTINCT id FROM ({_met(after)}) AS new ANTI JOIN ({_met(before)}) AS old USING (id))"
+    count = connection.execute(f"SELECT count(*) FROM {fresh}").fetchone()
+    ids = connection.execute(f"SELECT id FROM {fresh} ORDER BY id LIMIT {SHOWN}").fetchall()
     kinds = [Count(name=name, before=found[0], after=found[1]) for name, found in sorted(counts.items())]
-    return PersonalData(kinds=kinds, new_rows=len(fresh), ids=fresh[:SHOWN])
+    return PersonalData(kinds=kinds, new_rows=count[0] if count else 0, ids=[name for (name,) in ids])
 
 
 def _met(side: Side) -> str:
-    """The rows of a side in which personal data or a secret was met, and what was done: a table `met` of id, what."""
+    """A query for the rows of a side in which personal data or a secret was met, and what was done: id, what."""
     changes, dropped = side.file(PREPARED, CHANGES), side.file(PREPARED, DROPPED)
     parts = ["SELECT NULL::VARCHAR AS id, NULL::VARCHAR AS what WHERE false"]
     if changes:
         parts.append(f"""SELECT id, what FROM (SELECT id, unnest(changes) AS what FROM {scan(changes)})
-            WHERE NOT starts_with(what, 'repaired: ')""")
+            WHERE {_FOUND}""")
     if dropped:
         parts.append(f"""SELECT id, 'left out: ' || replace(reason, '_', ' ') FROM {scan(dropped)}
             WHERE {_LEFT_OUT_FOR_IT}""")
-    return f"WITH met AS ({' UNION ALL '.join(parts)})"
+    return " UNION ALL ".join(parts)
 
 
 def _new_pairs(connection: "Connection", before: Side, after: Side, condition: str) -> Pairs:
