@@ -51,6 +51,17 @@ def test_a_number_that_the_commits_do_not_have_is_not_passed_in_silence() -> Non
     assert decide({"max_drift": bound(0.3)}, same=True).outcome == "pass"
 
 
+def test_a_shift_that_was_not_computed_does_what_the_bound_says_and_names_it() -> None:
+    missing = shift(low=None, effect=None, high=None, verdict="not computed")
+    shifts = [missing, shift(name="source", low=0.01)]
+    for action, outcome in (("refuse", "refused"), ("warn", "warning")):
+        found = decide({"max_drift": bound(0.3, action)}, shifts=shifts)
+        assert found.outcome == outcome
+        assert found.sentence.startswith("shift of the data: not computed of label; of the others: source, Cohen's w")
+    beyond = decide({"max_drift": bound(0.3, "warn")}, shifts=[missing, shift(name="source", low=0.4)])
+    assert (beyond.outcome, beyond.candidate) == ("warning", 0.4)
+
+
 def test_every_kind_of_pair_has_a_bound_of_its_own_that_names_the_pairs() -> None:
     bounds = {
         "max_new_leaks": "leaks",

@@ -1,10 +1,12 @@
 """Bounds on how the data may change, judged on what tunegate.data.comparison found between two commits.
 
 Pure: takes the policy's section `data` and a comparison. A bound on a number that the commits do not have is not
-passed in silence: it warns. Without a baseline only the licences can be judged.
+passed in silence: it warns, and a shift that was not computed does what its bound says. Without a baseline only the
+licences can be judged.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from tunegate.data.comparison.result import DataDiff, Pairs, Shift
 from tunegate.data.nearest import listed
@@ -58,15 +60,25 @@ def _of_rows(policy: DataPolicy, found: DataDiff) -> Iterator[GuardResult]:
 
 
 def _drift(limit: Limit, found: DataDiff) -> GuardResult:
-    known = [shift for shift in found.shifts if shift.low is not None and shift.of == "all rows"]
-    if not known and not found.same:
-        return _unknown("drift", "shift of the data: too few rows to tell", limit)
+    whole = [shift for shift in found.shifts if shift.of == "all rows"]
+    known = [shift for shift in whole if shift.low is not None]
+    missing = [shift.name for shift in whole if shift.verdict == "not computed"]
     most: Shift | None = max(known, key=lambda shift: shift.low or 0.0, default=None)
+    said = "too few rows to tell" if most is None else _largest(most)
+    if missing and (most is None or (most.low or 0.0) <= limit.limit):
+        # A shift that nobody looked for is not within its bound.
+        problem = f"shift of the data: not computed of {listed(missing, _SHOWN)}; of the others: {said}"
+        return _unknown("drift", problem, limit, "refused" if limit.action == "refuse" else "warning")
     if most is None:
+        if not found.same:
+            return _unknown("drift", f"shift of the data: {said}", limit)
         return _judged("drift", "shift of the data: none, the bytes are the same", limit, 0.0)
-    said = f"largest shift of the data: {most.name}, {most.measure} {most.effect:.2f}, 95 % interval "
-    said += f"{most.low:.2f} to {most.high:.2f} (lower end at most {limit.limit:g})"
+    said = f"largest shift of the data: {said} (lower end at most {limit.limit:g})"
     return _judged("drift", said, limit, most.low or 0.0)
+
+
+def _largest(shift: Shift) -> str:
+    return f"{shift.name}, {shift.measure} {shift.effect:.2f}, 95 % interval {shift.low:.2f} to {shift.high:.2f}"
 
 
 def _pairs(name: str, words: str, limit: Limit, found: Pairs) -> GuardResult:
@@ -103,10 +115,8 @@ def _judged(name: str, sentence: str, limit: Limit, measured: float) -> GuardRes
     )
 
 
-def _unknown(name: str, sentence: str, limit: Limit) -> GuardResult:
-    return GuardResult(
-        name=name, candidate=None, baseline=None, limit=limit.limit, outcome="warning", sentence=sentence
-    )
+def _unknown(name: str, sentence: str, limit: Limit, outcome: Literal["warning", "refused"] = "warning") -> GuardResult:
+    return GuardResult(name=name, candidate=None, baseline=None, limit=limit.limit, outcome=outcome, sentence=sentence)
 
 
 def _named(first: Sequence[str], count: int) -> str:

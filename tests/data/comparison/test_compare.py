@@ -5,7 +5,7 @@ import pytest
 from data_change import BASE, EDITED, HEAD, PERSONAL, Data, Left, row, splits, write
 
 from tunegate.data.comparison.compare import compare
-from tunegate.data.comparison.result import DataDiff
+from tunegate.data.comparison.result import DataDiff, Shift
 from tunegate.data.comparison.sides import NOTHING, OUTPUTS, PREPARED, Side
 from tunegate.data.rows import PLACED_ROW, Row, table_of
 from tunegate.files import read_yaml, write_yaml
@@ -74,6 +74,40 @@ def test_another_balance_of_labels_is_a_large_shift_and_a_few_rows_are_too_few_t
     assert labels.values[0].name == "roof"
     few = diff(Data(BASE.rows[:30]), Data(one_label.rows[:30]), tmp_path / "b").shifts
     assert {shift.verdict for shift in few} == {"too few rows to tell"}
+
+
+def shift_of(found: DataDiff, name: str) -> Shift:
+    return next(shift for shift in found.shifts if shift.name == name)
+
+
+def test_values_are_shown_masked_and_none_of_free_text(tmp_path: Path) -> None:
+    mailed = Data([replace(one, label="ada@firma.se" if n % 2 else one.label) for n, one in enumerate(BASE.rows)])
+    labels = shift_of(diff(BASE, mailed, tmp_path / "a"), "label")
+    assert "[EMAIL]" in {value.name for value in labels.values}
+    assert "ada" not in str(labels.values)
+    for name, label in (("b", "about flat {} of the house"), ("c", "flat " + 30 * "long " + "of desk")):
+        told = Data([replace(one, label=label.format(n)) for n, one in enumerate(BASE.rows)])
+        shown = shift_of(diff(Data([]), told, tmp_path / name), "label")
+        assert (shown.rows, shown.values) == (400, [])
+
+
+def test_more_values_than_are_compared_are_counted_and_said_not_to_be_computed(tmp_path: Path) -> None:
+    many = Data([row(n, label=f"label {n}") for n in range(501)])
+    found = diff(BASE, many, tmp_path)
+    assert shift_of(found, "label").verdict == "not computed"
+    assert (shift_of(found, "label").rows, shift_of(found, "label").effect) == (901, None)
+    assert "the shift of label: 505 different values, more than 500" in found.notes
+
+
+def test_slices_beyond_those_that_are_compared_are_named(tmp_path: Path) -> None:
+    def sliced(wrong: str) -> Data:
+        return Data([replace(one, slices={f"s{n:02d}": wrong if n == 9 else "x" for n in range(34)})
+                     for one in BASE.rows])  # fmt: skip
+
+    found = diff(sliced("x"), sliced("y"), tmp_path)
+    assert shift_of(found, "slice s09").verdict == "large"
+    assert shift_of(found, "2 more slices").verdict == "not computed"
+    assert found.notes == ["slices beyond the first 32 by name: s32, s33"]
 
 
 def test_longer_and_other_words_are_seen_by_every_measure_of_text(tmp_path: Path) -> None:

@@ -53,18 +53,19 @@ def compare(before: Side, after: Side, folder: Path, *, near: float = NEAR, firs
         load(connection, before, after)
         count, moves = moved(connection)
         nothing = Pairs(count=0, pairs=[])
+        shifted, not_computed = ([], []) if same else shifts(connection)
         return DataDiff(
             base=None if first else before.name,
             head=after.name,
             same=same,
-            notes=list(_notes(before, after, first=first)),
+            notes=[*_notes(before, after, first=first), *not_computed],
             rows=row_counts(connection),
             added=one_sided(connection, "after", shown),
             removed=one_sided(connection, "before", shown),
             edited=edited(connection, shown),
             moved=moves,
             moved_count=count,
-            shifts=[] if same else [*shifts(connection), *text_shifts(connection)],
+            shifts=[] if same else [*shifted, *text_shifts(connection)],
             duplicates=new_duplicates(connection, before, after),
             leaks_left_out=new_leaks_left_out(connection, before, after),
             leaks=nothing if same else open_leaks(connection),

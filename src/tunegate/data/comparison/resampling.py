@@ -8,7 +8,7 @@ what that mean says.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -65,8 +65,8 @@ def effect_of_cells(
     drawn = []
     for count in _chunks(RESAMPLES, max(len(cells), categories)):
         weights = rng.multinomial(observations, share, size=count).astype(np.float64)
-        drawn.append(distance(_shares(weights @ before), _shares(weights @ after)))
-    found = distance(_shares(cells[None, :] @ before), _shares(cells[None, :] @ after))
+        drawn.append(distance(_shares(_counts(weights, before)), _shares(_counts(weights, after))))
+    found = distance(_shares(_counts(cells[None, :], before)), _shares(_counts(cells[None, :], after)))
     return interval(float(found[0]), np.concatenate(drawn))
 
 
@@ -106,11 +106,17 @@ def jensen_shannon(before: Floats, after: Floats) -> Floats:
     return _array(np.sqrt(np.maximum(np.asarray(parts).sum(axis=-1) / 2, 0)))
 
 
-def _indicator(column: Floats, categories: int) -> Floats:
-    found = np.zeros((len(column), categories))
+def _indicator(column: Floats, categories: int) -> Any:
+    """Categories x cells, sparse: 500 values that each became each other are 250,000 cells."""
+    from scipy.sparse import csr_matrix
+
     present = np.flatnonzero(column >= 0)
-    found[present, column[present].astype(np.int64)] = 1
-    return found
+    places = (column[present].astype(np.int64), present)
+    return csr_matrix((np.ones(len(present)), places), shape=(categories, len(column)))
+
+
+def _counts(weights: Floats, indicator: Any) -> Floats:
+    return _array((indicator @ weights.T).T)
 
 
 def _shares(counts: Floats) -> Floats:

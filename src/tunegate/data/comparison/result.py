@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tunegate.params import Closed
 
-Verdict = Literal["none", "small", "large", "too few rows to tell"]
+Verdict = Literal["none", "small", "large", "too few rows to tell", "not computed"]
 Severity = Literal["critical", "warning", "info"]
 
 
@@ -105,7 +105,7 @@ class Shift(Closed):
     name: str
     measure: Literal["Cohen's w", "Cliff's delta", "Jensen-Shannon distance", "2 AUC - 1"]
     effect: float | None
-    """None where there are too few rows for a number."""
+    """None where there are too few rows for a number, or it is not computed: DataDiff.notes say why."""
     low: float | None
     """Lower end of the 95 % interval."""
     high: float | None
@@ -119,7 +119,7 @@ class Shift(Closed):
     of: Literal["all rows", "new rows"] = "all rows"
     """Whether base and head are compared, or only the head's added and edited rows with the base."""
     values: list[Count] = Field(default=[])
-    """The values whose share changed most, where there are values."""
+    """The values whose share changed most, where there are values; masked, and none where they are free text."""
     length: Length | None = None
 
 

@@ -2,6 +2,8 @@
 
 Reads the table `joined` of tunegate.data.comparison.loading, as counts: exact for any number of rows, and lengths in
 bins of about equal size. A group is one observation: a question and its translation are not two pieces of evidence.
+What has too many different values is counted by the database alone, and said not to be computed. Masks the values that
+it shows, and shows none of free text.
 """
 
 # ruff: noqa: S608 - names of columns and splits are ours, paths are quoted; what data says is never SQL
@@ -12,6 +14,7 @@ import numpy as np
 
 from tunegate.data.comparison.resampling import UNKNOWN, Effect, Floats, cliffs_delta, cohens_w, effect_of_cells
 from tunegate.data.comparison.result import Count, Length, Shift
+from tunegate.data.comparison.showing import shown
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,53 +26,80 @@ W = (0.1, 0.3)
 DELTA = (0.147, 0.33)
 """Where Romano et al. (2006) begin a small and a medium delta."""
 
+MOST_SLICES = 32
+"""Slices that are compared, the first by name."""
+MOST_VALUES = 500
+"""Different values of a label, slice or source beyond which no shift is computed."""
+
 _SHOWN_VALUES = 12
-_MOST_SLICES = 8
-_MOST_VALUES = 500
+_LONGEST_VALUE = 100
 _BINS = 64
 
 
-def shifts(connection: "Connection") -> list[Shift]:
-    """Of labels, every slice, sources and lengths, where a side has them."""
-    names = connection.execute("""SELECT DISTINCT unnest(map_keys(slices)) AS name FROM (
+def shifts(connection: "Connection") -> tuple[list[Shift], list[str]]:
+    """Of labels, slices, sources and lengths, where a side has them; and what was not computed, and why."""
+    names = [name for (name,) in connection.execute("""SELECT DISTINCT unnest(map_keys(slices)) AS name FROM (
         SELECT slices_before AS slices FROM joined UNION ALL SELECT slices_after FROM joined)
-        ORDER BY name""").fetchall()
-    keys = [(name, f"slices_{{}}['{name.replace(chr(39), 2 * chr(39))}']") for (name,) in names[:_MOST_SLICES]]
+        ORDER BY name""").fetchall()]  # fmt: skip
+    keys = [(name, f"slices_{{}}['{name.replace(chr(39), 2 * chr(39))}']") for name in names[:MOST_SLICES]]
     wanted = [("label", "label_{}"), *((f"slice {name}", key) for name, key in keys), ("source", "source_{}")]
-    found = [_categories(connection, name, key) for name, key in wanted]
+    notes: list[str] = []
+    found = [_categories(connection, name, key, notes) for name, key in wanted]
+    if more := names[MOST_SLICES:]:
+        found.insert(-1, _not_computed(f"{len(more):,} more slices", 0))
+        shown_names = ", ".join(shown(name) for name in more[:_SHOWN_VALUES])
+        also = ", …" if len(more) > _SHOWN_VALUES else ""
+        notes.append(f"slices beyond the first {MOST_SLICES} by name: {shown_names}{also}")
     found.append(_lengths(connection, "length of the question, characters", "asked_{}", "true"))
     # A label is as long as it is; how long an answer is says something of conversations alone.
     found.append(_lengths(connection, "length of the answer, characters", "said_{}", "chat_{}"))
-    return [shift for shift in found if shift]
+    return [shift for shift in found if shift], notes
 
 
-def _categories(connection: "Connection", name: str, key: str) -> Shift | None:
+def _categories(connection: "Connection", name: str, key: str, notes: list[str]) -> Shift | None:
     before, after = (key.format(side) for side in ("before", "after"))
+    # Counted before any value leaves the database: of free text, there are as many as rows.
+    different, rows, longest = _extent(connection, before, after)
+    if not different:
+        return None
+    if different > MOST_VALUES:
+        notes.append(f"the shift of {name}: {different:,} different values, more than {MOST_VALUES}")
+        return _not_computed(name, rows)
     cells, groups = _cells(connection, before, after)
     values = sorted({value for pair in cells for value in pair[:2] if value is not None})
-    if not values:
-        return None
     place = {value: number for number, value in enumerate(values)}
     columns = _columns([[place.get(cell[side], -1) for cell in cells] for side in (0, 1)])
     counts = np.array([cell[2] for cell in cells], dtype=np.float64)
-    few = len(values) <= _MOST_VALUES
-    effect = effect_of_cells(columns, counts, groups, cohens_w) if few else UNKNOWN
     totals = [np.bincount(c[c >= 0].astype(np.int64), counts[c >= 0], len(values)) for c in columns]
+    free = longest > _LONGEST_VALUE or different > max(total.sum() for total in totals) / 2
     return Shift(
         name=name,
         measure="Cohen's w",
-        **said(effect, W),
-        rows=int(sum(total.sum() for total in totals)),
-        values=_changed(values, totals),
+        **said(effect_of_cells(columns, counts, groups, cohens_w), W),
+        rows=rows,
+        values=[] if free else _changed(values, totals),
     )
 
 
+def _extent(connection: "Connection", before: str, after: str) -> tuple[int, int, int]:
+    """How many different values there are, in how many rows of both sides together, and the length of the longest."""
+    found = connection.execute(f"""SELECT count(*), coalesce(sum(times), 0)::BIGINT, coalesce(max(length(value)), 0)
+        FROM (SELECT value, count(*) AS times FROM (
+            SELECT {before} AS value FROM joined UNION ALL SELECT {after} FROM joined)
+        WHERE value IS NOT NULL GROUP BY value)""").fetchone()
+    return found or (0, 0, 0)
+
+
+def _not_computed(name: str, rows: int) -> Shift:
+    return Shift(name=name, measure="Cohen's w", **(said(UNKNOWN, W) | {"verdict": "not computed"}), rows=rows)
+
+
 def _changed(values: list[str], totals: list[Any]) -> list[Count]:
-    """The values whose share changed most; values whose count did not change are left out."""
+    """The values whose share changed most, masked; values whose count did not change are left out."""
     shares = [total / max(total.sum(), 1) for total in totals]
     order = sorted(range(len(values)), key=lambda i: (-abs(round(shares[1][i] - shares[0][i], 9)), values[i]))
-    found = [Count(name=values[i], before=int(totals[0][i]), after=int(totals[1][i])) for i in order]
-    return [count for count in found if count.before != count.after][:_SHOWN_VALUES]
+    changed = [i for i in order if totals[0][i] != totals[1][i]][:_SHOWN_VALUES]
+    return [Count(name=shown(values[i]), before=int(totals[0][i]), after=int(totals[1][i])) for i in changed]
 
 
 def _lengths(connection: "Connection", name: str, key: str, condition: str) -> Shift | None:
