@@ -57,17 +57,30 @@ def test_personal_data_and_secrets_are_told_of_but_not_told(way: Path) -> None:
     assert SECRET not in key.model_dump_json()
 
 
+def rewrite(path: str, name: str, **values: object) -> None:
+    """Give the row with the id `name` other values."""
+    table = read_parquet(Path(path))
+    rows = [row | values if row["id"] == name else row for row in table.to_pylist()]
+    write_parquet(Path(path), pa.Table.from_pylist(rows, schema=table.schema))
+
+
 def test_what_was_masked_by_a_model_is_not_told_in_a_diff(way: Path) -> None:
-    path = Path("data/prepared") / f"{split_of('mail')}.parquet"
-    table = read_parquet(path)
-    names = table["id"].to_pylist()
-    texts = [
-        "[PERSON] writes" if name == "mail" else text
-        for name, text in zip(names, table["text"].to_pylist(), strict=True)
-    ]
-    write_parquet(path, table.set_column(table.schema.get_field_index("text"), "text", pa.array(texts)))
+    rewrite(f"data/prepared/{split_of('mail')}.parquet", "mail", text="[PERSON] writes")
     story = story_of("mail", PLACES)
     assert (story.steps[2].words, story.text) == ((), "user: [PERSON] writes\nassistant: roof")
+
+
+def test_a_name_in_a_row_that_left_with_a_secret_is_not_told_in_a_diff(way: Path) -> None:
+    rewrite("data/prepared/dropped.parquet", "key", text="our key is [SECRET] says [PERSON]")
+    assert story_of("key", PLACES).steps[2].words == ()
+
+
+def test_the_row_that_was_met_is_told_as_it_was_masked(way: Path) -> None:
+    rewrite(f"data/prepared/{split_of('near-1')}.parquet", "near-1", text="[PERSON] says that the pump is loud")
+    assert step(story_of("near-2", PLACES), "prepare").split("\n")[2:] == [
+        "user: [PERSON] says that the pump is loud",
+        "assistant: noise",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from tunegate.params import Closed
 
 Record = dict[str, Any]
 _HIDING = ("masked", "pseudonymised")
+_MASKED = ("secret", "personal_data")
+"""Reasons for which a row left masked, whatever else was found in it."""
 _MEETING = ("duplicate", "near_duplicate", "question_")
 """Reasons for which another row was in the way; for the others, a value was."""
 _OTHER_RUN = "run `dvc repro`: the outputs are from different runs"
@@ -121,12 +123,12 @@ class _Told:
             return self._not_run("prepare")
         changed = self._rows.one(folder / "changes.parquet", self.id) or {"changes": []}
         changes, before = list(changed["changes"]), self.row
-        left = self._rows.one(folder / "dropped.parquet", self.id)
-        splits = () if left else SPLITS
-        found = {str(name): self._rows.one(folder / f"{name}.parquet", self.id) for name in splits}
-        split = next((name for name, row in found.items() if row), "")
-        self.row = self._require(folder, left or found.get(split), "data/validated")
-        words = _words(before, self.row, changes)
+        split, now = self._prepared(self.id)
+        self.row = self._require(folder, now, "data/validated")
+        left = None if split else self.row
+        # Names that only a model finds are masked by no rule: where a stage has masked, what was there is not told.
+        hidden = (left and left["reason"] in _MASKED) or any(change.startswith(_HIDING) for change in changes)
+        words = () if hidden else _words(before, self.row)
         if left:
             self.facts |= {name: left[name] for name in ("reason", "other", "similarity")}
             met = [line for line in self._met(left) if line not in changes]
@@ -170,9 +172,17 @@ class _Told:
             return []
         if not left["reason"].startswith(_MEETING):
             return [other]
-        row = self._rows.one(self._places.ingested / "rows.parquet", other)
+        # As it was compared, and not as it came in: names that only a model finds were masked in between.
+        _, row = self._prepared(other)
         met = f"met {other}" + ("" if alike is None else f", similarity {alike:.2f}")
         return [f"{met}:\n{_said(row)}" if row else met]
+
+    def _prepared(self, name: str) -> tuple[str, Record | None]:
+        """The split that a row is in, or nothing, and the row as `prepare` left it."""
+        for split in SPLITS:
+            if row := self._rows.one(self._places.prepared / f"{split}.parquet", name):
+                return str(split), row
+        return "", self._rows.one(self._places.prepared / "dropped.parquet", name)
 
     def _left(self, stage: str, said: str, lines: list[str]) -> Step:
         self.fate, self.ended = f"left in {stage}: {said.removeprefix('left out: ')}", True
@@ -199,10 +209,7 @@ def _turns(row: Record) -> list[tuple[str, str]]:
     return [("user", row["text"] or ""), ("assistant", row["label"] or "")]
 
 
-def _words(before: Record, after: Record, changes: list[str]) -> tuple[Words, ...]:
-    # Names that only a model finds are masked by no rule: where a stage has masked, what was there is not told.
-    if any(change.startswith(_HIDING) for change in changes):
-        return ()
+def _words(before: Record, after: Record) -> tuple[Words, ...]:
     found: list[Words] = []
     for (role, old), (_, new) in zip(_turns(before), _turns(after), strict=True):
         one, other = shown(old), shown(new)
