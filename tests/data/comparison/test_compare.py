@@ -133,7 +133,7 @@ def test_a_change_of_a_row_is_personal_data_only_where_some_was_found(tmp_path: 
 
 def test_a_leak_that_was_not_left_out_names_both_rows(tmp_path: Path) -> None:
     parted = splits(BASE.rows)
-    question = f"  {(parted['test'][0].text or '').upper()}!"
+    question = f"  {(parted['test'][0].text or '').upper().replace(' ', '  ')} "
     copy = replace(parted["train"][0], text=question)
     changed = Data([copy if one.id == copy.id else one for one in BASE.rows])
     found = diff(BASE, changed, tmp_path)
@@ -161,6 +161,27 @@ def test_a_new_test_row_that_the_base_was_trained_on_is_found_exactly_and_nearly
     assert pairs[near.id].other == trained[0].id
     assert 0.9 <= (pairs[near.id].similarity or 0) < 1
     assert found.leaks.count == 0
+
+
+def test_questions_of_other_signs_are_others_and_empty_ones_equal_nothing(tmp_path: Path) -> None:
+    parted = splits(BASE.rows)
+    asked = [("What is C++?", "What is C#?"), ("\U0001f600", "\U0001f680"), ("की", "का"), (" ", "\t"),
+             ("\uff21 flat", "a  FLAT")]  # fmt: skip
+    texts = {
+        parted[name][n].id: pair[side] for n, pair in enumerate(asked) for side, name in ((0, "test"), (1, "train"))
+    }
+    found = diff(Data([]), Data([replace(one, text=texts.get(one.id, one.text)) for one in BASE.rows]), tmp_path)
+    assert [(p.id, p.other) for p in found.leaks.pairs] == [(parted["test"][4].id, parted["train"][4].id)]
+
+
+def test_new_rows_without_a_question_were_not_trained_on(tmp_path: Path) -> None:
+    parted = splits(BASE.rows)
+    blank = {parted["train"][0].id: " ", parted["test"][0].id: "", parted["test"][1].id: "\n"}
+    before, after = (
+        Data([replace(one, text=blank[one.id]) if one.id in texts else one for one in BASE.rows])
+        for texts in ([parted["train"][0].id], blank)
+    )
+    assert diff(before, after, tmp_path).seen.count == 0
 
 
 def test_what_an_older_base_does_not_have_is_said(tmp_path: Path) -> None:
@@ -208,6 +229,28 @@ def prepared(rows: list[Row], folder: Path) -> Side:
     (folder / "frozen").mkdir()
     prepare.main(*(str(folder / name) for name in ("params.yaml", "validated", "frozen", "prepared")))
     return Side(folder.name, {PREPARED: folder / "prepared"}, {PREPARED: folder.name}, {}, {})
+
+
+def test_the_stage_prepare_and_the_comparison_agree_that_one_system_prompt_makes_no_leak(tmp_path: Path) -> None:
+    prompt = {"role": "system", "content": " ".join(f"rule{n}" for n in range(300))}
+
+    def chat(number: int, asked: str) -> Row:
+        said = (prompt, {"role": "user", "content": asked}, {"role": "assistant", "content": f"desk {number}"})
+        return row(number, text=None, label=None, messages=said)
+
+    def asked(number: int) -> str:
+        return " ".join(f"w{number}x{word}" for word in range(5))
+
+    rows = [chat(n, asked(n)) for n in range(0, 80, 2)]
+    before = prepared(rows, tmp_path / "base")
+    repeated = read_parquet(tmp_path / "base/prepared/train.parquet").to_pylist()[0]
+    tested = {one["group"] for one in read_parquet(tmp_path / "base/prepared/test.parquet").to_pylist()}
+    new = [replace(chat(n, asked(n)), group=sorted(tested)[0]) for n in range(100, 110)]
+    copy = replace(chat(200, repeated["messages"][1]["content"].upper()), group=sorted(tested)[0])
+    kept = [one for one in rows if one.id != repeated["id"]]
+    found = compare(before, prepared([*kept, *new, copy], tmp_path / "head"), tmp_path / "work")
+    assert (found.total("added"), found.leaks_left_out.count, found.leaks.count) == (11, 0, 0)
+    assert [(p.id, p.other) for p in found.seen.pairs] == [(copy.id, repeated["id"])]
 
 
 def test_the_stage_prepare_and_the_comparison_agree_on_a_planted_change(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def compare(before: Side, after: Side, folder: Path, *, near: float = NEAR, firs
             duplicates=new_duplicates(connection, before, after),
             leaks_left_out=new_leaks_left_out(connection, before, after),
             leaks=nothing if same else open_leaks(connection),
-            seen=nothing if same else seen_by_base(connection, near=near),
+            seen=nothing if same else seen_by_base(connection, before, near=near),
             left_out=reason_counts(before, after),
             quarantine=quarantine(connection, before, after),
             personal_data=personal_data(connection, before, after),

@@ -1,24 +1,28 @@
 """Questions of test and validation rows that stand elsewhere too: in another split, or in what the base was trained on.
 
-Equal but for case, punctuation and white space is found by a join of hashes over all rows. Nearly equal is looked for
-among the rows that are new in test alone: an old one was compared when it came. Candidates share one of the few runs of
-three words that two texts so alike must share (prefix filtering; Chaudhuri et al. 2006); each is then compared whole.
+Equal but for case, width and white space is found by a join of hashes over all rows. Nearly equal, as
+tunegate.data.duplicates finds it for the stage `prepare` too, is looked for among the rows that are new in test alone:
+an old one was compared when it came. Rows of the base pass in batches.
 """
 
 # ruff: noqa: S608 - names of columns and splits are ours, paths are quoted; what data says is never SQL
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tunegate.data.comparison.leaving import SHOWN
-from tunegate.data.comparison.loading import ASKED
 from tunegate.data.comparison.result import Pair, Pairs
-from tunegate.data.duplicates import matches
+from tunegate.data.comparison.sides import PREPARED, Side
+from tunegate.data.database import batches
+from tunegate.data.duplicates import near_pairs
+from tunegate.tables import parquet_batches
 
 if TYPE_CHECKING:
     import duckdb
 
     Connection = duckdb.DuckDBPyConnection
 
+_COLUMNS = ["id", "text", "messages"]
 MOST_NEW = 20_000
 """New test rows that are compared with near ones; beyond that, a sample."""
 
@@ -33,7 +37,7 @@ def open_leaks(connection: "Connection") -> Pairs:
     return _pairs([Pair(id=a, other=b, kind=f"in {c}", similarity=1.0) for a, b, c in _all(connection, query)])
 
 
-def seen_by_base(connection: "Connection", *, near: float) -> Pairs:
+def seen_by_base(connection: "Connection", before: Side, *, near: float) -> Pairs:
     """Rows that are new in the head's test and stood in the base's train or valid, exactly or nearly."""
     query = f"""WITH old AS (SELECT question_before AS q, split_before AS s, min(id) AS id FROM joined
             WHERE split_before IN ('train', 'valid') GROUP BY q, s)
@@ -41,7 +45,7 @@ def seen_by_base(connection: "Connection", *, near: float) -> Pairs:
         JOIN old ON question_after = old.q WHERE {_NEW_IN_TEST} GROUP BY joined.id ORDER BY joined.id"""
     found = [Pair(id=a, other=b, kind=f"base's {c}", similarity=1.0) for a, b, c in _all(connection, query)]
     known = {pair.id for pair in found}
-    alike = [pair for pair in _near(connection, near) if pair.id not in known]
+    alike = [pair for pair in _near(connection, before, near) if pair.id not in known]
     return _pairs(sorted([*found, *alike], key=lambda pair: pair.id))
 
 
@@ -53,33 +57,28 @@ def _repeated(side: str) -> str:
         JOIN ({others}) others ON held.q = others.q AND (held.s = 'test' OR others.s = 'train')"""
 
 
-def _near(connection: "Connection", near: float) -> list[Pair]:
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE fresh AS SELECT id, {ASKED} AS text FROM after_texts
-        WHERE id IN (SELECT id FROM joined WHERE {_NEW_IN_TEST} ORDER BY md5(id) LIMIT {MOST_NEW})""")
-    rows: dict[str, str] = dict(_all(connection, "SELECT id, text FROM fresh ORDER BY id"))
-    if not rows:
+def _near(connection: "Connection", before: Side, near: float) -> list[Pair]:
+    connection.execute(f"""CREATE OR REPLACE TABLE fresh AS SELECT id FROM joined
+        WHERE {_NEW_IN_TEST} AND question_after IS NOT NULL ORDER BY md5(id) LIMIT {MOST_NEW}""")
+    if not _all(connection, "SELECT 1 FROM fresh LIMIT 1"):
         return []
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE rare AS
-        WITH runs AS (SELECT DISTINCT id, run FROM ({_runs("fresh")})),
-        counted AS (SELECT run, count(*) AS times FROM runs GROUP BY run),
-        ranked AS (SELECT run, row_number() OVER (PARTITION BY id ORDER BY times, run) AS place,
-            count(*) OVER (PARTITION BY id) AS size FROM runs JOIN counted USING (run))
-        SELECT DISTINCT run FROM ranked WHERE place <= size - ceil({near} * size - 1e-9) + 1""")
-    old = f"SELECT id, split, {ASKED} AS text FROM before_texts WHERE split IN ('train', 'valid')"
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE candidates AS
-        SELECT DISTINCT id FROM ({_runs(f"({old})")}) SEMI JOIN rare USING (run)""")
-    texts = f"SELECT id, split, text FROM ({old}) SEMI JOIN candidates USING (id) ORDER BY id"
-    theirs = {name: (split, text) for name, split, text in _all(connection, texts)}
-    found = matches(rows, {name: text for name, (_, text) in theirs.items()}, threshold=near)
-    return [Pair(id=m.left, other=m.right, kind=f"base's {theirs[m.right][0]}", similarity=m.similarity) for m in found]
+    query = f"SELECT {', '.join(_COLUMNS)} FROM after_texts SEMI JOIN fresh USING (id) ORDER BY id"
+    found = near_pairs(batches(connection, query), _trained(before), near, connection).to_pylist()
+    others = [pair["right"] for pair in found]
+    query = "SELECT id, split_before FROM joined WHERE id IN (SELECT unnest(?))"
+    splits = dict(connection.execute(query, [others]).fetchall())
+    return [
+        Pair(id=p["left"], other=p["right"], kind=f"base's {splits[p['right']]}", similarity=p["similarity"])
+        for p in found
+    ]
 
 
-def _runs(table: str) -> str:
-    """The id of a text and a hash, for each of its runs of three words; texts of fewer words have none."""
-    words = r"string_split(trim(regexp_replace(lower(text), '[^\p{L}\p{N}_]+', ' ', 'g')), ' ')"
-    run = "lambda i: hash(words[i], words[i + 1], words[i + 2])"
-    return f"""SELECT id, unnest(list_transform(range(1, greatest(length(words) - 1, 1)), {run})) AS run
-        FROM (SELECT id, {words} AS words FROM {table})"""
+def _trained(before: Side) -> Iterator[Any]:
+    """What the base was trained and validated on, in the order of its files, so that ties are the same every time."""
+    for split in ("train", "valid"):
+        path = before.file(PREPARED, f"{split}.parquet")
+        if path:
+            yield from parquet_batches(path, columns=_COLUMNS)
 
 
 def _pairs(found: list[Pair]) -> Pairs:

@@ -1,7 +1,8 @@
 """The rows of two sides as DuckDB tables, joined by id: what every count of a comparison is made from.
 
 Tables keep hashes, labels and lengths, not texts; texts are read from the Parquet files again for the few rows that
-are shown. Equal contents have equal hashes of 64 bits. Does not count.
+are shown. Equal contents have equal hashes of 64 bits; questions are hashed in the form in which the stage `prepare`
+compares them. Does not count.
 """
 
 # ruff: noqa: S608 - names of columns and splits are ours, paths are quoted; what data says is never SQL
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunegate.data.comparison.sides import INGESTED, PREPARED, Side
+from tunegate.data.preparing.cleaning import comparable
 from tunegate.data.preparing.splits import SPLITS
 
 if TYPE_CHECKING:
@@ -21,10 +23,10 @@ SIDES = ("before", "after")
 QUESTION = """CASE WHEN messages IS NULL THEN coalesce(text, '') ELSE
     coalesce(list_filter(messages, lambda m: m.role = 'user')[-1].content, '') END"""
 ANSWER = "CASE WHEN messages IS NULL THEN coalesce(label, '') ELSE messages[-1].content END"
-# All that the model is given; equal but for case, punctuation and white space, it is an exact leak.
-ASKED = """CASE WHEN messages IS NULL THEN coalesce(text, '') ELSE
-    array_to_string(list_transform(messages[:-2], lambda m: m.content), ' ') END"""
-_COMPARABLE = f"hash(trim(regexp_replace(lower({ASKED}), '[^\\p{{L}}\\p{{N}}]+', ' ', 'g')))"
+# By what rows are compared, as tunegate.data.duplicates.compared has it: all that was said before the answer, but for
+# the system's words, which are the same in many rows.
+_ASKED = """CASE WHEN messages IS NULL THEN coalesce(text, '') ELSE array_to_string(list_transform(list_filter(
+    messages[:-2], lambda m: m.role <> 'system'), lambda m: coalesce(m.content, '')), chr(10)) END"""
 _CONTENT = 'hash(messages, text, label, "group", slices, source)'
 _NO_ROWS = """SELECT NULL::VARCHAR id, NULL::VARCHAR "group", NULL::STRUCT(role VARCHAR, content VARCHAR)[] messages,
     NULL::VARCHAR text, NULL::VARCHAR label, NULL::MAP(VARCHAR, VARCHAR) slices, NULL::VARCHAR source"""
@@ -33,8 +35,10 @@ _NO_ROWS = """SELECT NULL::VARCHAR id, NULL::VARCHAR "group", NULL::STRUCT(role 
 def load(connection: "duckdb.DuckDBPyConnection", before: Side, after: Side) -> None:
     """Make, for both sides, a view `*_texts` of the prepared rows, and the tables `joined` and `ingested`.
 
-    `joined` has a row per id of either side; a column ends with _before or _after, NULL where the side lacks the id.
+    `joined` has a row per id of either side; a column ends with _before or _after, NULL where the side lacks the id. A
+    question without any text is NULL, too: it equals no other.
     """
+    connection.create_function("comparable", comparable, ["VARCHAR"], "VARCHAR")
     for name, side in zip(SIDES, (before, after), strict=True):
         splits = {str(split): side.file(PREPARED, f"{split}.parquet") for split in SPLITS}
         connection.execute(f"CREATE VIEW {name}_texts AS {_union(splits)}")
@@ -59,9 +63,9 @@ def _joined() -> str:
     columns = ("split", "content", "question", "label", "slices", "source", "asked", "said", "chat")
     parts = {
         side: f"""SELECT id, "group" AS grp, split, {_CONTENT} AS content,
-            {_COMPARABLE} AS question, label, slices, source,
+            CASE WHEN compared <> '' THEN hash(compared) END AS question, label, slices, source,
             length({QUESTION}) AS asked, length({ANSWER}) AS said, messages IS NOT NULL AS chat
-            FROM {side}_texts"""
+            FROM (SELECT *, comparable({_ASKED}) AS compared FROM {side}_texts)"""
         for side in SIDES
     }
     named = ", ".join(f"{side[0]}.{column} AS {column}_{side}" for side in SIDES for column in columns)
