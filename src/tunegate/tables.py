@@ -26,15 +26,24 @@ def read_parquet(path: Path) -> Any:
         return pyarrow.parquet.read_table(path, page_checksum_verification=True)
 
 
-def parquet_batches(path: Path, *, columns: list[str] | None = None, rows: int = BATCH_ROWS) -> Iterator[Any]:
+def parquet_batches(
+    path: Path, *, columns: list[str] | None = None, rows: int = BATCH_ROWS, as_dictionaries: bool = False
+) -> Iterator[Any]:
     """The `pyarrow.RecordBatch`es of a Parquet file, in order, with at most `rows` rows each.
 
-    Keeps one batch in memory. Raises InputError when the file is missing or cut.
+    Keeps one batch in memory; `as_dictionaries` leaves each text in it once, however often it occurs. Raises
+    InputError when the file is missing or cut.
     """
     import pyarrow.parquet
 
-    with _readable_parquet(path), pyarrow.parquet.ParquetFile(path, page_checksum_verification=True) as file:
-        yield from file.iter_batches(batch_size=rows, columns=columns)
+    options: dict[str, Any] = {"page_checksum_verification": True}
+    with _readable_parquet(path):
+        if as_dictionaries:
+            # An extension type, such as that of JSON, would be read without its dictionary.
+            options["read_dictionary"] = [column.path for column in pyarrow.parquet.read_metadata(path).schema]
+            options["arrow_extensions_enabled"] = False
+        with pyarrow.parquet.ParquetFile(path, **options) as file:
+            yield from file.iter_batches(batch_size=rows, columns=columns)
 
 
 def parquet_rows(path: Path) -> int:

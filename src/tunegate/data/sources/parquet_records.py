@@ -4,26 +4,30 @@ Reads one file at a time. Times keep their zone or their lack of one; whoever ma
 know what the columns mean.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
+from tunegate.data.sources.json_text import parse_strict
 from tunegate.data.sources.locating import Located
+from tunegate.data.sources.parquet_expanding import cut, declared_bytes, written_out
 from tunegate.data.sources.records import BATCH_BYTES, Batch
-from tunegate.data.sources.streams import HARMLESS, MAX_RATIO
+from tunegate.data.sources.streams import HARMLESS, MAX_RATIO, MAX_RECORD
 from tunegate.errors import InputError
 from tunegate.tables import BATCH_ROWS, parquet_batches
+
+_MEND = "mend the value, or write the column as text"
 
 
 @dataclass(frozen=True)
 class ParquetBatch(Batch):
-    """A `pyarrow.RecordBatch`; a column becomes Python values when it is asked for."""
+    """A `pyarrow.RecordBatch`; a column becomes Python values when it is asked for. `json` are columns of JSON."""
 
     rows: Any
+    json: frozenset[str]
 
     def column(self, name: str) -> list[Any]:
-        """The values of a column."""
+        """The values of a column. Raises InputError for one that Python cannot hold."""
         import pyarrow as pa
 
         if name not in self.rows.schema.names:
@@ -31,9 +35,14 @@ class ParquetBatch(Batch):
         column = self.rows.column(self.rows.schema.names.index(name))
         if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
             column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
-        if isinstance(column.type, pa.JsonType):
-            return [None if value is None else json.loads(value) for value in column.to_pylist()]
-        return list(column.to_pylist())
+        try:
+            values = list(column.to_pylist())
+        except (ValueError, OverflowError, LookupError):
+            self._refuse_value(name, column)
+        if name not in self.json:
+            return values
+        places = (f"{self.place(index)}: {name}" for index in range(len(self)))
+        return [None if text is None else parse_strict(text, at) for text, at in zip(values, places, strict=True)]
 
     def names(self) -> list[str]:
         """The columns."""
@@ -46,34 +55,67 @@ class ParquetBatch(Batch):
 
     def head(self, count: int) -> "ParquetBatch":
         """The first `count` rows."""
-        return ParquetBatch(self.file, self.lines[:count], self.rows.slice(0, count))
+        return ParquetBatch(self.file, self.lines[:count], self.rows.slice(0, count), self.json)
+
+    def _refuse_value(self, name: str, column: Any) -> NoReturn:
+        place, problem = self.file, "a value that Python cannot hold"
+        for index, value in enumerate(column):
+            try:
+                value.as_py()
+            except UnicodeDecodeError as error:
+                place, problem = self.place(index), f"not UTF-8: byte 0x{error.object[error.start]:02x}"
+                break
+            except (ValueError, OverflowError, LookupError) as error:
+                place, problem = self.place(index), f"a {column.type} that cannot be read: {error!s:.80}"
+                break
+        raise InputError(f"column {name!r}: {problem}", place=place, remedy=_MEND) from None
 
 
 def read_parquet_records(file: Located) -> Iterator[Batch]:
     """The rows of a Parquet file, numbered from 1."""
     try:
-        start = 1
-        for rows in parquet_batches(file.path, rows=_rows_together(file)):
-            yield ParquetBatch(file.name, range(start, start + len(rows)), rows)
-            start += len(rows)
+        start, expanded = 1, 0
+        allowed = max(HARMLESS, MAX_RATIO * file.path.stat().st_size)
+        together, json = _footer(file, allowed)
+        for read in parquet_batches(file.path, rows=together, as_dictionaries=True):
+            for part, size in cut(read, BATCH_BYTES):
+                expanded += size
+                _check_size(file, start, size, expanded, allowed)
+                yield ParquetBatch(file.name, range(start, start + len(part)), written_out(part), json)
+                start += len(part)
     except InputError as error:
         if error.place != str(file.path):
             raise
         raise InputError(error.problem, place=file.name, remedy="restore the file: it is cut or damaged") from None
 
 
-def _rows_together(file: Located) -> int:
-    """How many rows are read together, so that they take no more than BATCH_BYTES."""
+def _check_size(file: Located, row: int, size: int, expanded: int, allowed: int) -> None:
+    if size > BATCH_BYTES:
+        problem = f"a row of {size:,} bytes, more than {MAX_RECORD:,} characters"
+        remedy = "cut its texts; no model reads as much at once"
+        raise InputError(problem, place=f"{file.name}:{row}", remedy=remedy)
+    if expanded > allowed:
+        _refuse_bomb(file, expanded)
+
+
+def _refuse_bomb(file: Located, expanded: int) -> NoReturn:
+    size = file.path.stat().st_size
+    problem = f"expands to {expanded:,} bytes or more, over {MAX_RATIO} times its {size:,}"
+    raise InputError(problem, place=file.name, remedy="look at it first; if it is sound, store it uncompressed")
+
+
+def _footer(file: Located, allowed: int) -> tuple[int, frozenset[str]]:
+    """How many rows are read together, so that they take no more than BATCH_BYTES, and the columns of JSON."""
     import pyarrow
     import pyarrow.parquet
 
     try:
         footer = pyarrow.parquet.read_metadata(file.path)
     except (pyarrow.ArrowInvalid, OSError):
-        return BATCH_ROWS  # reading it says what is wrong
-    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    expanded, size = sum(group.total_byte_size for group in groups), file.path.stat().st_size
-    if expanded > max(HARMLESS, MAX_RATIO * size):
-        problem = f"expands to {expanded:,} bytes, more than {MAX_RATIO} times its {size:,}"
-        raise InputError(problem, place=file.name, remedy="look at it first; if it is sound, store it uncompressed")
-    return int(max(1, min(BATCH_ROWS, BATCH_BYTES * footer.num_rows // max(1, expanded))))
+        return BATCH_ROWS, frozenset()  # reading it says what is wrong
+    expanded = declared_bytes(footer)
+    if expanded > allowed:
+        _refuse_bomb(file, expanded)
+    columns = [footer.schema.column(number) for number in range(footer.num_columns)]
+    json = frozenset(column.path for column in columns if column.logical_type.type == "JSON")
+    return int(max(1, min(BATCH_ROWS, BATCH_BYTES * footer.num_rows // max(1, expanded)))), json
