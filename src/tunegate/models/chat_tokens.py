@@ -3,21 +3,31 @@
 Control tokens, such as the one that ends a turn, are the template's alone: where a message says `<|im_end|>`, the
 model reads these ten characters, and nobody can end his turn and speak as another. Control tokens are those that the
 tokenizer calls special, and the marks that the template writes (`<think>`); the latter keep their meaning in messages
-of the assistant, which is how a model learns to write them. Works on a `tokenizers.Tokenizer`, which transformers and
+of the assistant, which is how a model learns to write them. What was encoded is checked: it has the control tokens of
+the same conversation whose messages say nothing. Works on a `tokenizers.Tokenizer`, which transformers and
 the server share; needs neither transformers nor torch. Reads and writes nothing.
 """
 
 import dataclasses
 import functools
+import itertools
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from tunegate.errors import InputError
 from tunegate.models.template import Message, Template
 
 # Code points that Unicode reserves for a program's own use: no text has them, and where one does they are guarded too.
 _OPEN, _CLOSE = "\ufdd0", "\ufdd1"
+_DIGITS = {ord(digit): 0xFDD2 + number for number, digit in enumerate("0123456789abcdef")}
+_HEX = {inner: digit for digit, inner in _DIGITS.items()}
+_NAME = re.compile(f"({_OPEN}[^{_CLOSE}]*{_CLOSE})")
+_SHAPES_KEPT = 1024
+
+Shape = tuple[tuple[str, str], ...]
+"""The role of each message, and a content in its place that says nothing."""
 
 
 class ChatTokenizer:
@@ -31,38 +41,90 @@ class ChatTokenizer:
         special = {token.content for token in added.values() if token.special} | {_OPEN, _CLOSE}
         written = {token.content for token in added.values() if template.writes(token.content)}
         self._control = {True: _any_of(special), False: _any_of(special | written)}
-        self._names = {text: f"{_OPEN}{number}{_CLOSE}" for number, text in enumerate(sorted(special | written))}
-        self._texts = {name: text for text, name in self._names.items()}
-        self._plain = _without_added_tokens(backend)
+        self._marks = _any_of(written - special)
+        numbers = {number for number, token in added.items() if token.content in special | written}
+        content = json.loads(backend.to_str())
+        self._numbers = frozenset(numbers - {_unknown(backend, content["model"])})
+        self._plain = _without_added_tokens(content)
+        self._wanted = functools.lru_cache(_SHAPES_KEPT)(self._controls_of)
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of a conversation up to where the answer begins. Raises InputError when the template refuses."""
-        return self._encode([self.template.render(self._guarded(messages), prompt=True)])[0]
+        """Token ids of a conversation up to where the answer begins.
+
+        Raises InputError when the template refuses, and for contents that cannot be told from control tokens.
+        """
+        return self._ids([messages], pair=False)[0][0]
 
     def pairs(self, conversations: Sequence[Sequence[Message]]) -> list[tuple[list[int], list[int]]]:
         """(prompt, answer) of each conversation, whose last message is the answer.
 
         The two are tokenised apart, because that is what a model sees when it generates: it continues the prompt's
-        tokens. Raises InputError when the template refuses a conversation or does not continue its prompt.
+        tokens. Raises InputError when the template refuses a conversation or does not continue its prompt, and for
+        contents that cannot be told from control tokens.
         """
-        texts = [self.template.render_pair(self._guarded(messages)) for messages in conversations]
-        prompts = self._encode([prompt for prompt, _ in texts])
-        # Labels repeat: each is tokenised once.
-        answers = list(dict.fromkeys(answer for _, answer in texts))
-        known = dict(zip(answers, self._encode(answers), strict=True))
-        return [(prompt, known[answer]) for prompt, (_, answer) in zip(prompts, texts, strict=True)]
+        return [(prompt, answer) for prompt, answer in self._ids(conversations, pair=True)]
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of what the messages say, without the template: for conversations that it refuses."""
         return sum(map(len, self._encode([message["content"] for message in self._guarded(messages)])))
 
+    def _ids(self, conversations: Sequence[Sequence[Message]], *, pair: bool) -> list[list[list[int]]]:
+        """Token ids of the parts of each conversation, all of whose control tokens are the template's."""
+        parts = [self._render(self._guarded(messages), pair) for messages in conversations]
+        # Labels repeat: each text is tokenised once.
+        texts = list(dict.fromkeys(itertools.chain.from_iterable(parts)))
+        known = dict(zip(texts, self._encode(texts), strict=True))
+        found = [[known[text] for text in texts] for texts in parts]
+        return [
+            ids if self._controls(ids) == self._wanted(self._shape(messages), pair) else self._spelled(messages, pair)
+            for messages, ids in zip(conversations, found, strict=True)
+        ]
+
+    def _spelled(self, messages: Sequence[Message], pair: bool) -> list[list[int]]:
+        """The same with every character guarded.
+
+        A normaliser can make a control token of other characters (full width, capitals), and a template that
+        puts contents side by side of two halves.
+        """
+        spelled = [{"role": m["role"], "content": self._spell(m["role"], m["content"])} for m in messages]
+        ids = self._encode(self._render(spelled, pair))
+        if self._controls(ids) != self._wanted(self._shape(messages), pair):
+            problem = "what the messages say cannot be told from the control tokens of the chat template"
+            raise InputError(problem, place="messages", remedy="leave control tokens out of the text")
+        return ids
+
+    def _render(self, messages: Sequence[Message], pair: bool) -> tuple[str, ...]:
+        return self.template.render_pair(messages) if pair else (self.template.render(messages, prompt=True),)
+
+    def _shape(self, messages: Sequence[Message]) -> Shape:
+        return tuple((m["role"], self._neutral(m["role"], m["content"])) for m in messages)
+
+    def _neutral(self, role: str, content: str) -> str:
+        if not content.strip():
+            return content
+        marks = self._marks.findall(content) if role == "assistant" else []
+        return "x".join(["", *marks, ""])
+
+    def _controls_of(self, shape: Shape, pair: bool) -> list[list[int]]:
+        texts = self._render([{"role": role, "content": content} for role, content in shape], pair)
+        return self._controls(self._encode(texts))
+
+    def _controls(self, parts: Sequence[Sequence[int]]) -> list[list[int]]:
+        return [list(filter(self._numbers.__contains__, ids)) for ids in parts]
+
     def _guarded(self, messages: Sequence[Message]) -> list[Message]:
         """The messages with other names for control tokens: the template writes its own under their real ones."""
 
         def guard(role: str, content: str) -> str:
-            return self._control[role == "assistant"].sub(lambda found: self._names[found.group()], content)
+            return self._control[role == "assistant"].sub(lambda found: _name(found.group()), content)
 
         return [{"role": m["role"], "content": guard(m["role"], m["content"])} for m in messages]
+
+    def _spell(self, role: str, content: str) -> str:
+        kept = self._marks.findall(content) if role == "assistant" else []
+        parts = self._marks.split(content) if role == "assistant" else [content]
+        named = [re.sub(r"\S", lambda found: _name(found.group()), part) for part in parts]
+        return "".join(part + mark for part, mark in itertools.zip_longest(named, kept, fillvalue=""))
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of rendered texts; nothing is added."""
@@ -86,15 +148,17 @@ class ChatTokenizer:
     def _between(self, text: str, ids: list[int]) -> list[int]:
         if _OPEN not in text:
             return ids
-        parts = [self._texts.get(part, part) for part in re.split(f"({_OPEN}\\d+{_CLOSE})", text)]
-        whole = "".join(parts)
-        encoded = self._plain.encode(whole, add_special_tokens=False)
-        found: list[int] = encoded.ids
-        places = zip(found, encoded.offsets, strict=True)
-        if not any(self._is_added(token, whole[start:stop]) for token, (start, stop) in places):
+        split = [part for part in _NAME.split(text) if part]
+        parts = [_named(part) if part.startswith(_OPEN) else part for part in split]
+        found: list[int] = self._plain.encode("".join(parts), add_special_tokens=False).ids
+        if self._numbers.isdisjoint(found):
             return found
         # A vocabulary may hold a control token's text as a word of its own: cut in two, it is none.
-        cut = [piece for part in parts for piece in ((part[:1], part[1:]) if part in self._names else (part,))]
+        cut = [
+            piece
+            for name, part in zip(split, parts, strict=True)
+            for piece in ((part[:1], part[1:]) if name.startswith(_OPEN) else (part,))
+        ]
         return [token for piece in cut for token in self._plain.encode(piece, add_special_tokens=False).ids]
 
     def _is_added(self, token: int, text: str) -> bool:
@@ -134,14 +198,29 @@ def _chat(recipe: Recipe) -> ChatTokenizer:
     return ChatTokenizer(backend, Template(recipe.template, dict(recipe.special)))
 
 
-def _without_added_tokens(backend: Any) -> Any:
+def _without_added_tokens(content: dict[str, Any]) -> Any:
     """The same tokenizer, to which control tokens are text like any other."""
     from tokenizers import Tokenizer
 
     nothing: dict[str, Any] = {"added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
-    return Tokenizer.from_str(json.dumps(json.loads(backend.to_str()) | nothing))
+    return Tokenizer.from_str(json.dumps(content | nothing))
+
+
+def _unknown(backend: Any, model: dict[str, Any]) -> Any:
+    """The token for what the vocabulary does not have: any text may make it."""
+    name = model.get("unk_token")
+    return model.get("unk_id") if name is None else backend.token_to_id(name)
+
+
+def _name(text: str) -> str:
+    return f"{_OPEN}{text.encode().hex().translate(_DIGITS)}{_CLOSE}"
+
+
+def _named(name: str) -> str:
+    return bytes.fromhex(name[1:-1].translate(_HEX)).decode()
 
 
 def _any_of(texts: Collection[str]) -> re.Pattern[str]:
     # The longest first, so that of two of which one begins with the other, the whole is guarded.
-    return re.compile("|".join(re.escape(text) for text in sorted(texts, key=lambda text: (-len(text), text))))
+    longest = sorted(texts, key=lambda text: (-len(text), text))
+    return re.compile("|".join(map(re.escape, longest)) or "(?!)")
