@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from outside_servers import postgres
 
+from tunegate.data.outside.spool import Spool
 from tunegate.errors import InputError, MachineError, RefusedError
 
 from .conftest import Project
@@ -261,3 +262,84 @@ def test_a_table_of_mysql_becomes_a_snapshot(project: Project) -> None:
     declared = TICKETS["sql"] | {"url_env": "TUNEGATE_TEST_MYSQL_URL", "time_zone": "UTC"}
     assert project.refresh({"sql": declared}).changes.added == 2
     assert project.refresh({"sql": declared}).changed is False
+
+
+def sqlite(table: str, rows: list[tuple[object, ...]]) -> None:
+    """The file help.db, anew, with one table of these rows; `table` is its name and columns."""
+    Path("help.db").unlink(missing_ok=True)
+    with sqlite3.connect("help.db") as connection:
+        connection.execute(f"CREATE TABLE {table}")
+        places = ", ".join("?" * len(rows[0]))
+        connection.executemany(f"INSERT INTO {table.split(' (', maxsplit=1)[0]} VALUES ({places})", rows)
+    connection.close()
+
+
+IN_FILE = {"url": "sqlite:///help.db", "table": "tickets", "key": "id"}
+
+
+def test_a_key_that_is_not_unique_is_refused_with_an_example(project: Project) -> None:
+    sqlite("tickets (id, part, text)", [(1, 1, "a"), (2, 1, "b"), (2, 2, "c"), (3, 1, "d")])
+    with pytest.raises(InputError, match=r"tickets\.sql\.key: not unique: two rows have the key '2'"):
+        project.refresh({"sql": IN_FILE})
+    assert project.refresh({"sql": IN_FILE | {"key": ["id", "part"]}}).changes.rows == 4
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_refresh_that_goes_on_in_the_middle_of_equal_keys_skips_none(
+    project: Project, monkeypatch: pytest.MonkeyPatch, twice: bool
+) -> None:
+    sqlite("tickets (id, text)", [(1, "a"), (2, "b"), (2 if twice else 3, "c"), (4, "d")])
+    monkeypatch.setattr("tunegate.data.outside.sql.STREAMED_ROWS", 1)
+    monkeypatch.setattr("tunegate.data.outside.spool.PAGE_ROWS", 2)
+    add = Spool.add
+
+    def stopped(spool: Spool, rows: list[Any], state: Any) -> None:
+        add(spool, rows, state)
+        if state is not None and spool.rows:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Spool, "add", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        project.refresh({"sql": IN_FILE})
+    monkeypatch.setattr(Spool, "add", add)
+    if twice:
+        with pytest.raises(InputError, match="not unique: two rows have the key '2'"):
+            project.refresh({"sql": IN_FILE})
+        return
+    outcome = project.refresh({"sql": IN_FILE})
+    assert (outcome.resumed, outcome.received, outcome.changes.rows) == (2, 4, 4)
+
+
+def test_rows_without_a_cursor_are_read_each_time(project: Project) -> None:
+    asked = {"sql": IN_FILE | {"cursor": "changed"}}
+    sqlite("tickets (id, changed)", [(1, 10), (2, None)])
+    project.refresh(asked)
+    sqlite("tickets (id, changed)", [(1, 10), (2, None), (3, None)])
+    assert project.refresh(asked).changes.examples == {"added": ["3"]}
+
+
+def test_a_fault_of_the_query_is_no_matter_of_trying_again(project: Project) -> None:
+    sqlite("tickets (id, text)", [(1, "a")])
+    for query in ("SELEC id FROM tickets", "SELECT id, nothing FROM tickets", "SELECT id FROM tickets; SELECT 1"):
+        with pytest.raises(InputError, match="the database refuses: "):
+            project.refresh({"sql": {"url": "sqlite:///help.db", "query": query, "key": "id"}})
+    with sqlite3.connect("help.db") as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(MachineError, match="database is locked"):
+            project.refresh({"sql": IN_FILE | {"url": "sqlite:///help.db?timeout=0"}})
+    connection.close()
+
+
+def test_a_query_may_end_in_a_comment(project: Project) -> None:
+    sqlite("tickets (id, text)", [(1, "a")])
+    declared = {"url": "sqlite:///help.db", "query": "SELECT * FROM tickets -- all", "key": "id"}
+    assert project.refresh({"sql": declared}).changes.rows == 1
+
+
+def test_names_with_colons_quotes_and_percent_signs_are_names(project: Project, database: Any) -> None:
+    database.execute('CREATE TABLE "a:b %s" ("the:id" int, "50%" int)')
+    database.execute('INSERT INTO "a:b %s" VALUES (1, 2)', prepare=False)
+    declared = {"url_env": "HELPDESK_URL", "table": "a:b %s", "key": "the:id", "cursor": "50%"}
+    assert project.refresh({"sql": declared}).changes.rows == 1
+    assert project.refresh({"sql": declared}).changed is False
+    assert project.rows() == [{"the:id": 1, "50%": 2}]

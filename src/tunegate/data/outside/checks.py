@@ -13,7 +13,7 @@ from tunegate.data.outside.merging import Merge
 from tunegate.data.outside.raw_values import unpacked
 from tunegate.data.outside.snapshot import Record
 from tunegate.data.outside.spool import Spool
-from tunegate.data.sources.outside_declaration import Outside, Rest
+from tunegate.data.sources.outside_declaration import Outside, Rest, Sql
 from tunegate.errors import InputError, RefusedError
 
 
@@ -32,15 +32,29 @@ def check_columns(record: Record, spool: Spool, place: str, record_path: Path, *
     meant = f"nothing was changed; if it is meant, delete {record_path}: everything is then read anew"
     for name, kind in spool.columns.items():
         before = record.columns.get(name, "empty")
-        if common(before, kind) is None:
+        # A number among whole numbers would make all of them numbers: ids, groups and parts would change with it.
+        if spool.joint(name, before, kind) is None or (before, kind) == ("integer", "number"):
             problem = (
                 f"the column changed its type: it held {before}, now {kind}, for instance {spool.example(name)!r:.60}"
             )
             raise InputError(problem, place=f"{place}: column {name!r}", remedy=meant)
+        if before == "number":
+            spool.check_doubles(name)
     gone = next((name for name in record.columns if name not in spool.columns), None)
     if whole and gone is not None:
         problem = f"the column is gone{did_you_mean(gone, spool.columns.keys() - record.columns.keys())}"
         raise InputError(problem, place=f"{place}: column {gone!r}", remedy=meant)
+
+
+def check_unique(declared: Outside, merge: Merge, place: str) -> None:
+    """Raise InputError when a database gave two rows of one key in one read: only one could stay, and which is chance.
+
+    Pages of an API may show a record again, and the newest one then stays.
+    """
+    twice = merge.repeated() if isinstance(declared, Sql) else None
+    if twice is not None:
+        problem = f"not unique: two rows have the key {twice!r:.80}"
+        raise InputError(problem, place=f"{place}.key", remedy="name the column, or all columns, that name one row")
 
 
 def check_forward(since: dict[str, Any] | None, declared: Outside, merge: Merge, place: str) -> None:
@@ -55,12 +69,17 @@ def check_forward(since: dict[str, Any] | None, declared: Outside, merge: Merge,
         raise InputError(problem, place=f"{place}.cursor", remedy=remedy)
 
 
-def joint_columns(one: Mapping[str, Kind], other: Mapping[str, Kind]) -> dict[str, Kind] | None:
-    """The columns of both, with kinds that hold the values of both; None where there is no such kind."""
+def joint_columns(
+    one: Mapping[str, Kind], other: Mapping[str, Kind], *, exactly: bool = False
+) -> dict[str, Kind] | None:
+    """The columns of both, with kinds that hold the values of both; None where there is no such kind.
+
+    `exactly` says that whole numbers and numbers do not go together.
+    """
     joint: dict[str, Kind] = {}
     for name in dict.fromkeys([*one, *other]):
         kind = common(one.get(name, "empty"), other.get(name, "empty"))
-        if kind is None:
+        if kind is None or (exactly and kind == "number" and "integer" in (one.get(name), other.get(name))):
             return None
         joint[name] = kind
     return joint

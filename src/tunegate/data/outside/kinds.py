@@ -29,6 +29,8 @@ TYPES: Mapping[str, pa.DataType] = {
 """The Arrow type in a snapshot; a column without any value is one of text."""
 
 _LARGEST = 2**63
+_EXACT_TO = 2**53
+"""To here a double holds every whole number."""
 _AS_TEXT = (decimal.Decimal, datetime.date, datetime.time, uuid.UUID)
 
 
@@ -51,6 +53,11 @@ def common(one: Kind, other: Kind) -> Kind | None:
     if len(kinds) < 2:
         return next(iter(kinds), "empty")
     return "number" if kinds == {"integer", "number"} else None
+
+
+def is_double(value: Any) -> bool:
+    """Whether a column of kind number can hold `value` without loss."""
+    return not isinstance(value, int) or abs(value) <= _EXACT_TO or int(float(value)) == value
 
 
 def array_of(kind: Kind, values: Sequence[Any]) -> pa.Array:

@@ -88,6 +88,13 @@ class Merge:
         self._run(f"CREATE TABLE fetched AS SELECT {columns} FROM pages SEMI JOIN last USING ({order})")  # noqa: S608
         self._view("old", [old] if old else [], [])
 
+    def repeated(self) -> str | None:
+        """A key that came more than once, as a person reads it; None where each came once."""
+        if self._count("FROM last") == self._count("FROM pages"):
+            return None
+        query = f"SELECT {self._key} FROM pages GROUP BY {self._key} HAVING count(*) > 1"  # noqa: S608
+        return next(iter(self._examples(query)), None)
+
     def merge(self, keeps: Keeps) -> Changes:
         """Decide which rows the new snapshot has, and say what they change."""
         self._run("CREATE TABLE kept_files (name VARCHAR)")

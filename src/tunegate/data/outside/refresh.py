@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegate.data.outside import objects, rest, sql
-from tunegate.data.outside.checks import check_columns, check_forward, joint_columns, refuse_empty
+from tunegate.data.outside.checks import check_columns, check_forward, check_unique, joint_columns, refuse_empty
 from tunegate.data.outside.kinds import Kind
 from tunegate.data.outside.merging import Changes, Keeps, Merge
 from tunegate.data.outside.raw_values import packed
@@ -92,7 +92,9 @@ class _Refresh:
         self._kind: Kinds = "sql" if source.sql else "rest" if source.rest else "object"
         self._place = f"{place}.{self._kind}"
         self._key = key_of(self._declared)
-        self._spool = Spool(folder, self._key, self._place, zone=getattr(self._declared, "time_zone", None))
+        zone, cursor = getattr(self._declared, "time_zone", None), getattr(self._declared, "cursor", None)
+        cursor = getattr(cursor, "column", cursor)
+        self._spool = Spool(folder, self._key, self._place, zone=zone, cursor=cursor)
         self._spool.seen = wish.seen
 
     def run(self) -> Outcome:
@@ -146,6 +148,7 @@ class _Refresh:
         columns, compared = self._columns(record, keeps_old=known is not None)
         with Merge(self._folder / "work", self._wish.memory, columns, self._key) as merge:
             merge.load(spool.pages, self._snapshot.path if compared else None)
+            check_unique(self._declared, merge, self._place)
             check_forward(since, self._declared, merge, self._place)
             changes = merge.merge("none" if empty else self._keeps(known))
             return self._outcome(record, merge, changes)
@@ -178,7 +181,7 @@ class _Refresh:
         found = dict(self._spool.columns)
         if record is None:
             return {**dict.fromkeys(self._key, "empty"), **found}, False
-        joint = joint_columns(record.columns, found)
+        joint = joint_columns(record.columns, found, exactly=record.declared != self._asked)
         if joint is None or not set(self._key) <= record.columns.keys():
             return {**dict.fromkeys(self._key, "empty"), **found}, False
         if keeps_old or not found:

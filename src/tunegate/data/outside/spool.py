@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tunegate.data.outside.kinds import Kind, array_of, common, stored
+from tunegate.data.outside.kinds import Kind, array_of, common, is_double, stored
 from tunegate.errors import InputError
 from tunegate.files import read_json, write_json
 from tunegate.tables import parquet_batches, write_parquet
@@ -29,9 +29,14 @@ Row = Mapping[str, Any]
 
 
 class Spool:
-    """The pages of one refresh of one source; `place` names the source in errors, `key` the columns of its key."""
+    """The pages of one refresh of one source; `place` names the source in errors, `key` the columns of its key.
 
-    def __init__(self, folder: Path, key: Sequence[str], place: str, *, zone: str | None = None) -> None:
+    In a column of the key or `cursor`, whole numbers never become numbers with a fraction.
+    """
+
+    def __init__(
+        self, folder: Path, key: Sequence[str], place: str, *, zone: str | None = None, cursor: str | None = None
+    ) -> None:
         self.folder = folder
         self.state: dict[str, Any] = {}
         """Of the source's own: whatever it needs to go on."""
@@ -45,6 +50,9 @@ class Spool:
         self._held: list[Row] = []
         self._unsaved = False
         self._key, self._place, self._zone = tuple(key), place, zone
+        self._fixed = {*key, cursor}
+        self._large: list[str] = []
+        """Columns with a whole number that a number with a fraction (a double) cannot hold."""
         self._fingerprint = ""
         self.seen: Callable[[int], object] = lambda _: None
         """Told how many rows came."""
@@ -57,7 +65,7 @@ class Spool:
             found = read_json(path)
             if found["fingerprint"] == fingerprint:
                 self.state, self.columns, self.done = found["state"], found["columns"], found["done"]
-                self._pages, self.rows = found["pages"], found["rows"]
+                self._pages, self.rows, self._large = found["pages"], found["rows"], found["large"]
                 self.resumed = self.rows
                 return
         self.clear()
@@ -67,7 +75,7 @@ class Spool:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.state, self.columns, self.done = {}, {}, False
         self._pages = self.rows = self.resumed = 0
-        self._held, self._unsaved = [], False
+        self._held, self._large, self._unsaved = [], [], False
 
     def expect(self, columns: Sequence[str]) -> None:
         """Take note of the columns that rows will have, with or without values."""
@@ -129,7 +137,7 @@ class Spool:
             self._write_page()
         self._unsaved = False
         facts = {"fingerprint": self._fingerprint, "pages": self._pages, "rows": self.rows, "done": self.done}
-        write_json(self._progress, facts | {"state": self.state, "columns": self.columns})
+        write_json(self._progress, facts | {"state": self.state, "columns": self.columns, "large": self._large})
 
     def _table(self, rows: Sequence[Row]) -> pa.Table:
         names = dict.fromkeys(name for row in rows for name in row)
@@ -151,19 +159,34 @@ class Spool:
             except ValueError as error:
                 problem, _, remedy = str(error).rpartition(": ")
                 raise InputError(problem, place=self._at(name, row), remedy=remedy) from None
-            joint = common(kind, own)
+            joint = self.joint(name, kind, own)
             if joint is None:
                 raise self._mixed(name, kind, own, self._at(name, row))
             kind = joint
             values.append(value)
+        if kind in ("integer", "number") and name not in self._large and not all(map(is_double, values)):
+            self._large.append(name)
         return kind, values
+
+    def joint(self, name: str, one: Kind, other: Kind) -> Kind | None:
+        """The kind of a column that had values of both; None where there is none."""
+        return common(one, other) if one == other or "empty" in (one, other) or name not in self._fixed else None
 
     def _with_kind(self, name: str, kind: Kind) -> Kind:
         before = self.columns.get(name, "empty")
-        joint = common(before, kind)
+        joint = self.joint(name, before, kind)
         if joint is None:
             raise self._mixed(name, before, kind, f"{self._place}: column {name!r}")
+        if joint == "number":
+            self.check_doubles(name)
         return joint
+
+    def check_doubles(self, name: str) -> None:
+        """Raise InputError when not all values of this column can be kept in one of kind number."""
+        if name in self._large:
+            problem = "numbers with a fraction, and whole numbers too large to be kept as such"
+            remedy = "give it one kind at the source (CAST in a query)"
+            raise InputError(problem, place=f"{self._place}: column {name!r}", remedy=remedy)
 
     @staticmethod
     def _mixed(name: str, one: Kind, other: Kind, place: str) -> InputError:

@@ -6,6 +6,7 @@ their key, so that a refresh that was stopped goes on behind the last key it kep
 
 import contextlib
 import re
+import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,8 @@ class _Reader:
     def __init__(self, declared: Sql, connection: "Connection", spool: Spool, place: str) -> None:
         self._cursor, self._key = declared.cursor, key_of(declared)
         self._connection, self._spool, self._place = connection, spool, place
-        self._quote = connection.dialect.identifier_preparer.quote_identifier
-        self._rows = self._table(declared.table) if declared.table else f"({_literal(declared.query or '')})"
+        # Behind a line end: the query may end in a comment.
+        self._rows = self._table(declared.table) if declared.table else f"({_select_of(declared.query or '')}\n)"
 
     def read(self, since: dict[str, Any] | None) -> None:
         spool = self._spool
@@ -62,10 +63,18 @@ class _Reader:
             return  # the source has no rows: whether that is meant, the caller decides
         result = self._connection.execute(self._select(since, spool.state.get("last")))
         self._check_columns(list(result.keys()))
+        before = [unpacked(value) for value in spool.state.get("last", [])]
         for rows in result.mappings().partitions():
-            spool.add([dict(row) for row in rows], None)
-            last = [packed(rows[-1][column], self._place) for column in self._key]
-            spool.add([], spool.state | {"last": last})
+            kept = [dict(row) for row in rows]
+            last = kept[-1]
+            # The row where the refresh was stopped comes again: others with its key, if there are any, come with it.
+            again = next((row for row in kept if [row[column] for column in self._key] == before), None)
+            if again is not None:
+                kept.remove(again)
+                before = []
+            spool.add(kept, None)
+            key = [packed(last[column], self._place) for column in self._key]
+            spool.add([], spool.state | {"last": key})
 
     def _largest(self, since: dict[str, Any] | None) -> dict[str, Any] | None:
         if self._cursor is None:
@@ -95,12 +104,16 @@ class _Reader:
         names = [self._quote(column) for column in self._key]
         wanted, values = [], {}
         if since is not None:
-            wanted.append(f"{self._quote(self._cursor or '')} >= :since")
+            column = self._quote(self._cursor or "")
+            # What has no value there can change without being seen: it is read each time.
+            wanted.append(f"({column} >= :since OR {column} IS NULL)")
             values["since"] = unpacked(since)
         if last is not None:
             values |= {f"last_{number}": unpacked(value) for number, value in enumerate(last)}
             bound = ", ".join(f":last_{number}" for number in range(len(last)))
-            wanted.append(f"({', '.join(names)}) > ({bound})" if len(names) > 1 else f"{names[0]} > {bound}")
+            further = f"({', '.join(names)}) >= ({bound})" if len(names) > 1 else f"{names[0]} >= {bound}"
+            # A row without a key is an error, wherever the database puts it.
+            wanted.append(f"({' OR '.join([further, *(f'{name} IS NULL' for name in names)])})")
         where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
         return _text(f"SELECT * FROM {self._rows} AS source_rows{where} ORDER BY {', '.join(names)}", values)  # noqa: S608
 
@@ -110,6 +123,12 @@ class _Reader:
             problem = f"no column {missing!r} in the result"
             raise InputError(problem, place=self._place, remedy=f"its columns are {', '.join(columns)}")
         self._spool.expect(columns)
+
+    def _quote(self, name: str) -> str:
+        # Not quote_identifier: it doubles a percent sign, and `text` would do so again.
+        preparer = self._connection.dialect.identifier_preparer
+        closing = preparer.final_quote
+        return _literal(f"{preparer.initial_quote}{name.replace(closing, closing * 2)}{closing}")
 
     def _table(self, name: str) -> str:
         return ".".join(self._quote(part) for part in name.split("."))
@@ -163,9 +182,13 @@ def _text(statement: str, values: dict[str, Any] | None = None) -> "TextClause":
     return text(statement).bindparams(*bound)
 
 
-def _literal(query: str) -> str:
+def _select_of(query: str) -> str:
+    return _literal(query.strip().rstrip(";").rstrip())
+
+
+def _literal(sql: str) -> str:
     # A colon is no parameter of ours in here.
-    return re.sub(r"(?<!:):(?=\w)", r"\\:", query.strip().rstrip(";").rstrip())
+    return re.sub(r"(?<!:):(?=\w)", r"\\:", sql)
 
 
 def _explained(error: "SQLAlchemyError", secrets: list[str], place: str) -> InputError | MachineError:
@@ -173,8 +196,10 @@ def _explained(error: "SQLAlchemyError", secrets: list[str], place: str) -> Inpu
 
     said = scrubbed(getattr(error, "orig", None) or error, secrets)
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    # SQLite also says so of a table that is not there.
-    unreachable = isinstance(error, InterfaceError | OperationalError) and not said.startswith("no such")
+    unreachable = isinstance(error, InterfaceError | OperationalError)
+    if isinstance(getattr(error, "orig", None), sqlite3.Error):
+        # SQLite's operational errors are nearly all of the statement.
+        unreachable = any(words in said for words in ("unable to open", "locked", "disk I/O"))
     if lost or unreachable:
         return MachineError(f"cannot read the database: {said}", place=place, remedy=_LATER)
     remedy = "nothing was changed; correct the table or query, or what the account may read"
