@@ -1,8 +1,8 @@
 """The chat template: one text, hashed, rendered by the same code in training, evaluation and serving.
 
 A template that differs between the three is the commonest silent fault of a fine-tune. Knows the file's name, what
-makes a template usable and how one is rendered: in a sandbox, with the globals and filters that transformers gives it;
-a test compares the two. Reads and writes nothing; does not know tokens.
+makes a template usable and how one is rendered: in a sandbox, with the globals and filters that transformers gives it
+(a test compares the two), but for the day, which is always the same. Reads and writes nothing; does not know tokens.
 """
 
 import datetime
@@ -13,6 +13,13 @@ from typing import Any
 from tunegate.errors import InputError
 
 TEMPLATE = "chat_template.jinja"
+
+TODAY = datetime.datetime(2024, 7, 26)
+"""The day that every template is told it is, in training, evaluation and serving alike.
+
+The real one would make other tokens of the same rows tomorrow, and prompts that the model was not trained on. It is the
+day that templates of Llama 3 name where they are told none.
+"""
 
 Message = dict[str, str]
 
@@ -93,7 +100,7 @@ def _compiled(source: str) -> Any:
         return json.dumps(value, **({"ensure_ascii": False} | how))
 
     def strftime_now(pattern: str) -> str:
-        return datetime.datetime.now().strftime(pattern)
+        return TODAY.strftime(pattern)
 
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
