@@ -25,7 +25,7 @@ def table_of(combined: Mapping[str, Any], by: By | None = None) -> list[Line]:
 
 
 def _lines(combined: Mapping[str, Any], by: By | None) -> list[Line]:
-    fates: Fates = combined["fates"]
+    fates = _fates(combined)
     if by == "stage":
         return [("stage", "rows in", "rows out", "tokens in", "tokens out"), *map(_stage, combined["stages"])]
     if by == "reason":
@@ -42,8 +42,8 @@ def _lines(combined: Mapping[str, Any], by: By | None) -> list[Line]:
 
 
 def closing(combined: Mapping[str, Any]) -> str:
-    """The sentence that the sums close. Raises InputError when they do not."""
-    fates: Fates = combined["fates"]
+    """The sentence that the sums close. Raises InputError when they do not, and when no fates are known."""
+    fates = _fates(combined)
     left, kept = [f for f in fates if f["reason"]], [f for f in fates if not f["reason"]]
     said = []
     for name in ("rows", "tokens"):
@@ -54,6 +54,14 @@ def closing(combined: Mapping[str, Any]) -> str:
             raise InputError(problem, place="ledgers", remedy="run `dvc repro`: they are from different runs")
         said.append(f"{came:,} {name} in = {went:,} out + {lost:,} with a reason")
     return "the sums close: " + "; ".join(said)
+
+
+def _fates(combined: Mapping[str, Any]) -> Fates:
+    if "fates" not in combined:
+        remedy = "run `dvc repro tokenize`: an older tunegate wrote it, or `tokenize` is not the last stage"
+        raise InputError("the last ledger does not tell the fates of the rows", place="ledgers", remedy=remedy)
+    fates: Fates = combined["fates"]
+    return fates
 
 
 def _block(source: str, fates: Fates) -> list[Line]:
