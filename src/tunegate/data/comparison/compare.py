@@ -22,7 +22,7 @@ from tunegate.data.comparison.leaving import (
 from tunegate.data.comparison.loading import load
 from tunegate.data.comparison.result import DataDiff, Pairs
 from tunegate.data.comparison.shifts import shifts
-from tunegate.data.comparison.showing import shown
+from tunegate.data.comparison.showing import shown, shown_edit
 from tunegate.data.comparison.sides import OUTPUTS, PREPARED, Side, side_of
 from tunegate.data.comparison.text_shifts import text_shifts
 from tunegate.data.database import connect
@@ -62,7 +62,7 @@ def compare(before: Side, after: Side, folder: Path, *, near: float = NEAR, firs
             rows=row_counts(connection),
             added=one_sided(connection, "after", shown),
             removed=one_sided(connection, "before", shown),
-            edited=edited(connection, shown),
+            edited=edited(connection, shown_edit),
             moved=moves,
             moved_count=count,
             shifts=[] if same else [*shifted, *text_shifts(connection)],

@@ -9,14 +9,13 @@ the first source's alone. Masks and cuts every text that it shows.
 from typing import TYPE_CHECKING, Any
 
 from tunegate.data.comparison.result import EditedRow, FieldEdit, Move, RowCounts, RowSample
-from tunegate.data.comparison.words import word_diff
 from tunegate.data.preparing.splits import SPLITS
 from tunegate.data.rows import ROW, Row, rows_of
 
 if TYPE_CHECKING:
     import duckdb
 
-    from tunegate.data.comparison.showing import Show
+    from tunegate.data.comparison.showing import Show, ShowEdit
 
     Connection = duckdb.DuckDBPyConnection
 
@@ -56,7 +55,7 @@ def one_sided(connection: "Connection", side: str, show: "Show") -> list[RowSamp
     ]
 
 
-def edited(connection: "Connection", show: "Show") -> list[EditedRow]:
+def edited(connection: "Connection", show: "ShowEdit") -> list[EditedRow]:
     """A sample of the rows whose content differs, with the words that do."""
     ids = _sampled(connection, "edited")
     old = {row.id: row for _, row in _texts(connection, "before", ids)}
@@ -66,12 +65,10 @@ def edited(connection: "Connection", show: "Show") -> list[EditedRow]:
     ]
 
 
-def _edits(old: Row, new: Row, show: "Show") -> list[FieldEdit]:
+def _edits(old: Row, new: Row, show: "ShowEdit") -> list[FieldEdit]:
     before, after = _fields(old), _fields(new)
     return [
-        FieldEdit(field=name, words=word_diff(*(show(side[name]) for side in (before, after))))
-        for name in _FIELDS
-        if before[name] != after[name]
+        FieldEdit(field=name, words=show(before[name], after[name])) for name in _FIELDS if before[name] != after[name]
     ]
 
 

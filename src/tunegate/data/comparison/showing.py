@@ -6,14 +6,18 @@ no anonymisation. Reads and writes nothing.
 
 from collections.abc import Callable
 
+from tunegate.data.comparison.result import Words
+from tunegate.data.comparison.words import cut_words, word_diff
 from tunegate.data.preparing import secrets
 from tunegate.data.preparing.personal import Personal
 from tunegate.params import PersonalData
 
 Show = Callable[[str], str]
+ShowEdit = Callable[[str, str], list[Words]]
 
 MOST_CHARACTERS = 600
 _LOOKED_AT = 10 * MOST_CHARACTERS
+_COMPARED = 100 * MOST_CHARACTERS
 _PERSONAL = Personal(PersonalData(action="mask"))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -23,8 +27,21 @@ def shown(text: str) -> str:
     # Masked before it is cut: half of an address is not found.
     masked = _masked(text[:_LOOKED_AT])
     cut = masked if len(masked) <= MOST_CHARACTERS else masked[: MOST_CHARACTERS - 1] + "…"
+    return _harmless(cut)
+
+
+def shown_edit(before: str, after: str) -> list[Words]:
+    """What changed between two texts, masked as a whole and then cut around the changes, so that each is seen."""
+    texts = [_harmless(_masked(text[:_COMPARED])) for text in (before, after)]
+    found = word_diff(*texts)
+    if all(part.side == "both" for part in found):
+        found.append(Words(side="both", text=f"… (differs in what is masked, or after {_COMPARED:,} characters)"))
+    return cut_words(found, MOST_CHARACTERS)
+
+
+def _harmless(text: str) -> str:
     # A quotation mark first is how spreadsheets mark text (OWASP, CSV injection).
-    return f"'{cut}" if cut.startswith(_FORMULA) else cut
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _masked(text: str) -> str:
