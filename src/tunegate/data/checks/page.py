@@ -3,17 +3,21 @@
 Reads the rows, and where there are many a sample of them; writes a web page. Decides nothing: `validation` does.
 """
 
+import html
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 
 from tunegate.data.checks.columns import chunks, column_names
 from tunegate.data.checks.engine import make_expectations, write_docs
 from tunegate.data.checks.frames import frame_of
+from tunegate.data.checks.inert import inert, make_inert
 from tunegate.data.checks.suites import Suite, check_columns
 from tunegate.errors import InputError
+from tunegate.files import write_text
 from tunegate.tables import parquet_rows
 
 SAMPLE_ROWS = 20_000
@@ -41,7 +45,23 @@ def write_page(suite: Suite, path: Path, place: str, templates: Path, folder: Pa
     made = make_expectations(suite, place, templates)
     frame = _sample(path, names, max(1, math.ceil(rows / sample)))
     run = f"all {rows} rows" if len(frame) == rows else f"a sample of {len(frame)} of {rows} rows"
-    return Page(write_docs(suite, made, frame, run, folder), len(frame), rows)
+    first = write_docs(suite, made, frame, run, folder)
+    make_inert(folder)
+    _write_index(first, f"{suite.name}: {run}")
+    return Page(first, len(frame), rows)
+
+
+def _write_index(path: Path, title: str) -> None:
+    """The page to open, which Great Expectations leaves to a script."""
+    pages = sorted(page.relative_to(path.parent) for page in path.parent.rglob("*.html") if page != path)
+    links = (f'<li><a href="{quote(page.as_posix())}">{html.escape(page.parts[0])}</a></li>' for page in pages)
+    write_text(
+        path,
+        inert(
+            f"<html><head><title>{html.escape(title)}</title></head><body><h1>{html.escape(title)}</h1>"
+            f"<ul>{''.join(links)}</ul></body></html>\n"
+        ),
+    )
 
 
 def _sample(path: Path, names: list[str], step: int) -> Any:
