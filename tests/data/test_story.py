@@ -9,6 +9,7 @@ from tunegate.data.ledger import combine
 from tunegate.data.ledger_table import closing
 from tunegate.data.story import Places, Story, story_of
 from tunegate.errors import InputError
+from tunegate.files import read_json, write_json
 from tunegate.tables import read_parquet, write_parquet
 
 PLACES = Places(*map(Path, ("data/ingested", "data/validated", "data/prepared", "data/tokens", "predictions.parquet")))
@@ -151,6 +152,49 @@ def test_outputs_of_different_runs_are_refused(way: Path, file: str) -> None:
     with pytest.raises(InputError, match="is not told") as caught:
         story_of(name, PLACES)
     assert "different runs" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"text": "another question"}, {"text": None, "messages": [{"role": "assistant", "content": "a"}]}],
+    ids=["other text", "other turns"],
+)
+@pytest.mark.parametrize("name", ["roof-3", "broken"])
+def test_a_row_that_was_edited_since_is_not_told_as_if_a_stage_had(
+    way: Path, name: str, values: dict[str, object]
+) -> None:
+    rewrite("data/ingested/rows.parquet", name, **values)
+    with pytest.raises(InputError, match="than before, and no stage tells of a change") as caught:
+        story_of(name, PLACES)
+    assert (caught.value.place, "different runs" in caught.value.remedy) == ("data/validated", True)
+    rewrite("data/validated/rows.parquet", name, **values)
+    if name == "roof-3" or "messages" in values:
+        with pytest.raises(InputError, match="no stage tells of a change") as caught:
+            story_of(name, PLACES)
+        assert caught.value.place == "data/prepared"
+
+
+def test_a_story_is_told_from_ledgers_of_one_run_only(way: Path) -> None:
+    path = Path("data/prepared/ledger.json")
+    ledger = read_json(path)
+    for rows in (ledger["rows"], ledger["per_source"]["desks"]):
+        rows["in"], rows["out"] = rows["in"] + 1, rows["out"] + 1
+    write_json(path, ledger)
+    with pytest.raises(InputError, match="prepare got 80 rows, but validate gave 79"):
+        story_of("broken", PLACES)
+
+
+def test_an_edit_is_told_however_far_down_the_text_it_is(way: Path) -> None:
+    long = "word " * 1500
+    for file in ("ingested/rows", "validated/rows"):
+        rewrite(f"data/{file}.parquet", "broken", text=f"{long} vÃ¤rme")
+    rewrite(f"data/prepared/{split_of('broken')}.parquet", "broken", text=f"{long} värme")
+    words = story_of("broken", PLACES).steps[2].words
+    assert [(part.side, part.text) for part in words if part.side != "both"] == [
+        ("before", "vÃ¤rme"),
+        ("after", "värme"),
+    ]
+    assert sum(len(part.text) for part in words) < 1000
 
 
 def test_a_file_that_is_no_parquet_is_named(way: Path) -> None:

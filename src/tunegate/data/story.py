@@ -5,13 +5,13 @@ and secrets are masked in every text, and a text from which a stage has masked t
 Does not know tokens or models beyond what the files say.
 """
 
+import itertools
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tunegate.data.comparison.result import Words
-from tunegate.data.comparison.showing import shown
-from tunegate.data.comparison.words import word_diff
-from tunegate.data.ledger import read_ledger
+from tunegate.data.comparison.showing import shown, shown_edit
+from tunegate.data.ledger import combine, read_ledger
 from tunegate.data.lookup import Lookup
 from tunegate.data.preparing.splits import SPLITS
 from tunegate.errors import InputError
@@ -84,6 +84,8 @@ def story_of(name: str, places: Places) -> Story:
         if raw is None:
             near = ", ".join(rows.nearest(places.ingested / "rows.parquet", name)) or "there are no rows"
             raise InputError(f"no row {name!r}", place=str(places.ingested), remedy=f"the nearest ids are: {near}")
+        folders = itertools.takewhile(Path.exists, places[:-1])
+        combine(list(folders))
         details = read_ledger(places.ingested).details.get("sources", {}).get(raw["source"], {})
         told = _Told(places, rows, raw)
         steps = [Step(stage="ingest", said=f"read from {raw['place']}")]
@@ -111,9 +113,11 @@ class _Told:
         if not folder.exists():
             return self._not_run("validate")
         if held := self._rows.one(folder / "quarantine.parquet", self.id):
+            self._same(folder, held)
             self.facts |= {"reason": f"quarantine: {held['reasons'][0]}"}
             return self._left("validate", "in quarantine", list(held["reasons"]))
-        self._require(folder, self._rows.one(folder / "rows.parquet", self.id), "data/ingested")
+        found = self._require(folder, self._rows.one(folder / "rows.parquet", self.id), "data/ingested")
+        self._same(folder, found)
         return Step(stage="validate", said="met every expectation")
 
     def prepare(self) -> Step:
@@ -124,7 +128,10 @@ class _Told:
         changed = self._rows.one(folder / "changes.parquet", self.id) or {"changes": []}
         changes, before = list(changed["changes"]), self.row
         split, now = self._prepared(self.id)
-        self.row = self._require(folder, now, "data/validated")
+        now = self._require(folder, now, "data/validated")
+        if not changes or len(_turns(now)) != len(_turns(before)):
+            self._same(folder, now)
+        self.row = now
         left = None if split else self.row
         # Names that only a model finds are masked by no rule: where a stage has masked, what was there is not told.
         hidden = (left and left["reason"] in _MASKED) or any(change.startswith(_HIDING) for change in changes)
@@ -177,6 +184,12 @@ class _Told:
         met = f"met {other}" + ("" if alike is None else f", similarity {alike:.2f}")
         return [f"{met}:\n{_said(row)}" if row else met]
 
+    def _same(self, folder: Path, row: Record) -> None:
+        """Raise InputError when the row says something else than in the stage before, which no stage has told of."""
+        if _turns(row) != _turns(self.row):
+            problem = f"row {self.id} says something else in {folder} than before, and no stage tells of a change"
+            raise InputError(problem, place=str(folder), remedy=_OTHER_RUN)
+
     def _prepared(self, name: str) -> tuple[str, Record | None]:
         """The split that a row is in, or nothing, and the row as `prepare` left it."""
         for split in SPLITS:
@@ -212,7 +225,6 @@ def _turns(row: Record) -> list[tuple[str, str]]:
 def _words(before: Record, after: Record) -> tuple[Words, ...]:
     found: list[Words] = []
     for (role, old), (_, new) in zip(_turns(before), _turns(after), strict=True):
-        one, other = shown(old), shown(new)
-        if one != other:
-            found += [Words(side="both", text=f"\n{role}: " if found else f"{role}: "), *word_diff(one, other)]
+        if old != new:
+            found += [Words(side="both", text=f"\n{role}: " if found else f"{role}: "), *shown_edit(old, new)]
     return tuple(found)
