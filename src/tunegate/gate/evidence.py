@@ -112,14 +112,22 @@ def _judged(
 
 def governing_policy(target: Snapshot, candidate: Snapshot) -> tuple[Policy, str]:
     """The base revision's policy, or, where it has none yet, the candidate's own; with its text."""
+    found = policy_of(target, candidate)
+    if found is None:
+        remedy = "write one (docs/gate.md), or copy that of `tunegate init`"
+        raise InputError("no policy, neither at the base nor here", place=FILE, remedy=remedy)
+    return found
+
+
+def policy_of(target: Snapshot, candidate: Snapshot) -> tuple[Policy, str] | None:
+    """The policy that governs, as `governing_policy` says it, or None where there is none. Raises InputError."""
     for snapshot in (target, candidate):
         text = snapshot.text(FILE)
         if text is not None:
             place = snapshot.place(FILE)
             remedy = "docs/gate.md explains every key"
             return parse(Policy, parse_yaml(text, place=place), place=place, remedy=remedy), text
-    remedy = "write one (docs/gate.md), or copy that of `tunegate init`"
-    raise InputError("no policy, neither at the base nor here", place=FILE, remedy=remedy)
+    return None
 
 
 def _baseline(merge_base: Snapshot, target: Snapshot) -> Snapshot | None:

@@ -2,12 +2,13 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import jsonschema
 import pytest
-from data_change import BASE, HEAD, Data, put, row
+from data_change import BASE, HEAD, Data, put, row, splits
 from miniature import Miniature
 
 from tunegate.cli.data.diff import diff
@@ -87,6 +88,25 @@ def test_a_check_refuses_by_the_bases_policy_and_names_what_broke_it(inside: Min
     said = miniature.run("tunegate", "data", "diff", "--base", "main", "--check", cwd=root, code=3)
     assert "new rows left out: test or validation asks the same: 5 (at most 4): row-00600 = row-" in said
     assert "new rows with personal data or secrets: 4: row-00400" in said
+
+
+def test_the_policy_says_what_is_near_also_where_nothing_is_checked(
+    miniature: Miniature, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(miniature.root)
+    parted = splits(BASE.rows)
+    words = [f"word{n}" for n in range(40)]
+    texts = {parted["train"][0].id: " ".join(words), parted["test"][0].id: " ".join([*words[:34], "another", "end"])}
+    policy = read_yaml(miniature.root / FILE)
+    write_yaml(miniature.root / FILE, policy | {"contamination": {"near": 0.7, "action": "warn"}})
+    trained = parted["train"][0].id
+    put(miniature, Data([replace(one, text=texts[trained]) if one.id == trained else one for one in BASE.rows]))
+    miniature.commit("Rows")
+    put(miniature, Data([replace(one, text=texts.get(one.id, one.text)) for one in BASE.rows]))
+    miniature.commit("A near one")
+    seen = f"{parted['test'][0].id} = {parted['train'][0].id}  base's train  0.8"
+    diff(base="HEAD~1", head="HEAD")
+    assert seen in capsys.readouterr().out
 
 
 class Page(HTMLParser):

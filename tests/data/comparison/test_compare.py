@@ -7,6 +7,7 @@ from data_change import BASE, EDITED, HEAD, PERSONAL, Data, Left, row, splits, w
 from tunegate.data.comparison.compare import compare
 from tunegate.data.comparison.result import DataDiff, Shift
 from tunegate.data.comparison.sides import NOTHING, OUTPUTS, PREPARED, Side
+from tunegate.data.database import MEMORY_VARIABLE
 from tunegate.data.rows import PLACED_ROW, Row, table_of
 from tunegate.files import read_yaml, write_yaml
 from tunegate.stages import prepare
@@ -142,7 +143,11 @@ def test_a_leak_that_was_not_left_out_names_both_rows(tmp_path: Path) -> None:
     assert diff(changed, Data([*changed.rows, row(900)]), tmp_path / "again").leaks.count == 0, "it is not new"
 
 
-def test_a_new_test_row_that_the_base_was_trained_on_is_found_exactly_and_nearly(tmp_path: Path) -> None:
+def test_a_new_test_row_that_the_base_was_trained_on_is_found_exactly_and_nearly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever asked for a stage's memory, and not for the comparison's own, would fail.
+    monkeypatch.setenv(MEMORY_VARIABLE, "everything")
     parted = splits(BASE.rows)
     exact, near = parted["test"][0], parted["test"][1]
     long = " ".join(f"word{n}" for n in range(40))

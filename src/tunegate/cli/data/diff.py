@@ -29,7 +29,7 @@ def diff(
         print(to_json(schema()), end="")
         return
     from tunegate.gate.data_guards import decide_data
-    from tunegate.gate.evidence import governing_policy
+    from tunegate.gate.evidence import governing_policy, policy_of
     from tunegate.reporting.data_changes import diff_of
     from tunegate.reporting.data_page import render_data_page
     from tunegate.repository.outputs import open_outputs
@@ -42,13 +42,16 @@ def diff(
     with open_outputs(repository.root) as outputs:
         after = Snapshot(repository, commit, outputs)
         before = Snapshot(repository, repository.merge_base(target, commit or "HEAD"), outputs)
-        policy = governing_policy(Snapshot(repository, target, outputs), after)[0] if check else None
+        governing = (governing_policy if check else policy_of)(Snapshot(repository, target, outputs), after)
+        policy = governing[0] if governing else None
         near = {"near": policy.contamination.near} if policy else {}
         found = diff_of(before if before.lock else None, after, **near)
     if html:
         write_text(html, render_data_page(found))
     print(to_json(found.model_dump(mode="json")) if as_json else as_text(found), end="")
-    refused = [g.sentence for g in decide_data(policy.data, found) if g.outcome == "refused"] if policy else []
+    refused = (
+        [g.sentence for g in decide_data(policy.data, found) if g.outcome == "refused"] if policy and check else []
+    )
     if refused:
         remedy = "change the data, or the bounds at the base (docs/diff.md explains them)"
         raise RefusedError("; ".join(refused), place="policy/gate.yaml: data", remedy=remedy)
