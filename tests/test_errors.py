@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tunegate import errors
-from tunegate.errors import TunegateError, exit_code_of
+from tunegate.errors import InputError, TunegateError, exit_code_of, visible
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -91,6 +91,25 @@ def test_an_unforeseen_error_names_itself_and_asks_for_a_report(capsys: pytest.C
     assert exit_code_of(raising(KeyError("x"))) == 1
     said = capsys.readouterr().err
     assert said == "error: unexpected KeyError: 'x'\nfix: run again with --traceback and report it\n"
+
+
+@pytest.mark.parametrize("with_traceback", [False, True])
+@pytest.mark.parametrize("error", [InputError("no row 'a\x1b]0;pwned\x07'"), KeyError("\x9b2J"), OSError("\u202e\r")])
+def test_no_error_writes_control_characters_to_the_terminal(
+    error: Exception, with_traceback: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exit_code_of(raising(error), show_traceback=with_traceback)
+    said = capsys.readouterr().err
+    assert said.replace("\n", "").isprintable()
+    assert {"InputError": "a\\u001b]0;pwned\\u0007", "KeyError": "x9b2J", "OSError": "\\u202e\\r"}[
+        type(error).__name__
+    ] in said
+
+
+def test_visible_text_keeps_what_does_no_harm() -> None:
+    assert visible("å 🙂\u00a0中\n\t\\x") == "å 🙂\u00a0中\n\t\\x"
+    assert visible("a\nb", keep="") == "a\\nb"
+    assert visible("\ud800") == "\\ud800"
 
 
 def test_a_traceback_appears_only_when_wanted(

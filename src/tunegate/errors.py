@@ -12,10 +12,12 @@ number. Interrupts exit with 128 + signal (130 for Ctrl-C, 143 for SIGTERM), as 
 """
 
 import errno
+import json
 import os
 import signal
 import sys
 import traceback
+import unicodedata
 from collections.abc import Callable
 from types import FrameType
 from typing import ClassVar
@@ -40,7 +42,7 @@ class TunegateError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.place}: {self.problem}" if self.place else self.problem
-        return f"error: {head}" + (f"\nfix: {self.remedy}" if self.remedy else "")
+        return visible(f"error: {head}" + (f"\nfix: {self.remedy}" if self.remedy else ""))
 
 
 class UsageError(TunegateError):
@@ -81,6 +83,14 @@ class Stopped(BaseException):
         self.number = number
 
 
+def visible(text: str, *, keep: str = "\n\t") -> str:
+    r"""`text` with control characters as JSON writes them (`\u001b`), but for those to `keep`.
+
+    With them, a name or a text from a file could write elsewhere on the terminal, or turn the reading direction.
+    """
+    return "".join(json.dumps(sign)[1:-1] if _is_control(sign) and sign not in keep else sign for sign in text)
+
+
 def exit_code_of(action: Callable[[], object], *, show_traceback: bool | None = None) -> int:
     """Run `action`; print what went wrong, if anything, on stderr; return the process's exit code.
 
@@ -119,10 +129,14 @@ def _full(place: str) -> TunegateError:
     return MachineError("no space left on the disk", place=place, remedy=remedy)
 
 
+def _is_control(sign: str) -> bool:
+    return not sign.isprintable() and unicodedata.category(sign) != "Zs"  # no-break spaces and the like do no harm
+
+
 def _say(text: str, code: int, with_traceback: bool) -> int:
     if with_traceback:
-        traceback.print_exc()
-    print(text, file=sys.stderr)
+        print(visible(traceback.format_exc()), end="", file=sys.stderr)
+    print(visible(text), file=sys.stderr)
     return code
 
 

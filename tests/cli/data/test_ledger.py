@@ -54,6 +54,17 @@ def test_stages_of_different_runs_are_refused(way: Path, run: Callable[..., str]
     assert "different runs" in said
 
 
+@pytest.mark.parametrize("options", [(), ("--by", "source"), ("--json",)])
+def test_the_name_of_a_source_does_not_write_to_the_terminal(
+    way: Path, run: Callable[..., str], options: tuple[str, ...]
+) -> None:
+    for path in way.glob("data/*/ledger.json"):
+        path.write_text(path.read_text().replace("letters", "let\\u001b]0;pwned\\u0007\\u009bters"))
+    said = run("tunegate", "data", "ledger", *options, cwd=way)
+    assert said.replace("\n", "").isprintable()
+    assert "let\\u001b]0;pwned\\u0007\\u009bters" in said
+
+
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_an_example_of_the_page_prints_what_is_shown(way: Path, command: str) -> None:
     done = subprocess.run(command.split(), cwd=way, capture_output=True, text=True, check=False, timeout=60)

@@ -2,7 +2,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pytest
 from way import MAIL
+
+from tunegate.tables import read_parquet, write_parquet
 
 
 def test_a_story_reads_from_the_source_to_the_tokens(way: Path, run: Callable[..., str]) -> None:
@@ -34,4 +38,22 @@ def test_a_text_cannot_write_elsewhere_on_the_terminal(way: Path, run: Callable[
     (way / "data/validated").rename(way / "data/old")
     said = run("tunegate", "data", "why", "roof-3", cwd=way)
     assert "\x1b" not in said
-    assert "the roof \N{REPLACEMENT CHARACTER}[2J leaks 3" in said
+    assert "the roof \\u001b[2J leaks 3" in said
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_neither_id_nor_source_nor_place_writes_to_the_terminal(
+    way: Path, run: Callable[..., str], options: tuple[str, ...]
+) -> None:
+    path = way / "data/ingested/rows.parquet"
+    table = read_parquet(path)
+    evil = "a\x1b]0;pwned\x07\x9b\nb"
+    rows = [row | dict.fromkeys(("id", "source", "place"), evil) for row in table.slice(0, 1).to_pylist()]
+    write_parquet(path, pa.Table.from_pylist(rows, schema=table.schema))
+    (way / "data/validated").rename(way / "data/old")
+    said = run("tunegate", "data", "why", *options, "--", evil, cwd=way)
+    assert said.replace("\n", "").isprintable()
+    assert said.count("a\\u001b]0;pwned\\u0007\\u009b\\nb") == (4 if options else 3)
+    assert not options or json.loads(said)["id"] == evil
+    nearest = run("tunegate", "data", "why", "--", "a\x1b", cwd=way, code=1)
+    assert nearest.replace("\n", "").isprintable()

@@ -7,6 +7,7 @@ import typer
 
 from tunegate.cli.runs import table
 from tunegate.data.ledger_table import By, closing, table_of
+from tunegate.errors import visible
 from tunegate.files import to_json
 
 
@@ -21,7 +22,7 @@ def ledger(
     combined = combine([data / name for name in ("ingested", "validated", "prepared", "tokens")])
     said = closing(combined)
     if as_json:
-        print(to_json(combined), end="")
+        print(visible(to_json(combined)), end="")
         return
-    print(table(table_of(combined, by)))
+    print(table([[visible(cell, keep="") for cell in line] for line in table_of(combined, by)]))
     print(said)

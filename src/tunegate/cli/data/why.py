@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunegate.errors import visible
 from tunegate.files import to_json
 
 if TYPE_CHECKING:
@@ -24,33 +25,28 @@ def why(
 
     outputs = [data / name for name in ("ingested", "validated", "prepared", "tokens")]
     found = story_of(row, Places._make([*outputs, predictions]))
-    typer.echo(to_json(found.model_dump()) if as_json else _as_text(found), nl=False)
+    typer.echo(visible(to_json(found.model_dump())) if as_json else _as_text(found), nl=False)
 
 
 def _as_text(story: "Story") -> str:
     licence = story.license or "none declared"
-    head = [f"{story.id}: {story.fate}", f"source   {story.source} (licence: {licence})", *_text(story.text)]
+    head = [f"{story.id}: {story.fate}", f"source   {story.source} (licence: {licence})"]
     lines = [line for step in story.steps for line in _step(step)]
-    return "\n".join([*head, "", *lines]) + "\n"
+    return "\n".join([*(visible(line, keep="") for line in head), *_text(story.text), "", *lines]) + "\n"
 
 
 def _text(text: str) -> list[str]:
-    return [f"{'text' if number == 0 else '':9}{_plain(line)}" for number, line in enumerate(text.split("\n"))]
+    return [f"{'text' if number == 0 else '':9}{visible(line)}" for number, line in enumerate(text.split("\n"))]
 
 
 def _step(step: "Step") -> list[str]:
-    said = [line for text in step.lines for line in _plain(text).split("\n")]
-    return [f"{step.stage:9}{_plain(step.said)}", *(f"{'':9}{line}" for line in [*said, *_changed(step)])]
+    said = [line for text in step.lines for line in visible(text).split("\n")]
+    return [f"{step.stage:9}{visible(step.said, keep='')}", *(f"{'':9}{line}" for line in [*said, *_changed(step)])]
 
 
 def _changed(step: "Step") -> list[str]:
     parts = []
     for words in step.words:
         opened, closed, colour = _MARKS[words.side]
-        parts.append(typer.style(f"{opened}{_plain(words.text)}{closed}", fg=colour))
+        parts.append(typer.style(f"{opened}{visible(words.text)}{closed}", fg=colour))
     return "".join(parts).split("\n") if parts else []
-
-
-def _plain(text: str) -> str:
-    """Without the control characters with which a text from the data could write elsewhere on the terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
