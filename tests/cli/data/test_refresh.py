@@ -1,6 +1,8 @@
 import json
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +63,32 @@ def test_a_program_gets_json(project: Path, run: Run) -> None:
         "data/raw/tickets.parquet.dvc",
         "data/raw/.gitignore",
     ]
+
+
+def test_a_key_cannot_write_to_the_terminal_or_the_log(project: Path, run: Run) -> None:
+    with sqlite3.connect(project / "help.db") as database:
+        database.execute("DROP TABLE tickets")
+        database.execute("CREATE TABLE tickets (id TEXT, question TEXT, desk TEXT, changed TEXT)")
+        key = "\x1b]0;owned\x07\n::warning::hello\r\u2028\x9b2J å"
+        database.execute("INSERT INTO tickets VALUES (?, 'Q', 'roof', '1')", [key])
+    database.close()
+    said = run("tunegate", "data", "refresh", "--dry-run", cwd=project)
+    assert r"  added: \x1b]0;owned\x07\n::warning::hello\r\u2028\x9b2J å" in said.splitlines()
+    said = run("tunegate", "data", "refresh", "--json", cwd=project)
+    assert (json.loads(said)[0]["changes"]["examples"]["added"], "\x1b" in said, "\x9b" in said) == (
+        [key],
+        False,
+        False,
+    )
+
+
+def test_a_program_hears_of_the_sources_before_the_one_that_fails(project: Path) -> None:
+    text = BLOCKS["sql"] + BLOCKS["sql"].partition("\n")[2].replace("tickets", "calls")
+    write_text(project / "data/sources.yaml", text)
+    command = [sys.executable, "-m", "tunegate.cli", "data", "refresh", "--json"]
+    process = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert (process.returncode, "no such table: calls" in process.stderr) == (1, True)
+    assert [found["source"] for found in json.loads(process.stdout)] == ["tickets"]
 
 
 @pytest.mark.parametrize("name", ["sql", "rest", "object"])

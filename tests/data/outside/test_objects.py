@@ -95,6 +95,13 @@ def test_a_bad_file_is_named_with_its_line_and_nothing_changes(project: Project,
     assert project.state() == before
 
 
+def test_a_column_that_is_gone_from_all_files_is_an_error(project: Project, bucket: Path) -> None:
+    project.refresh(stored_in(bucket, "a.jsonl"))
+    (bucket / "a.jsonl").write_text('{"q": "One?", "m": 1}\n')
+    with pytest.raises(InputError, match="column 'n': the column is gone"):
+        project.refresh(stored_in(bucket, "a.jsonl"))
+
+
 def test_times_without_a_zone_in_a_parquet_file_need_one(project: Project, bucket: Path) -> None:
     naive = pa.array([1_700_000_000_000_000], pa.timestamp("us"))
     pyarrow.parquet.write_table(pa.table({"q": ["One?"], "at": naive}), bucket / "d.parquet")

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from outside_servers import Api, api
 
 from tunegate.data.outside.refresh import FOLDER
+from tunegate.data.outside.snapshot import Snapshot
 from tunegate.errors import InputError, MachineError
 from tunegate.files import write_json, write_yaml
 
@@ -126,9 +128,34 @@ def test_a_kill_between_rows_and_record_is_finished_by_the_next_refresh(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with pytest.raises(InputError, match="a refresh was stopped while it put a snapshot into place"):
         project.refresh(declared(server), dry_run=True)
-    assert project.refresh(declared(server)).changed is False
+    outcome = project.refresh(declared(server))
+    assert (outcome.changed, outcome.finished, outcome.received) == (True, True, 5)
+    assert "data/raw/tickets.snapshot.json" in outcome.git_add
     assert project.record()["rows"] == 5
     assert project.refresh(declared(server)).changed is False
+
+
+def test_what_was_made_ready_before_the_snapshot_was_replaced_is_thrown_away(
+    project: Project, server: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.handle = lambda query: ROWS[:3] if query["page"] == "1" else []
+    project.refresh(declared(server))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Snapshot, "install", lambda snapshot: _interrupt() if snapshot.is_ready else False)
+        server.handle = lambda query: ROWS[:4] if query["page"] == "1" else []
+        project.refresh(declared(server))
+    shutil.move(project.root / FOLDER / "tickets", project.root / "older")
+    server.handle = lambda query: ROWS[:6] if query["page"] == "1" else []
+    project.refresh(declared(server))
+    before = project.state()
+    shutil.move(project.root / "older", project.root / FOLDER / "tickets")
+    outcome = project.refresh(declared(server))
+    assert (outcome.changed, outcome.finished) == (False, False)
+    assert project.state() == before
+
+
+def _interrupt() -> bool:
+    raise KeyboardInterrupt
 
 
 def test_a_rehearsal_says_what_would_change_and_writes_nothing(project: Project, server: Api) -> None:
@@ -166,8 +193,9 @@ def test_another_declaration_reads_everything_and_writes_only_what_differs(proje
 def test_a_snapshot_that_dvc_does_not_track_yet_is_tracked_by_the_next_refresh(project: Project, server: Api) -> None:
     project.refresh(declared(server))
     (project.raw / "tickets.parquet.dvc").unlink()
-    assert project.refresh(declared(server)).changed is False
-    assert (project.raw / "tickets.parquet.dvc").is_file()
+    outcome = project.refresh(declared(server))
+    assert (outcome.changed, outcome.changes.any) == (True, False)
+    assert "data/raw/tickets.parquet.dvc" in outcome.git_add
 
 
 def test_a_stage_that_depends_on_the_folder_of_snapshots_runs_when_one_changes(

@@ -4,12 +4,16 @@ Reads sources.yaml and what it names; writes data/raw and DVC's cache. Says what
 """
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunegate.errors import UsageError
+
+_CONTROLS = {number: f"\\u{number:04x}" for number in range(0x7F, 0xA0)}
+"""The control characters that JSON lets stand, as its escapes."""
 
 if TYPE_CHECKING:
     from tunegate.data.outside.refresh import Outcome, Wish
@@ -39,14 +43,16 @@ def refresh(
     for source in chosen:
         check_can_add(Path(), snapshot_of(source, raw))
     wish = Wish(full=full, allow_empty=allow_empty, dry_run=dry_run, memory=budget(Compute()))
-    said = []
-    for source in chosen:
-        outcome = _one(source, raw, f"{sources}: {source.name}", wish)
-        said.append(dataclasses.asdict(outcome) | {"git_add": _for_git(outcome, raw)})
-        if not as_json:
-            print(_as_text(outcome, raw, dry_run=dry_run))
-    if as_json:
-        print(to_json(said), end="")
+    done: list[Outcome] = []
+    try:
+        for source in chosen:
+            done.append(_one(source, raw, f"{sources}: {source.name}", wish))
+            if not as_json:
+                print(_as_text(done[-1], dry_run=dry_run))
+    finally:
+        # Also where a later source fails: these snapshots are in place.
+        if as_json:
+            print(to_json([dataclasses.asdict(outcome) for outcome in done]).translate(_CONTROLS), end="")
 
 
 def _chosen(sources: "tuple[Source, ...]", names: list[str], place: Path) -> "list[Source]":
@@ -73,19 +79,13 @@ def _one(source: "Source", raw: Path, place: str, wish: "Wish") -> "Outcome":
         return refresh_one(source, raw, place, dataclasses.replace(wish, seen=bar.update))
 
 
-def _for_git(outcome: "Outcome", raw: Path) -> list[str]:
-    if not outcome.changed:
-        return []
-    names = (f"{outcome.source}.snapshot.json", f"{outcome.source}.parquet.dvc", ".gitignore")
-    return [(raw / name).as_posix() for name in names]
-
-
-def _as_text(outcome: "Outcome", raw: Path, *, dry_run: bool) -> str:
+def _as_text(outcome: "Outcome", *, dry_run: bool) -> str:
     changes = outcome.changes
     repeated = outcome.received - changes.fetched
     notes = [
         f"{outcome.received} rows received",
         *([f"{repeated} of them repeated"] if repeated else []),
+        *(["the snapshot of an earlier refresh that was stopped was put into place"] if outcome.finished else []),
         *([f"{outcome.resumed} of them by an earlier refresh that was stopped"] if outcome.resumed else []),
     ]
     if not outcome.changed:
@@ -94,7 +94,12 @@ def _as_text(outcome: "Outcome", raw: Path, *, dry_run: bool) -> str:
     lines = [f"{outcome.source}: {counts}; now {changes.rows} rows, {outcome.size} bytes ({'; '.join(notes)})"]
     for what, keys in changes.examples.items():
         more = getattr(changes, what) - len(keys)
-        lines.append(f"  {what}: {', '.join(keys)}" + (f" and {more} more" if more else ""))
+        lines.append(f"  {what}: {', '.join(map(_plain, keys))}" + (f" and {more} more" if more else ""))
     if dry_run:
         return "\n".join([*lines, "nothing was written: --dry-run"])
-    return "\n".join([*lines, f"to commit it: git add {' '.join(_for_git(outcome, raw))}"])
+    return "\n".join([*lines, f"to commit it: git add {shlex.join(outcome.git_add)}"])
+
+
+def _plain(text: str) -> str:
+    """With escapes for what a key could write elsewhere with, in a terminal or a log: control characters, line ends."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

@@ -61,6 +61,10 @@ class Outcome:
     """Rows that an earlier refresh had fetched before it was stopped."""
     size: int
     """Bytes of the new snapshot."""
+    finished: bool
+    """Whether a snapshot that an earlier refresh had made ready, and was then stopped, was put into place as well."""
+    git_add: tuple[str, ...] = ()
+    """What git is to keep of it: files that this refresh wrote."""
 
 
 def refresh(source: Source, raw: Path, place: str, wish: Wish) -> Outcome:
@@ -98,14 +102,18 @@ class _Refresh:
         self._spool.seen = wish.seen
 
     def run(self) -> Outcome:
-        if self._snapshot.install():
-            # Stopped after this, or before: both are finished by doing it again.
-            self._finish()
+        # Stopped before it was put into place, or after: both are finished by doing it again.
+        finished = self._snapshot.install()
+        written = self._finish() if finished else ()
         record = self._snapshot.record()
         same = record is not None and record.declared == self._asked
         known = record if same and not self._wish.full else None
         self._spool.open(_fingerprint(self._asked, known, self._wish.full))
-        self._fetch(known)
+        try:
+            self._fetch(known)
+        except InputError:
+            self._spool.clear()  # what is mended at the source must be read again
+            raise
         try:
             outcome, new = self._concluded(record, known)
         except TunegateError:
@@ -114,15 +122,16 @@ class _Refresh:
         if new and not self._wish.dry_run:
             self._snapshot.prepare(new)
         untracked = not added_file(self._snapshot.path).is_file()
-        if self._snapshot.install() or untracked:
-            self._finish()
+        if self._snapshot.install() or (untracked and not self._wish.dry_run):
+            written = self._finish()
         self._spool.clear()
-        return outcome
+        changed = outcome.changed or bool(written)
+        return dataclasses.replace(outcome, changed=changed, finished=finished, git_add=written)
 
-    def _finish(self) -> None:
-        if not self._wish.dry_run:
-            add(Path(), self._snapshot.path)
-            self._spool.clear()
+    def _finish(self) -> tuple[str, ...]:
+        files = add(Path(), self._snapshot.path)
+        self._spool.clear()
+        return tuple(path.as_posix() for path in (self._snapshot.record_path, *files))
 
     def _fetch(self, known: Record | None) -> None:
         declared, spool = self._declared, self._spool
@@ -143,7 +152,7 @@ class _Refresh:
         if empty and not self._wish.allow_empty:
             refuse_empty(record.rows if record else None, self._place)
         if record and record.declared == self._asked:
-            whole = bool(spool.rows) and (known is None or isinstance(self._declared, Sql))
+            whole = bool(spool.rows) and self._reads_all(known)
             check_columns(record, spool, self._place, self._snapshot.record_path, whole=whole)
         columns, compared = self._columns(record, keeps_old=known is not None)
         with Merge(self._folder / "work", self._wish.memory, columns, self._key) as merge:
@@ -153,6 +162,12 @@ class _Refresh:
             changes = merge.merge("none" if empty else self._keeps(known))
             return self._outcome(record, merge, changes)
 
+    def _reads_all(self, known: Record | None) -> bool:
+        """Whether the rows that came show all columns of the source."""
+        if isinstance(self._declared, Object):
+            return not self._keeps(known)
+        return known is None or known.cursor is None or isinstance(self._declared, Sql)
+
     def _outcome(self, record: Record | None, merge: Merge, changes: Changes) -> tuple[Outcome, Record | None]:
         same_rows = record is not None and not changes.any and record.columns == merge.columns
         rows = self._snapshot.path
@@ -160,7 +175,8 @@ class _Refresh:
             rows = self._snapshot.new_path
             merge.write(rows)
         changed = not same_rows or record is None or record.declared != self._asked
-        outcome = Outcome(self._name, changed, changes, self._spool.rows, self._spool.resumed, rows.stat().st_size)
+        size = rows.stat().st_size
+        outcome = Outcome(self._name, changed, changes, self._spool.rows, self._spool.resumed, size, finished=False)
         return outcome, self._record(merge, changes, sha256_of(rows)) if changed else None
 
     def _record(self, merge: Merge, changes: Changes, sha256: str) -> Record:

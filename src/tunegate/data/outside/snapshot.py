@@ -74,15 +74,27 @@ class Snapshot:
 
     def prepare(self, record: Record) -> None:
         """Say that the new rows are complete: they and `record` now become the snapshot, also after a kill."""
-        write_json(self._ready, record.model_dump(mode="json"))
+        write_json(self._ready, {"replaces": self._record_now(), "record": record.model_dump(mode="json")})
 
     def install(self) -> bool:
-        """Put what is ready into place; return whether there was anything."""
+        """Put what is ready into place; return whether there was anything.
+
+        What was made ready to replace another record than the one that is here now is thrown away: it is older.
+        """
         if not self.is_ready:
+            return False
+        ready = read_json(self._ready)
+        is_done = self.record_path.is_file() and read_json(self.record_path) == ready["record"]
+        if ready["replaces"] != self._record_now() and not is_done:
+            self._ready.unlink()
+            self.new_path.unlink(missing_ok=True)
             return False
         if self.new_path.is_file():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Never written into: the old file may be a link into DVC's cache.
             shutil.move(self.new_path, self.path)
-        write_json(self.record_path, read_json(self._ready))
+        write_json(self.record_path, ready["record"])
         return True
+
+    def _record_now(self) -> str | None:
+        return sha256_of(self.record_path) if self.record_path.is_file() else None
