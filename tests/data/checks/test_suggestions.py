@@ -96,3 +96,15 @@ def test_many_labels_are_not_listed_and_no_template_asks_for_no_tokens(
     assert "expect_column_values_to_be_in_set" not in kinds
     assert "expect_text_to_have_no_control_tokens" not in kinds
     assert "expect_conversation_to_be_well_formed" not in kinds
+
+
+@pytest.mark.parametrize(("broken", "severity"), [(0, "warning"), (2, "info")])
+def test_malformed_conversations_are_counted_and_move_nothing(
+    broken: int, severity: str, row: Make, stored: Store, templates: Path
+) -> None:
+    talk = ({"role": "assistant", "content": "So."}, {"role": "assistant", "content": "So."})
+    bad = [row(f"bad{n}", text=None, label=None, messages=talk) for n in range(broken)]
+    suite = suggest(profile_of(stored([*rows(row, 20), *bad])), "mine", templates)
+    (found,) = [e for e in suite["expectations"] if e["type"] == "expect_conversation_to_be_well_formed"]
+    assert found["severity"] == severity
+    assert (f"{broken} are not well formed" in found["description"]) is bool(broken)

@@ -96,3 +96,22 @@ def test_too_many_rows_for_one_expectation_stop_the_stage_whatever_all_may_move(
 def test_nothing_left_is_refused_even_when_all_may_go(rows: Rows) -> None:
     with pytest.raises(RefusedError, match="every row"):
         run(rows, outcome("w", "warning", 0, 1, 2, 3))
+
+
+@pytest.mark.parametrize("shape", [list, lambda values: {"partial_unexpected_list": values}])
+def test_an_error_shows_few_values_that_were_observed_and_none_whole(
+    rows: Rows, shape: Callable[[list[str]], Any]
+) -> None:
+    texts = [f"Please write to resident{n}@example.org about flat {n}, {'x' * 40}" for n in range(20)]
+    with pytest.raises(RefusedError) as caught:
+        run(rows, outcome("c", "critical", observed=shape(texts)))
+    assert "about flat 0" not in caught.value.problem
+    assert "resident3" not in caught.value.problem
+    assert "… 20 in all" in caught.value.problem
+
+
+def test_an_id_with_control_characters_is_named_escaped(row: Make, stored: Callable[[list[Row]], Path]) -> None:
+    rows = Rows(stored([row("a\x1b[2Jb\n")]), ("s",), np.zeros(1, dtype=np.int32))
+    with pytest.raises(RefusedError) as caught:
+        run(rows, outcome("c", "critical", 0))
+    assert "fail: 'a\\x1b[2Jb\\n' (" in caught.value.problem

@@ -277,3 +277,28 @@ def test_nothing_of_the_work_is_left_beside_the_rows(raw: Path, read: Read) -> N
     write_text(raw / "mine.csv", "text,label\na?,x\na?,x\n")
     read(CSV)
     assert sorted(path.name for path in Path().iterdir()) == ["data", "lock.txt", "rows.parquet"]
+
+
+TALK = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Yes?"}]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"text": "a\0b", "label": "x"}, "a NUL byte in text"),
+        ({"messages": [*TALK[:1], {"role": "assistant", "content": "\0"}]}, "a NUL byte in messages"),
+        ({"text": "a" * 2_500_000, "label": "b" * 2_500_000}, "a row of "),
+    ],
+)
+def test_a_nul_byte_or_a_row_beyond_the_limit_is_refused_in_every_format(
+    raw: Path, refusal: Callable[..., TunegateError], suffix: str, row: dict[str, Any], problem: str
+) -> None:
+    rows = [{"messages": TALK} if "messages" in row else {"text": "a", "label": "x"}, row]
+    if suffix == "parquet":
+        write_parquet(raw / "a.parquet", pa.Table.from_pylist(rows))
+    else:
+        write_text(raw / "a.jsonl", "".join(json.dumps(one) + "\n" for one in rows))
+    error = refusal({"name": "mine", "path": f"data/raw/a.{suffix}"})
+    assert error.place == f"data/raw/a.{suffix}:2"
+    assert error.problem.startswith(problem) or "a line of more than" in error.problem

@@ -58,6 +58,14 @@ def test_depth_up_to_the_limit_is_read(located: Make) -> None:
     [
         ("a.jsonl", '{"n": 1}\n{"n": 1, "m": 0, "n": 2}\n', ":2", "the key 'n' appears twice, with the values 1 and 2"),
         ("a.json", '[{"m": {"n": 1, "n": "x"}}]', ":1", "the key 'n' appears twice, with the values 1 and 'x'"),
+        ("a.jsonl", '{"n": 1}\n{"n": -Infinity}\n', ":2", "-Infinity is no JSON"),
+        ("a.json", '[{"n": [NaN]}]', ":1", "NaN is no JSON"),
+        (
+            "a.jsonl",
+            '{"a": 0, "b": 1, "c": 2, "c": 3, "a": 4}',
+            ":1",
+            "the key 'a' appears twice, with the values 0 and 4",
+        ),
         ("a.jsonl", nested(MAX_DEPTH + 1), ":1", "nested more than 32 deep"),
         ("a.jsonl", nested(100_000), ":1", "nested more than 32 deep"),
         ("a.json", f"[{nested(100_000)}]", ":1", "nested more than 32 deep"),

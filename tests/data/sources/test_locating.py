@@ -1,6 +1,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -85,3 +86,9 @@ def test_a_pattern_does_not_read_the_snapshot_of_another_source(raw: Path, refus
     error = refusal(CRM, {"name": "all", "path": "data/raw/*.parquet"})
     assert error.place == "data/sources.yaml: all.path"
     assert error.problem == "data/raw/crm.parquet is the snapshot of the source 'crm'"
+
+
+def test_a_pattern_does_not_read_the_record_of_a_snapshot(raw: Path, read: Callable[..., Any]) -> None:
+    write_text(raw / "mine.json", '[{"text": "a?", "label": "x"}]')
+    write_text(raw / "crm.snapshot.json", '[{"text": "b?", "label": "x"}]')
+    assert [row.text for row in read({"name": "mine", "path": "data/raw/*.json"}).rows] == ["a?"]

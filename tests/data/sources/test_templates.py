@@ -69,3 +69,9 @@ def test_what_is_no_template_is_refused(template: str) -> None:
 def test_a_regex_without_its_one_group_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="regular expression"):
         check_regex(pattern)
+
+
+def test_a_regex_that_one_row_could_keep_busy_for_hours_is_refused() -> None:
+    assert check_regex("^/desks/((?:[a-z]+/)+)$")
+    with pytest.raises(ValueError, match="repeats nothing that repeats already"):
+        check_regex("^((?:a+)+)$")

@@ -18,7 +18,7 @@ def suggest(
     ingested: Annotated[Path, typer.Option(help="The output of the stage `ingest`.")] = Path("data/ingested"),
     templates: Annotated[Path, typer.Option(help="The folder of the chat templates.")] = Path("models/templates"),
 ) -> None:
-    """Write a suite that the ingested rows pass, and print what to do with it."""
+    """Write a suite that fits the ingested rows, and print what to do with it."""
     from tunegate.data.checks.profile import profile_of
     from tunegate.data.checks.suggestions import suggest as suggested
     from tunegate.errors import UsageError

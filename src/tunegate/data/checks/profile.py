@@ -4,6 +4,7 @@ Reads the rows, or those of one source. Keeps a few bytes for each row and no te
 rows: `suggestions` does.
 """
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tunegate.data.checks.chat import is_well_formed
 from tunegate.data.checks.columns import SLICE, Chunk, chunks, column_names, digests
 from tunegate.data.nearest import did_you_mean, listed
 from tunegate.errors import InputError
@@ -42,6 +44,8 @@ class Profile:
     rows: int = 0
     talks: int = 0
     """Rows that are conversations."""
+    malformed: int = 0
+    """Conversations that are not well formed, whatever template would render them."""
     lengths: dict[str, Lengths] = field(default_factory=lambda: {"text": Lengths(), "answer": Lengths()})
     values: dict[str, Counter[str] | None] = field(default_factory=dict)
     """For the label and each slice, how often each value occurs; None for more than MANY_VALUES values."""
@@ -91,6 +95,7 @@ def _count(found: Profile, columns: dict[str, Any]) -> None:
     rows = len(columns["source"])
     found.rows += rows
     found.talks += rows - columns["messages"].null_count
+    found.malformed += sum(not is_well_formed(json.loads(talk)) for talk in columns["messages"].drop_null().to_pylist())
     found.turns = max(found.turns, pc.max(columns["turns"]).as_py() or 0)
     for name, lengths in found.lengths.items():
         lengths.add(pc.utf8_length(columns[name]))

@@ -1,7 +1,8 @@
 """From a profile of the rows to a suite that a person edits: bounds with head-room, and why each is there.
 
-Reads the chat templates for their control tokens. What is suggested holds of the rows that were seen, and of rows like
-them tomorrow: a length may double, a share may fall. Writes nothing.
+Reads the chat templates for their control tokens. What is suggested as critical or warning holds of the rows that were
+seen, but for control tokens in them and what a template does not render, and of rows like them tomorrow: a length may
+double, a share may fall. Writes nothing.
 """
 
 import math
@@ -111,7 +112,11 @@ def _of_talks(profile: Profile, templates: Path) -> Iterator[Suggested]:
     # With several templates, which one the model has is for a person to say.
     template = {"template": found[0].name} if len(found) == 1 else {}
     why = f"{seen} One that does not alternate, or that no template renders, teaches the wrong turns."
-    yield _expectation("expect_conversation_to_be_well_formed", "warning", why, column="messages", **template)
+    severity = "warning"
+    if profile.malformed:
+        # As a warning, it would move rows away that a person has not looked at.
+        why, severity = f"{why} {profile.malformed} are not well formed: mend them, then write warning.", "info"
+    yield _expectation("expect_conversation_to_be_well_formed", severity, why, column="messages", **template)
     most = _round_up(HEAD_ROOM * max(profile.turns, 1))
     why = f"{seen} Seen: up to {profile.turns} messages of the user."
     yield _expectation("expect_column_values_to_be_between", "warning", why, column="turns", max_value=most)

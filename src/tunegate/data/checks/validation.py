@@ -16,6 +16,9 @@ from tunegate.data.nearest import listed
 from tunegate.errors import RefusedError
 
 NAMED_IN_ERROR = 10
+VALUES_IN_ERROR = 3
+LETTERS_IN_ERROR = 40
+"""Errors end in logs, where whole texts of rows have no place."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,21 @@ def _refuse(suite: str, outcome: Outcome, rows: Rows) -> None:
         found = f"{len(outcome.failing)} of {len(rows)} rows fail: {named}"
     else:
         kwargs = json.dumps(outcome.expectation.kwargs, ensure_ascii=False)
-        found = f"found {outcome.observed!r}, expected {kwargs}"
+        found = f"found {_brief(outcome.observed)}, expected {kwargs}"
     remedy = "mend the rows at their source; with severity warning the rows would go to quarantine instead"
     raise RefusedError(f"{outcome.expectation.name}: {found}", place=f"suite {suite}", remedy=remedy)
+
+
+def _brief(observed: Any) -> str:
+    """What was found, without whole texts: of many values the first, each cut."""
+    if isinstance(observed, dict):
+        return "{" + ", ".join(f"{_brief(key)}: {_brief(value)}" for key, value in observed.items()) + "}"
+    if isinstance(observed, list):
+        more = [f"… {len(observed)} in all"] if len(observed) > VALUES_IN_ERROR else []
+        return "[" + ", ".join([*map(_brief, observed[:VALUES_IN_ERROR]), *more]) + "]"
+    if isinstance(observed, str) and len(observed) > LETTERS_IN_ERROR:
+        observed = f"{observed[:LETTERS_IN_ERROR]}…"
+    return repr(observed)
 
 
 def _check_own_share(suite: str, outcome: Outcome, rows: Rows) -> None:
@@ -90,9 +105,13 @@ def _named(numbers: Numbers, rows: Rows, moving: tuple[Outcome, ...] = ()) -> st
     said = []
     for number, row in rows.named(numbers[:NAMED_IN_ERROR].tolist()).items():
         reason = next((f": {outcome.expectation.name}" for outcome in moving if number in outcome.failing), "")
-        said.append(f"{row.id} ({row.place}){reason}")
+        said.append(f"{_printable(row.id)} ({row.place}){reason}")
     more = f" and {len(numbers) - len(said)} more" if len(numbers) > len(said) else ""
     return listed(said) + more
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else repr(name)
 
 
 def _result(suite: str, rows: Rows, outcomes: list[Outcome], quarantined: Numbers) -> dict[str, Any]:

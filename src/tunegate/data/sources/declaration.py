@@ -18,6 +18,8 @@ from tunegate.params import Closed, parse
 
 FORMATS = (".csv", ".json", ".jsonl", ".parquet")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+RECORD_SUFFIX = ".snapshot.json"
+"""How the record of a snapshot ends, which lies beside it."""
 REMEDY = "docs/data.md shows every key of data/sources.yaml"
 
 

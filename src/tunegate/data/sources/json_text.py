@@ -1,10 +1,11 @@
 """JSON read strictly: what Python's reader would let pass is refused.
 
-An object that names a key twice, nesting without end, half of a character: each is an error with its place. Plain
-values in and out; reads no file.
+An object that names a key twice, Infinity, nesting without end, half of a character: each is an error with its place.
+Plain values in and out; reads no file.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -17,6 +18,10 @@ MEND = "mend or drop this row"
 
 class _RefusedError(ValueError):
     """What Python's reader would let pass."""
+
+
+class _TwiceError(_RefusedError):
+    """A key that an object names twice."""
 
 
 def parse_strict(text: str, place: str) -> Any:
@@ -68,8 +73,10 @@ def refuse(error: Exception, place: str) -> NoReturn:
     """Raise InputError for an error that DECODER raised and that has no position."""
     if isinstance(error, RecursionError):
         problem, remedy = f"nested more than {MAX_DEPTH} deep", "keep the columns that a row is made of, as flat values"
-    elif isinstance(error, _RefusedError):
+    elif isinstance(error, _TwiceError):
         problem, remedy = str(error), "keep one of the two"
+    elif isinstance(error, _RefusedError):
+        problem, remedy = str(error), "write a number, or null"
     else:
         problem, remedy = f"not valid JSON: {error}", MEND
     raise InputError(problem, place=place, remedy=remedy) from None
@@ -78,14 +85,18 @@ def refuse(error: Exception, place: str) -> NoReturn:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _RefusedError(f"the key {twice!r} appears twice, with the values {_shown(pairs, twice)}")
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name in counts if counts[name] > 1)
+        raise _TwiceError(f"the key {twice!r} appears twice, with the values {_shown(pairs, twice)}")
     return found
+
+
+def _no_number(name: str) -> NoReturn:
+    raise _RefusedError(f"{name} is no JSON")
 
 
 def _shown(pairs: list[tuple[str, Any]], name: str) -> str:
     return " and ".join(f"{value!r:.40}" for key, value in pairs if key == name)
 
 
-DECODER = json.JSONDecoder(object_pairs_hook=_object)
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)

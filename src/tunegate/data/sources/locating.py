@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tunegate.data.nearest import did_you_mean
-from tunegate.data.sources.declaration import FORMATS, Source, snapshot_of, suffixes_of
+from tunegate.data.sources.declaration import FORMATS, RECORD_SUFFIX, Source, snapshot_of, suffixes_of
 from tunegate.errors import InputError
 from tunegate.files import read_text
 
@@ -102,7 +102,10 @@ def _normal(name: str) -> str:
 
 
 def _matching(folder: Path, pattern: str, below: str, prefix: str, place: str) -> list[Located]:
-    files = [file for file in folder.glob(pattern) if file.is_file()] if "*" in pattern else [folder / pattern]
+    files = [folder / pattern]
+    if "*" in pattern:
+        # What `tunegate data refresh` writes beside a snapshot is about rows, and is none itself.
+        files = [file for file in folder.glob(pattern) if prefix or not file.name.endswith(RECORD_SUFFIX)]
     found = {file.relative_to(folder).as_posix(): file for file in files if file.is_file()}
     if not found:
         every = [file.relative_to(folder).as_posix() for file in (folder / below).rglob("*")]

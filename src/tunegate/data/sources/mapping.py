@@ -9,7 +9,9 @@ import json
 from itertools import accumulate, chain
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tunegate.data.nearest import did_you_mean, listed
 from tunegate.data.rows import MESSAGE, PLACED_ROW
@@ -24,6 +26,7 @@ from tunegate.data.sources.conversations import (
 )
 from tunegate.data.sources.records import Batch
 from tunegate.data.sources.row_declaration import MessageTemplate, RowTemplate, Value, conversation_column
+from tunegate.data.sources.streams import MAX_RECORD
 from tunegate.data.sources.values import Columns, Kinds
 from tunegate.errors import InputError
 
@@ -82,7 +85,9 @@ class Mapper:
             "place": [f"{batch.file}:{line}" for line in batch.lines],
         }
         made = [pa.array(arrays[field.name], field.type) for field in PLACED_ROW]
-        return pa.RecordBatch.from_arrays(made, schema=PLACED_ROW), own
+        rows = pa.RecordBatch.from_arrays(made, schema=PLACED_ROW)
+        _check_texts(rows, batch)
+        return rows, own
 
     def _completed(self, batch: Batch) -> RowTemplate:
         template, names = self._declared_row, batch.names()
@@ -144,6 +149,26 @@ class Mapper:
             return ids, columns.required("group", template.group), template.id is not None
         groups = ids if template.id is not None else [f"q-{_hash(question)}" for question in questions]
         return ids, groups, template.id is not None
+
+
+def _check_texts(rows: Any, batch: Batch) -> None:
+    """Raise InputError for the first row with a NUL byte or beyond MAX_RECORD, whatever format it came from."""
+    lengths = np.zeros(len(rows), np.int64)
+    for name in ("id", "group", "text", "label", "messages", "slices"):
+        texts, row = rows.column(name), np.arange(len(rows))
+        if name == "messages":
+            texts, row = texts.flatten().field("content"), pc.list_parent_indices(texts).to_numpy()
+        elif name == "slices":
+            texts, row = texts.items, np.repeat(row, np.diff(texts.offsets.to_numpy()))
+        nul = pc.index(pc.match_substring(texts, "\0"), True).as_py()
+        if nul >= 0:
+            remedy = "take the NUL bytes out: no text has them"
+            raise InputError(f"a NUL byte in {name}", place=batch.place(int(row[nul])), remedy=remedy)
+        np.add.at(lengths, row, pc.utf8_length(texts).fill_null(0).to_numpy())
+    if lengths.max(initial=0) > MAX_RECORD:
+        problem = f"a row of {lengths.max():,} characters, more than {MAX_RECORD:,}"
+        remedy = "cut its texts; no model reads as much at once"
+        raise InputError(problem, place=batch.place(int(lengths.argmax())), remedy=remedy)
 
 
 def _hash(text: str) -> str:

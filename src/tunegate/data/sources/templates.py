@@ -11,6 +11,8 @@ import re
 import string
 from typing import Any
 
+from tunegate.data.patterns import pattern_fault
+
 # RFC 5646 without extensions: a language, perhaps a script, perhaps a region.
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2}|[0-9]{3}))?")
 
@@ -42,13 +44,15 @@ def columns_of(template: str) -> list[str]:
 
 
 def check_regex(pattern: str) -> str:
-    """`pattern` itself. Raises ValueError unless it is a regular expression with one group."""
+    """`pattern` itself. Raises ValueError unless it is a regular expression with one group that no row makes slow."""
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
         raise ValueError(f"a regular expression: {error}") from None
     if groups != 1:
         raise ValueError("a regular expression with one group in parentheses: the part that is taken")
+    if pattern_fault(pattern):
+        raise ValueError("a regular expression that repeats nothing that repeats already: one row could take hours")
     return pattern
 
 

@@ -1,4 +1,4 @@
-"""Regular expressions of a suite: refused when they are not valid, or when one row could make them run for hours.
+"""Regular expressions of a suite or of sources.yaml: refused when not valid, or when one row could run for hours.
 
 Two engines match: RE2 wherever it gives what Python's `re` would, which takes time in proportion to the text, and
 Python's `re` for the rest, which for some patterns takes time that doubles with every character. Does not match

@@ -1,6 +1,6 @@
 import pytest
 
-from tunegate.data.checks.patterns import pattern_fault
+from tunegate.data.patterns import pattern_fault
 
 
 @pytest.mark.parametrize(
