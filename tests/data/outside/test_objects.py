@@ -3,10 +3,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from outside_servers import SSHD, ssh_server
 
 from tunegate.errors import InputError, MachineError, RefusedError
@@ -93,6 +96,43 @@ def test_a_bad_file_is_named_with_its_line_and_nothing_changes(project: Project,
     ):
         project.refresh(stored_in(bucket))
     assert project.state() == before
+
+
+class Bare(MemoryFileSystem):
+    """A store that says nothing of its files but their size."""
+
+    protocol = "bare"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    def modified(self, path: str) -> Any:
+        raise NotImplementedError
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.replace("bare://", "memory://")))
+
+
+@pytest.mark.parametrize("protocol", ["memory", "bare"])
+def test_a_change_that_keeps_the_size_is_seen_whatever_the_store_says(project: Project, protocol: str) -> None:
+    fsspec.register_implementation("bare", Bare, clobber=True)
+    store = fsspec.filesystem(protocol)
+    store.pipe("/box/a.jsonl", b'{"q": "One?"}\n')
+    store.pipe("/box/b.jsonl", b'{"q": "Two?"}\n')
+    declared = {"object": {"url": f"{protocol}://box/*.jsonl"}}
+    project.refresh(declared)
+    before = project.state()
+    assert project.refresh(declared).changed is False
+    assert project.state() == before
+    store.pipe("/box/a.jsonl", b'{"q": "New?"}\n')
+    outcome = project.refresh(declared)
+    assert (outcome.received, outcome.changes.examples) == (1, {"edited": ["a.jsonl, 1"]})
+
+
+def test_a_file_of_another_format_is_named_before_any_is_fetched(project: Project, bucket: Path) -> None:
+    with pytest.raises(InputError, match=r"the file 'notes\.txt' has no format that can be read") as caught:
+        project.refresh(stored_in(bucket, "*"))
+    assert "narrow the glob" in caught.value.remedy
 
 
 def test_a_column_that_is_gone_from_all_files_is_an_error(project: Project, bucket: Path) -> None:

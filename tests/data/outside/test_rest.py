@@ -103,6 +103,57 @@ def test_throttling_broken_answers_and_errors_are_waited_out(
     assert 4 <= pauses[3] <= 8
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'[{"id": 1, "id": 2}]', "the key 'id' appears twice"),
+        (b'[{"id": NaN}]', "NaN|JSON"),
+        (b'[{"id": 1e999}]', "not valid JSON: Out of range float"),
+        (b"[" * 100_000, "nested more than"),
+        (b"<html>busy</html>", "not valid JSON"),
+        (b'[{"id": "\xff"}]', "not valid JSON"),
+    ],
+)
+def test_an_answer_that_is_no_strict_json_is_refused_at_once(
+    project: Project, server: Api, pauses: list[float], body: bytes, said: str
+) -> None:
+    server.answers = [lambda request: send_bytes(request, body)]
+    with pytest.raises(InputError, match=said):
+        project.refresh(declared(server))
+    assert (len(server.asked), pauses) == (1, [])
+
+
+WHOLE = '[{"id": 1, "text": "\\u00e5 å", "n": -1.5, "open": true, "m": {"a": []}}]'.encode()
+
+
+def test_an_answer_is_known_to_be_cut_wherever_that_is() -> None:
+    assert [length for length in range(len(WHOLE) + 1) if not client._is_cut(WHOLE[:length])] == [len(WHOLE)]
+
+
+def test_a_cut_answer_whose_length_nobody_said_is_asked_for_again(
+    project: Project, server: Api, pauses: list[float]
+) -> None:
+    server.handle = lambda _: RECORDS
+    server.answers = [lambda request: send_bytes(request, b'[{"id": 1, "te', length=False)]
+    project.refresh(declared(server))
+    assert (len(pauses), ids(project)) == (1, [1, 2, 3, 4, 5, 6, 7])
+
+
+def test_a_wait_that_is_no_number_is_none(project: Project, server: Api, pauses: list[float]) -> None:
+    server.handle = lambda _: RECORDS
+    server.answers = [lambda request: send_bytes(request, b"", 429, b"\xb2")]
+    project.refresh(declared(server))
+    assert len(pauses) == 1
+
+
+def send_bytes(request: Any, body: bytes, status: int = 200, wait: bytes = b"", *, length: bool = True) -> None:
+    """Answer with these bytes, and end the connection."""
+    lengths = b"Content-Length: %d\r\n" % len(body) if length else b""
+    head = b"HTTP/1.1 %d OK\r\nRetry-After: %s\r\nConnection: close\r\n%s\r\n" % (status, wait, lengths)
+    request.wfile.write(head + body)
+    request.close_connection = True
+
+
 def test_after_some_tries_or_a_long_wait_it_gives_up_and_keeps_what_it_has(
     project: Project, server: Api, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +227,25 @@ def test_a_refused_key_is_named_by_its_variable_and_never_shown(
     assert "s3cret" not in str(caught.value) + str(capsys.readouterr()) + repr(written)
 
 
+def test_a_key_that_no_header_can_hold_is_named_and_the_bare_one_is_in_no_error(
+    project: Project, server: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = declared(server, auth={"bearer_env": "HELPDESK_TOKEN"})
+    monkeypatch.setenv("HELPDESK_TOKEN", "s3crét")
+    with pytest.raises(InputError, match=r"rest\.auth: the environment variable HELPDESK_TOKEN has a character"):
+        project.refresh(asked)
+    monkeypatch.setenv("HELPDESK_TOKEN", "s3cret")
+    server.answers = [lambda request: send(request, {}, 302, Location="http://s3cret:99999999/")]
+    with pytest.raises(InputError) as caught:
+        project.refresh(asked)
+    moved = f"http://pw@{server.url[7:]}/x"
+    server.answers = [lambda request: send(request, {}, 302, Location=moved), lambda request: send(request, {}, 404)]
+    with pytest.raises(InputError, match="HTTP status 404 from http://127") as other:
+        project.refresh(asked)
+    assert "s3cret" not in str(caught.value)
+    assert "pw@" not in str(other.value)
+
+
 def test_an_answer_that_is_not_as_declared_is_an_error_that_says_what_is_there(project: Project, server: Api) -> None:
     server.handle = lambda _: {"items": RECORDS, "total": 7}
     with pytest.raises(InputError, match="no list of records at the top of the answer; its keys are items, total"):
@@ -220,6 +290,28 @@ def test_later_refreshes_ask_only_for_what_is_new(project: Project, server: Api)
     with pytest.raises(RefusedError, match="the source has no rows, and had 7"):
         project.refresh(asked, full=True)
     assert len(project.rows()) == 7
+
+
+def test_a_column_that_is_gone_where_all_is_read_is_an_error(project: Project, server: Api) -> None:
+    server.handle = lambda _: RECORDS
+    project.refresh(declared(server))
+    server.handle = lambda _: [{"id": record["id"], "Text ": "x", "changed": "y"} for record in RECORDS]
+    with pytest.raises(InputError, match="column 'text': the column is gone; did you mean 'Text '"):
+        project.refresh(declared(server))
+
+
+def test_what_was_mended_at_the_source_is_read_again(
+    project: Project, server: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunegate.data.outside.spool.PAGE_ROWS", 3)
+    bad = [*RECORDS[:3], {**RECORDS[3], "text": 4}, *RECORDS[4:]]
+    pages = {"pagination": {"kind": "page", "start": 0}}
+    server.handle = lambda query: bad[3 * int(query["page"]) : 3 * int(query["page"]) + 3]
+    with pytest.raises(InputError, match="values of kind"):
+        project.refresh(declared(server, **pages))
+    mended = [{**record, "text": number} for number, record in enumerate(RECORDS)]
+    server.handle = lambda query: mended[3 * int(query["page"]) : 3 * int(query["page"]) + 3]
+    assert [project.refresh(declared(server, **pages)).resumed, project.rows()[6]["text"]] == [0, 6]
 
 
 def test_lists_and_objects_reach_the_rows_as_they_were(project: Project, server: Api) -> None:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.sources.declaration import load_sources
+from tunegate.data.sources.declaration import Source, load_sources
 from tunegate.data.sources.row_declaration import RowTemplate
 from tunegate.errors import TunegateError
+from tunegate.params import parse
 
 Refusal = Callable[..., TunegateError]
 ROOT = Path(__file__).resolve().parents[3]
@@ -82,6 +83,40 @@ def test_a_password_in_a_declaration_is_refused_and_never_shown(refusal: Refusal
         error = refusal({"name": "mine"} | outside)
         assert "password" in error.problem
         assert "s3cret" not in str(error)
+
+
+OPTIONS = ("account_key", "connection_string", "sas", "sas_token", "private_key", "key", "secret", "AccountKey")
+
+
+@pytest.mark.parametrize(
+    "outside",
+    [
+        *[{"object": {"url": "s3://b/*.csv", "options": {name: "s3cret"}}} for name in OPTIONS],
+        {"object": {"url": "s3://b/*.csv", "options": {"endpoint_url": "https://s3cret@example.org"}}},
+        {"object": {"url": "https://s3cret@example.org/x.csv"}},
+        {"object": {"url": "simplecache::ftp://me:s3cret@example.org/x.csv"}},
+        {"object": {"url": "az://b/x.csv?sv=1&sig=s3cret"}},
+        *[
+            {"rest": {"url": "https://example.org", "key": "id", "parameters": {n: "s3cret"}}}
+            for n in ("key", "api-key")
+        ],
+        *[
+            {"rest": {"url": f"https://{url}", "key": "id"}}
+            for url in ("s3cret@e.org", "e.org?key=s3cret", "e.org?%73ig=s3cret")
+        ],
+    ],
+)
+def test_a_secret_by_any_of_its_names_is_refused_and_never_shown(refusal: Refusal, outside: dict[str, object]) -> None:
+    assert "s3cret" not in str(refusal({"name": "mine"} | outside))
+
+
+@pytest.mark.parametrize("url", ["ssh://me@example.org/x.csv", "abfs://box@account.dfs.example.org/x.csv"])
+def test_an_account_or_container_before_the_host_is_no_secret(url: str) -> None:
+    options = {"client_keys": "a", "key_filename": "b", "keyboard": "c", "endpoint_url": "https://example.org"}
+    declared = {"name": "mine", "object": {"url": url, "options": options}}
+    assert parse(Source, declared, place="test", remedy="").outside is not None
+    rest = {"url": "https://example.org/[v]", "key": "id", "parameters": {"sort_key": "at", "keyword": "roof"}}
+    assert parse(Source, {"name": "mine", "rest": rest}, place="test", remedy="").outside is not None
 
 
 def test_a_template_may_be_written_alone_or_with_what_is_taken_of_it() -> None:

@@ -9,12 +9,14 @@ import datetime
 import email.utils
 import json
 import random
+import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from tunegate.data.outside.credentials import scrubbed
+from tunegate.data.sources.json_text import parse_strict, refuse
 from tunegate.errors import InputError, MachineError
 
 if TYPE_CHECKING:
@@ -56,7 +58,9 @@ class Client:
     def __init__(self, url: str, headers: Mapping[str, str], place: str) -> None:
         import httpx
 
-        self._origin, self._headers, self._place = _origin_of(url), dict(headers), place
+        self._origin, self._headers, self._place = _origin_of(url, place), dict(headers), place
+        # A server may say the token alone.
+        self._secrets = [*headers.values(), *(value.removeprefix("Bearer ") for value in headers.values())]
         self._client = httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, headers=_PLAIN)
 
     def __enter__(self) -> "Client":
@@ -72,7 +76,7 @@ class Client:
             try:
                 return self._once(url, parameters)
             except _AgainError as error:
-                reason = scrubbed(error, self._headers.values())
+                reason = scrubbed(error, self._secrets)
                 if attempt + 1 < TRIES:
                     time.sleep(self._pause(error, attempt))
         raise MachineError(f"no answer, {TRIES} times: {reason}", place=self._place, remedy=_AGAIN)
@@ -80,7 +84,7 @@ class Client:
     def own(self, url: str, base: str) -> str:
         """`url`, relative to `base`, when it is of the same origin. Raises InputError when it leads elsewhere."""
         whole = urljoin(base, url)
-        if _origin_of(whole) != self._origin:
+        if _origin_of(whole, self._place) != self._origin:
             problem = f"the next page is on another host: {urlsplit(whole).netloc!r}"
             raise InputError(problem, place=self._place, remedy="declare the address that the API itself gives")
         return whole
@@ -99,7 +103,7 @@ class Client:
         query: Mapping[str, str | int | bool] | None = parameters or None
         try:
             for _ in range(MOST_REDIRECTS + 1):
-                key = self._headers if _origin_of(url) == self._origin else {}
+                key = self._headers if _origin_of(url, self._place) == self._origin else {}
                 with self._client.stream("GET", url, params=query, headers=key) as response:
                     if response.has_redirect_location:
                         url, query = urljoin(str(response.url), response.headers["Location"]), None
@@ -109,7 +113,7 @@ class Client:
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise _AgainError(f"{type(error).__name__}: {error}") from None
         except (httpx.InvalidURL, httpx.TooManyRedirects) as error:
-            problem = f"not an address: {scrubbed(error, self._headers.values())}"
+            problem = f"not an address: {scrubbed(error, self._secrets)}"
             raise InputError(problem, place=self._place, remedy="correct the URL") from None
         problem = f"more than {MOST_REDIRECTS} redirects"
         raise InputError(problem, place=self._place, remedy="declare the address that they lead to")
@@ -122,7 +126,7 @@ class Client:
             problem = f"the API refuses the key: HTTP status {status}"
             raise InputError(problem, place=f"{self._place}.auth", remedy="check what the environment variable holds")
         if status != 200:
-            problem = f"HTTP status {status} from {response.url.copy_with(query=None)}"
+            problem = f"HTTP status {status} from {response.url.copy_with(query=None, userinfo=b'')}"
             raise InputError(
                 problem, place=self._place, remedy="nothing was changed; correct the URL or its parameters"
             )
@@ -134,25 +138,58 @@ class Client:
             if len(body) > MOST_BYTES:
                 problem = f"an answer of more than {MOST_BYTES} bytes"
                 raise InputError(problem, place=self._place, remedy="ask for smaller pages")
+        return Answer(self._value(bytes(body)), str(response.url), response.links.get("next", {}).get("url"))
+
+    def _value(self, body: bytes) -> Any:
+        if _is_cut(body):
+            raise _AgainError("the answer ends in the middle")
+        place = f"{self._place}: the answer"
         try:
-            value = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            # Half an answer whose length nobody said looks like this as well.
-            raise _AgainError(f"not valid JSON: {error}") from None
-        return Answer(value, str(response.url), response.links.get("next", {}).get("url"))
+            value = parse_strict(body.decode("utf-8-sig"), place)
+            json.dumps(value, allow_nan=False)
+        except InputError as error:
+            raise InputError(
+                error.problem, place=error.place, remedy="nothing was changed; mend it in the API"
+            ) from None
+        except RecursionError:
+            refuse(RecursionError(), place)
+        except ValueError as error:  # not UTF-8, or a number that is none
+            problem = f"not valid JSON: {error}"
+            raise InputError(problem, place=place, remedy="nothing was changed; mend it in the API") from None
+        return value
 
 
+def _is_cut(body: bytes) -> bool:
+    """Whether this is the beginning of a JSON text: half of an answer whose length nobody said."""
+    try:
+        json.loads(body.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"
+    except json.JSONDecodeError as error:
+        # A word, a number or an escape can be cut as well: then the error is where it begins.
+        rest = error.doc[error.pos :].rstrip()
+        return error.msg.startswith("Unterminated string") or _BEGUN.fullmatch(rest) is not None
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
+_BEGUN = re.compile(r"|t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\.|[eE][+-]?|u?[0-9a-fA-F]{0,4}\"?")
 _PLAIN = {"Accept": "application/json", "User-Agent": "tunegate"}
 
 
-def _origin_of(url: str) -> tuple[str, str, int | None]:
+def _origin_of(url: str, place: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    try:
+        port = parts.port
+    except ValueError:
+        raise InputError("a port that is none in an address", place=place, remedy="correct the URL") from None
+    return parts.scheme, parts.hostname or "", port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _wait(said: str) -> float | None:
     """The seconds that a Retry-After header says: a number, or an HTTP date."""
-    if said.strip().isdigit():
+    if said.isascii() and said.strip().isdigit():
         return float(said)
     try:
         until = email.utils.parsedate_to_datetime(said)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from tunegate.errors import InputError
 
-_IN_URL = re.compile(r"(?<=://)[^\s/@:]*:[^\s/]*@")
+_IN_URL = re.compile(r"(?<=://)[^\s/]+@")
 _HIDDEN = "***"
 
 

@@ -126,8 +126,16 @@ def _headers(declared: Rest, place: str) -> dict[str, str]:
     if auth is None:
         return {}
     if auth.bearer_env:
-        return {"Authorization": f"Bearer {secret_of(auth.bearer_env, place)}"}
-    return {str(auth.header): secret_of(str(auth.env), place)}
+        return {"Authorization": f"Bearer {_for_header(auth.bearer_env, place)}"}
+    return {str(auth.header): _for_header(str(auth.env), place)}
+
+
+def _for_header(variable: str, place: str) -> str:
+    value = secret_of(variable, place)
+    if not value.isascii():
+        problem = f"the environment variable {variable} has a character that no header can hold"
+        raise InputError(problem, place=f"{place}.auth", remedy="set it again: ASCII alone")
+    return value
 
 
 def _at(value: Any, path: str) -> Any:

@@ -8,7 +8,7 @@ that has it.
 import re
 import zoneinfo
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,7 +20,27 @@ Key = Column | Annotated[tuple[Column, ...], Field(min_length=1)]
 Variable = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 FILE_COLUMN, LINE_COLUMN = "_file", "_line"
 """The columns of a snapshot that say where in an object store a row stood."""
-_SECRET = re.compile(r"pass|token|secret|api_?key|signature|credential", re.IGNORECASE)
+_SECRET = re.compile(
+    r"pass|pwd|token|secret|signature|credential|bearer|authorization|connection[-_]?string"
+    r"|(^|api|access|account|private|auth|shared|storage|subscription|master)[-_.]?key$|private[-_.]?key"
+    r"|(^|[-_.])(sig|sas|jwt|auth)($|[-_.])",
+    re.IGNORECASE,
+)
+_NAMED_USERS = {"ssh", "sftp", "ftp", "smb", "hdfs", "webhdfs", "abfs", "abfss", "az"}
+"""File systems whose URLs name an account, or a container, before the @: it is no secret."""
+
+
+def check_without_userinfo(url: str) -> None:
+    """Raise ValueError, which does not show `url`, when it names a user or token before its host."""
+    for one in _chained(url):
+        parts = urlsplit(one)
+        if "@" in parts.netloc and parts.scheme not in _NAMED_USERS:
+            raise ValueError("a URL without a user, password or token; name an environment variable that holds it")
+
+
+def _chained(url: str) -> list[str]:
+    """The URLs of a chain as fsspec writes it: simplecache::s3://bucket/file."""
+    return re.split(r"::(?=[A-Za-z][A-Za-z0-9+.-]*(?:://|::))", url)
 
 
 def check_without_password(url: str) -> None:
@@ -29,8 +49,9 @@ def check_without_password(url: str) -> None:
     For validators of a whole model: those of a field have its value printed (tunegate.params.parse).
     """
     try:
-        parts = urlsplit(url)
-        has_secret = bool(parts.password) or any(_SECRET.search(pair.split("=")[0]) for pair in parts.query.split("&"))
+        every = [urlsplit(one) for one in _chained(url)]
+        names = [unquote(pair.split("=")[0]) for parts in every for pair in re.split("[&;]", parts.query)]
+        has_secret = any(parts.password for parts in every) or any(map(_SECRET.search, names))
     except ValueError:
         raise ValueError("a URL") from None
     if has_secret:
@@ -153,6 +174,7 @@ class Rest(Closed):
         if not self.url.startswith(("http://", "https://")):
             raise ValueError("a URL that starts with https:// or http://")
         check_without_password(self.url)
+        check_without_userinfo(self.url)
         return self
 
     @field_validator("parameters")
@@ -177,9 +199,13 @@ class Object(Dated):
     @model_validator(mode="after")
     def _holds_no_secret(self) -> "Object":
         check_without_password(self.url)
+        check_without_userinfo(self.url)
         if "://" not in self.url:
             raise ValueError("a URL such as s3://bucket/folder/*.jsonl")
-        for name in self.options:
+        for name, value in self.options.items():
+            if "://" in str(value):
+                check_without_password(str(value))
+                check_without_userinfo(str(value))
             if _SECRET.search(name) and not name.endswith("_url"):
                 raise ValueError(f"options without {name!r}: a secret goes into the environment, see env")
         return self
