@@ -87,6 +87,13 @@ def test_a_full_disk_is_named_whichever_library_met_it(capsys: pytest.CaptureFix
     assert capsys.readouterr().err.startswith("error: no space left on the disk\nfix: free some space")
 
 
+def test_a_machine_without_enough_memory_is_told_what_to_change(capsys: pytest.CaptureFixture[str]) -> None:
+    out_of_memory = type("OutOfMemoryException", (Exception,), {})
+    for error in (MemoryError(), out_of_memory("could not allocate block")):
+        assert exit_code_of(raising(error)) == 1
+        assert capsys.readouterr().err.startswith("error: not enough memory\nfix: raise compute.memory")
+
+
 def test_an_unforeseen_error_names_itself_and_asks_for_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_of(raising(KeyError("x"))) == 1
     said = capsys.readouterr().err

@@ -107,14 +107,22 @@ def exit_code_of(action: Callable[[], object], *, show_traceback: bool | None = 
         signal.setitimer(signal.ITIMER_REAL, 0)
         name = signal.Signals(stopped.number).name
         return _say(f"stopped by {name}: nothing half-written was kept", 128 + stopped.number, wanted)
-    except OSError as error:
-        return _say(str(_from_os(error)), 1, wanted)
     except Exception as error:
-        if os.strerror(errno.ENOSPC) in str(error):  # DuckDB has errors of its own, without a number
-            return _say(str(_full("")), 1, wanted)
-        text = f"error: unexpected {type(error).__name__}: {error}\nfix: run again with --traceback and report it"
-        return _say(text, 1, wanted)
+        return _say(str(_named(error)), 1, wanted)
     return 0
+
+
+def _named(error: Exception) -> TunegateError:
+    """What a library raised, as an error of ours. DuckDB has its own for a full disk, without a number, and memory."""
+    if isinstance(error, OSError):
+        return _from_os(error)
+    if os.strerror(errno.ENOSPC) in str(error):
+        return _full("")
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException":
+        remedy = "raise compute.memory in params.yaml, or use a machine that has more"
+        return MachineError("not enough memory", remedy=remedy)
+    remedy = "run again with --traceback and report it"
+    return TunegateError(f"unexpected {type(error).__name__}: {error}", remedy=remedy)
 
 
 def _from_os(error: OSError) -> TunegateError:

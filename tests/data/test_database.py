@@ -48,3 +48,10 @@ def test_another_way_to_write_a_size_is_refused(text: str) -> None:
     with pytest.raises(InputError) as caught:
         parsed(text, "here")
     assert (caught.value.place, caught.value.remedy) == ("here", "write it as 512MB or 4GB")
+
+
+def test_less_memory_than_a_database_can_spill_from_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEGATE_MEMORY", "1MB")
+    with pytest.raises(InputError, match="too little memory: 1MB") as caught:
+        budget(Compute())
+    assert caught.value.place == "TUNEGATE_MEMORY"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MEMORY_VARIABLE = "TUNEGATE_MEMORY"
 """Overrides compute.memory for one run: `python -m tunegate.stages --memory 512MB NAME …` sets it."""
 _MEMORY_OF_A_THREAD = 128 * 2**20
+LEAST = 64 * 2**20
+"""Less than this is not enough for a work database to spill from."""
 _UNITS = {"MB": 2**20, "GB": 2**30}
 
 
@@ -57,6 +59,9 @@ def budget(compute: Compute) -> int:
 def parsed(text: str, place: str) -> int:
     """The bytes that a text such as 512MB or 4GB says. Raises InputError, naming `place`, for any other text."""
     found = re.fullmatch(r"([1-9]\d*)(MB|GB)", text)
+    if found and int(found[1]) * _UNITS[found[2]] < LEAST:
+        problem = f"too little memory: {text}"
+        raise InputError(problem, place=place, remedy=f"give it at least {LEAST // _UNITS['MB']}MB")
     if not found:
         raise InputError(f"not a size of memory: {text!r}", place=place, remedy="write it as 512MB or 4GB")
     return int(found[1]) * _UNITS[found[2]]

@@ -7,9 +7,8 @@ outputs; does not decide.
 import tempfile
 from pathlib import Path
 
-from tunegate.data.database import budget, connect
-from tunegate.data.duplicates import Match, near_pairs
-from tunegate.params import Compute
+from tunegate.data.database import connect
+from tunegate.data.duplicates import MEMORY, Match, near_pairs
 from tunegate.tables import parquet_batches
 
 _COLUMNS = ["id", "text", "messages"]
@@ -23,7 +22,7 @@ def contaminated(test: Path, train: Path, *, near: float) -> tuple[list[Match], 
     """
     tested = parquet_batches(test / "test.parquet", columns=_COLUMNS)
     trained = parquet_batches(train / "train.parquet", columns=_COLUMNS)
-    with tempfile.TemporaryDirectory() as folder, connect(Path(folder), budget(Compute())) as connection:
+    with tempfile.TemporaryDirectory() as folder, connect(Path(folder), MEMORY) as connection:
         found = [Match(**pair) for pair in near_pairs(tested, trained, near, connection).to_pylist()]
     return [match for match in found if match.similarity == 1], [match for match in found if match.similarity < 1]
 

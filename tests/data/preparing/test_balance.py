@@ -46,3 +46,11 @@ def test_how_evenly_rows_are_spread_over_labels_is_told(row: Make, prepared: Cal
         "x": {"train": 39, "valid": 0, "test": 0},
         "y": {"train": 1, "valid": 0, "test": 0},
     }
+
+
+def test_a_label_is_told_without_personal_data_and_short(row: Make, prepared: Callable[..., Any]) -> None:
+    labels = ["jane.roe@acme-roofs.com", "a long answer " * 20]
+    outcome = prepared([row(str(number), label=label) for number, label in enumerate(labels)])
+    told = outcome.ledger["details"]["labels"]
+    assert sorted(map(len, told)) == [7, 61]
+    assert "[EMAIL]" in told

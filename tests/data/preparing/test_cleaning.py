@@ -56,3 +56,9 @@ def test_a_row_is_mended_in_text_label_and_messages(row: Callable[..., Row]) -> 
 def test_texts_are_compared_without_case_width_and_white_space() -> None:
     assert comparable(" \uff37hat\n IS  ﬁt? ") == comparable("what is fit?")
     assert comparable("a?") != comparable("a!")
+
+
+def test_a_control_character_inside_of_a_broken_encoding_hides_nothing() -> None:
+    text, done = repair_text("v\u00c3\x00\u00a4rme")
+    assert (text, sorted(done)) == ("värme", ["control_characters", "encoding"])
+    assert repair_text(text) == (text, [])

@@ -22,3 +22,8 @@ def test_html_goes_and_what_a_reader_sees_stays(html: str, text: str) -> None:
 @pytest.mark.parametrize("text", ["a < b and c > d", "I <3 it", "R&D, 3 & 4", " two\n\n\n lines "])
 def test_what_is_no_html_stays_as_it_is(text: str) -> None:
     assert strip_html(text) == text
+
+
+def test_what_follows_a_tag_that_nothing_closes_is_kept() -> None:
+    assert strip_html("In C++ I wrote vector<template> and then <b>more</b>") == "In C++ I wrote vector and then more"
+    assert strip_html("<script>alert(1)</script>Seen") == "Seen"

@@ -96,3 +96,10 @@ def test_small_classes_do_not_all_begin_in_the_same_fold() -> None:
     names = [str(n) for n in range(100)]
     folds = folds_of([f"class {n // 2}" for n in range(100)], names, seed=1)
     assert [folds.count(fold) for fold in range(FOLDS)] == [20] * FOLDS
+
+
+def test_texts_without_a_word_in_common_are_judged_by_their_parts() -> None:
+    ids = [str(number) for number in range(8)]
+    texts = ["屋顶漏水", "暖气坏了", "屋顶破了", "暖气不热", "屋顶有洞", "暖气漏水", "屋顶旧了", "暖气关了"]
+    found = issues(ids, texts, ["roof", "heat"] * 4, ids, seed=1)
+    assert found["accuracy"] is not None

@@ -65,3 +65,17 @@ def test_a_weight_for_a_source_without_rows_is_refused() -> None:
     with pytest.raises(InputError, match="'b' has a weight and no rows"):
         shares({"a": 10}, {"a": 1, "b": 2}, place="params.yaml")
     assert shares({"a": 30, "b": 100}, {"a": 0.3, "b": 0.7}, place="p") == {"a": 30, "b": 70}
+
+
+def test_a_group_larger_than_the_cap_does_not_keep_the_others_out(row: Make, prepared: Callable[..., Any]) -> None:
+    rows = [row(f"a-{n}", source="a", group="large" if n < 30 else f"g{n}") for n in range(60)]
+    outcome = prepared(rows, mixture={"a": Mix(cap=20)})
+    assert len(outcome.where) == 20
+    assert not any(one.group == "large" for one in rows if one.id in outcome.where)
+
+
+def test_a_source_of_which_nothing_is_left_is_refused(row: Make, prepared: Callable[..., Any]) -> None:
+    rows = [row(f"a-{n}", source="a", group="one") for n in range(9)] + [row("b-1", source="b")]
+    with pytest.raises(InputError, match="no row of 'a' is left") as caught:
+        prepared(rows, mixture={"a": Mix(cap=5)})
+    assert caught.value.place == "params.yaml: prepare.mixture.a"

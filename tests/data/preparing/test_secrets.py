@@ -102,3 +102,12 @@ def test_a_private_key_that_is_cut_is_found_to_the_end(row: Make) -> None:
     text = f"{DASHES}BEGIN {KEY}{DASHES}\n{noise(80)}"
     treated, _ = treat(row("1", text=text), "mask")
     assert treated is not None and treated.text == "[SECRET]"
+
+
+def test_of_many_first_lines_of_keys_each_goes_and_the_last_key_whole(row: Make) -> None:
+    head, end = f"{DASHES}BEGIN {KEY}{DASHES}", f"{DASHES}END {KEY}{DASHES}"
+    body = "x" * 11_000
+    treated, changes = treat(row("1", text=f"{head}{body}{body}, {head} {head}{body}{end} stays"), "mask")
+    assert treated is not None
+    assert treated.text == "[SECRET]" + "x" * 10_000 + ", [SECRET] stays"
+    assert changes == ["masked: private_key x2"]

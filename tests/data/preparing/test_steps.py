@@ -42,3 +42,13 @@ def test_masked_rows_stay_and_are_counted_by_kind(row: Make, prepared: Callable[
     assert outcome.texts == {"a": "[SECRET] of [EMAIL]?", "b": "[EMAIL]?"}
     assert outcome.changes["a"] == ["masked: github_token", "masked: email"]
     assert (outcome.ledger["notes"]["masked: email"], outcome.ledger["notes"]["masked: github_token"]) == (2, 1)
+
+
+def test_a_row_that_is_empty_after_its_repair_is_masked_where_it_is_written_down(
+    row: Make, prepared: Callable[..., Any]
+) -> None:
+    label = f"ask jane.roe@acme-roofs.com for {TOKEN}"
+    masking = {"secrets": "drop", "personal_data": PersonalData(action="mask")}
+    outcome = prepared([row("a", text="\u200b", label=label), row("b")], **masking)
+    assert outcome.dropped["a"][0] == "empty_after_repair"
+    assert rows_of(read_parquet(outcome.folder / "dropped.parquet"))[0].label == "ask [EMAIL] for [SECRET]"

@@ -7,13 +7,19 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tunegate.data.nearest import listed
+from tunegate.data.preparing import secrets
+from tunegate.data.preparing.personal import Personal
+from tunegate.data.rows import Row
 from tunegate.errors import InputError
+from tunegate.params import PersonalData
 
 if TYPE_CHECKING:
     import duckdb
 
 MOST_LABELS = 1_000
-"""Labels that are listed with their splits; there may be as many as rows where answers are no classes."""
+"""Labels that are listed with their splits."""
+_LONGEST = 60
+_RULES = Personal(PersonalData(action="mask"))
 
 
 def check_labels(connection: "duckdb.DuckDBPyConnection", least: int, *, place: str) -> None:
@@ -22,7 +28,7 @@ def check_labels(connection: "duckdb.DuckDBPyConnection", least: int, *, place: 
     total = connection.execute(f"SELECT count(*) FROM ({query})").fetchall()[0][0]  # noqa: S608
     few = connection.execute(f"{query} HAVING count(*) < ? ORDER BY label", [least]).fetchall()
     if few:
-        shown = listed([f"{label!r} ({count})" for label, count in few])
+        shown = listed([f"{_told(label)!r} ({count})" for label, count in few])
         problem = f"{len(few)} of {total} labels have fewer than {least} rows: {shown}"
         remedy = "add rows, merge the label into another, or lower the number"
         raise InputError(problem, place=f"{place}: prepare.min_rows_per_label", remedy=remedy)
@@ -47,11 +53,22 @@ def label_notes(connection: "duckdb.DuckDBPyConnection") -> dict[str, int | floa
 
 
 def label_details(connection: "duckdb.DuckDBPyConnection") -> dict[str, Any]:
-    """The rows of each label in each split, of the MOST_LABELS largest, for the details of a ledger."""
+    """The rows of each label in each split, for the details of a ledger; none of more than MOST_LABELS labels.
+
+    So many are answers, not classes, and a ledger has no texts.
+    """
     _count(connection)
-    query = "SELECT label, train, valid, test FROM labels ORDER BY rows DESC, label LIMIT ?"
-    found = connection.execute(query, [MOST_LABELS]).fetchall()
-    return {label: {"train": train, "valid": valid, "test": test} for label, train, valid, test in found}
+    if connection.execute("SELECT count(*) FROM labels").fetchall()[0][0] > MOST_LABELS:
+        return {}
+    found = connection.execute("SELECT label, train, valid, test FROM labels ORDER BY label").fetchall()
+    return {_told(label): {"train": train, "valid": valid, "test": test} for label, train, valid, test in found}
+
+
+def _told(label: str) -> str:
+    """A label as logs and ledgers may have it: without what looks like personal data or a secret, and short."""
+    hidden = secrets.treat(Row("", "", "", text=label, label=""), "mask")[0]
+    text = _RULES.treat_text(hidden.text or "" if hidden else "")
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _count(connection: "duckdb.DuckDBPyConnection") -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from tunegate.data.rows import Row
 
 Repair = Callable[[str], str]
+_MOST_ROUNDS = 10
 
 # Invisible in every editor, different for every tokenizer: zero-width space, word joiner, byte-order mark, soft
 # hyphen. The zero-width joiners (U+200C, U+200D) stay: they are letters' business in Persian, and glue emoji.
@@ -25,12 +26,17 @@ _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 
 def repair_text(text: str) -> tuple[str, list[str]]:
     """`text` repaired, and the names of the repairs that changed it. Repairing twice changes nothing more."""
-    done = []
-    for name, repair in _REPAIRS.items():
-        mended = repair(text)
-        if mended != text:
-            done.append(name)
-        text = mended
+    done: list[str] = []
+    # One repair may uncover what another mends: a control character inside of a broken encoding.
+    for _ in range(_MOST_ROUNDS):
+        before = text
+        for name, repair in _REPAIRS.items():
+            mended = repair(text)
+            if mended != text and name not in done:
+                done.append(name)
+            text = mended
+        if text == before:
+            break
     return text, done
 
 

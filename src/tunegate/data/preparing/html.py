@@ -23,6 +23,7 @@ def strip_html(text: str) -> str:
     reader = _Reader()
     reader.feed(text)
     reader.close()
+    reader.give_back()
     return _EMPTY_LINES.sub("\n\n", "".join(reader.seen)).strip()
 
 
@@ -31,6 +32,7 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.seen: list[str] = []
         self._inside: list[str] = []
+        self._held: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
         if tag in _UNSEEN:
@@ -43,12 +45,17 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in self._inside:
             del self._inside[self._inside.index(tag) :]
+            if not self._inside:
+                self._held.clear()
         else:
             self._end_line(tag)
 
     def handle_data(self, data: str) -> None:
-        if not self._inside:
-            self.seen.append(data)
+        (self._held if self._inside else self.seen).append(data)
+
+    def give_back(self) -> None:
+        """What follows a tag that nothing closes was no script: `vector<template>` is C++."""
+        self.seen.extend(self._held)
 
     def _end_line(self, tag: str) -> None:
         if _LINE.fullmatch(tag) and self.seen and not self.seen[-1].endswith("\n"):

@@ -5,6 +5,7 @@ fifth; cleanlab (confident learning, arXiv 1911.00068) picks the rows where it i
 is. It reads and writes no file, changes no row, and does not know which of the two labels is right: a person decides.
 """
 
+import contextlib
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 FOLDS = 5
 LIMIT = 50_000
 """Rows that are looked at, unless asked otherwise."""
+MOST_CLASSES = 200
 _FEATURES = 1 << 14
 
 
@@ -28,8 +30,9 @@ def issues(
     """The doubtful rows, the most doubtful first, for label_issues.json.
 
     `rows` were given, `examined` of them looked at: of more than `limit`, whole groups by a keyed hash; `left_out` are
-    those of classes that stand in one group only, which nobody can judge unseen, and `classes_left_out` how many those
-    are. `accuracy` is how often the model was right by the labels as they are: what it doubts is worth as much. Each of
+    those of classes that stand in one group only, which nobody can judge unseen, and of all but the MOST_CLASSES
+    largest; `classes_left_out` is how many classes those are. `accuracy` is how often the model was right by the labels
+    as they are (null where there are no two classes to tell apart): what it doubts is worth as much. Each of
     `issues` has the row's `id` and `label`, the label `believed`, and the model's `confidence` in that, from 0 to 1.
     The same rows give the same result, in whatever order they come.
     """
@@ -40,6 +43,8 @@ def issues(
     for place in chosen:
         spread[labels[place]].add(groups[place])
     lonely = {label for label, members in spread.items() if len(members) < 2}
+    # Each class is a model of its own: beyond so many, the largest are looked at.
+    lonely |= set(sorted(spread, key=lambda label: (-len(spread[label]), label))[MOST_CLASSES:])
     judged = [place for place in chosen if labels[place] not in lonely]
     found, accuracy = [], None
     if len(spread) - len(lonely) >= 2:
@@ -126,7 +131,11 @@ def _features(texts: list[str]) -> Any:
 
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, max_features=_FEATURES)
     parts = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), sublinear_tf=True, max_features=_FEATURES)
-    return csr_matrix(hstack([words.fit_transform(texts), parts.fit_transform(texts)]))
+    found = [parts.fit_transform(texts)]
+    # Where no word stands in two texts, as in short ones without spaces, their parts are all there is.
+    with contextlib.suppress(ValueError):
+        found.append(words.fit_transform(texts))
+    return csr_matrix(hstack(found))
 
 
 def _model() -> Any:

@@ -1,7 +1,8 @@
 """How much of each source is used: caps, and weights relative to each other.
 
 Which rows of a source are used is decided by a keyed hash of their group: adding rows displaces as few as possible, and
-a smaller share is a part of a larger one. Rows of a frozen test set count, and are never displaced. Works in the tables
+a smaller share is a part of a larger one. A group that alone is more than the limit is left out, and does not keep the
+others out. Rows of a frozen test set count, and are never displaced. Works in the tables
 of `loading`.
 """
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def mix(connection: "duckdb.DuckDBPyConnection", mixture: Mapping[str, Mix], *, frozen: int, place: str) -> None:
     """Drop what `mixture` has too much of, as `over_cap` and `over_weight`; the first `frozen` rows always stay.
 
-    Raises InputError for a source that there is not, and for a weighted source without rows.
+    Raises InputError for a source that there is not, and for one of which nothing is left.
     """
     if not mixture:
         return
@@ -35,6 +36,12 @@ def mix(connection: "duckdb.DuckDBPyConnection", mixture: Mapping[str, Mix], *, 
     # A weight that nobody wrote is no weight: a cap alone does not tie its source to the others.
     weights = {name: wanted.weight for name, wanted in mixture.items() if "weight" in wanted.model_fields_set}
     _limit(connection, shares(sizes, weights, place=place), "over_weight", frozen)
+    kept = {name for (name,) in connection.execute("SELECT DISTINCT source FROM kept").fetchall()}
+    for name in mixture:
+        if name not in kept:
+            problem = f"no row of {name!r} is left: every group of it is larger than what its cap or weight allows"
+            remedy = "raise the cap or the weight, or make the groups smaller"
+            raise InputError(problem, place=f"{place}: prepare.mixture.{name}", remedy=remedy)
 
 
 def shares(sizes: Mapping[str, int], weights: Mapping[str, float], *, place: str) -> dict[str, int]:
@@ -58,9 +65,10 @@ def _limit(connection: "duckdb.DuckDBPyConnection", limits: Mapping[str, int], r
                 FROM kept WHERE source = $source GROUP BY "group"
             ), ranked AS (
                 SELECT "group", sum(size) OVER (ORDER BY NOT fixed, point, "group") AS so_far FROM groups
+                WHERE size <= $most OR fixed
             )
-            SELECT n, $reason, $most::VARCHAR || ' rows', NULL FROM kept JOIN ranked USING ("group")
-            WHERE source = $source AND so_far > $most AND n >= $frozen
+            SELECT n, $reason, $most::VARCHAR || ' rows', NULL FROM kept LEFT JOIN ranked USING ("group")
+            WHERE source = $source AND coalesce(so_far > $most, true) AND n >= $frozen
             """,
             {"source": source, "most": most, "reason": reason, "frozen": frozen},
         )

@@ -7,7 +7,8 @@ Reads and writes nothing; does not know what becomes of a number.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import NamedTuple
 
 from tunegate.data.preparing.personal_reserved import is_fictional_number
@@ -38,6 +39,8 @@ _LENGTHS = {"1": (10, 10), "7": (10, 10), "31": (9, 9), "33": (9, 9), "34": (9, 
 _MOBILE = re.compile(r"07[02369]\d{7}|07[1-9]\d{8}")
 _NANP = re.compile(r"(?:1[-. ])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. ])[2-9]\d\d[-. ]\d{4}")
 _CONTEXT = 40
+_MOST_DIGITS = 18
+"""Of an international number: 00 and 16 more."""
 
 
 class Phone(NamedTuple):
@@ -63,6 +66,8 @@ def phones_in(text: str) -> Iterator[Phone]:
 def _longest(text: str, start: int, end: int, before: str) -> Phone | None:
     """The longest telephone number in a run of digits; short groups at its ends may be neighbours of it."""
     groups = [match.span() for match in _GROUP.finditer(text, start, end)]
+    # Once per run of digits and only for what may be a number: rows may be full of digits.
+    introduced = cache(partial(_introduced, before))
     for first in range(min(2, len(groups))):
         if first and not _loose(text, groups[0], groups[1]):
             break
@@ -70,7 +75,7 @@ def _longest(text: str, start: int, end: int, before: str) -> Phone | None:
         for last in range(len(groups) - 1, max(first - 1, len(groups) - 4), -1):
             stop = groups[last][1]
             if not _AMOUNT.match(text, stop):
-                found = _read(text[begin:stop], before)
+                found = _read(text[begin:stop], introduced)
                 if found:
                     return Phone(begin, stop, *found)
             if last == 0 or not _loose(text, groups[last], groups[last - 1]):
@@ -90,10 +95,12 @@ def _with_sign(text: str, low: int, start: int) -> int:
     return start
 
 
-def _read(raw: str, before: str) -> tuple[str, str] | None:
-    digits = re.sub(r"\D", "", raw)
-    groups = [len(group) for group in _GROUP.findall(raw)]
-    called = _introduced(before)
+def _read(raw: str, introduced: Callable[[], bool | None]) -> tuple[str, str] | None:
+    found = _GROUP.findall(raw)
+    digits, groups = "".join(found), [len(group) for group in found]
+    if len(digits) > _MOST_DIGITS:
+        return None
+    called = introduced() if not raw.startswith("+") else None
     if raw.startswith("+") or (digits.startswith("00") and (len(groups) > 2 or called)):
         return _international(digits.removeprefix("00") if not raw.startswith("+") else digits, "(0)" in raw)
     if called is False:

@@ -8,6 +8,7 @@ names the sort of a secret, never the secret.
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,8 +30,7 @@ SCREEN = (
 _SCREEN = re.compile(SCREEN.replace(r"\x{f6}", "\u00f6"))
 
 _TOKENS = {
-    "private_key": r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-    r"(?s:.{0,12000}?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|[^-]{0,12000})|AGE-SECRET-KEY-1[0-9A-Z]{58}",
+    "private_key": r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----|AGE-SECRET-KEY-1[0-9A-Z]{58}",
     "aws_key": r"(?<!\w)A[KS]IA[A-Z2-7]{16}(?!\w)",
     "github_token": r"(?<!\w)(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})(?!\w)",
     "gitlab_token": r"(?<!\w)gl(?:pat|dt|rt|rtr|cbt|ptt|ft|soat|agent|imt|oas|ffct)-[\w-]{20,255}",
@@ -46,6 +46,9 @@ _TOKENS = {
     "jwt": r"(?<!\w)eyJ[\w-]{10,4000}\.eyJ[\w-]{10,8000}\.[\w-]{10,2000}",
 }
 _TOKEN = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _TOKENS.items()))
+_KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_LONGEST_KEY = 12_000
+_LONGEST_LAST_LINE = 80
 _URL = re.compile(r"(?<![\w+.-])[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@]{0,128}:(?P<value>[^\s/@]{1,256})@[\w\[]")
 _ASSIGNED = re.compile(
     r"(?i:pass ?word|passwd|pwd|pass ?phrase|secret|token|api[ _-]?key|access[ _-]?key|account[ _-]?key|secret[ _-]?key"
@@ -115,12 +118,32 @@ def find(text: str) -> list[Secret]:
 
 
 def _tokens(text: str) -> Iterator[Secret]:
+    key_ends: list[int] | None = None
+    done = 0
     for match in _TOKEN.finditer(text):
         sort = str(match.lastgroup)
+        if match.start() < done:
+            continue
+        if match[0].startswith("-----"):
+            if key_ends is None:
+                key_ends = [end.end() for end in _KEY_END.finditer(text)]
+            done = _end_of_key(text, match.end(), key_ends)
+            yield Secret(match.start(), done, sort)
+            continue
         # A style sheet's class may begin with sk-, and manuals print AKIA...EXAMPLE.
         mixed = sort != "model_key" or len({_sign(character) for character in match[0][3:]} - {"sign"}) > 1
         if mixed and not (sort != "private_key" and _PLACEHOLDER.search(match[0])):
             yield Secret(match.start(), match.end(), sort)
+
+
+def _end_of_key(text: str, start: int, ends: list[int]) -> int:
+    """Where the private key ends whose first line ends at `start`: at its last line, or before the next dash."""
+    place = bisect_left(ends, start + 1)
+    limit = start + _LONGEST_KEY
+    if place < len(ends) and ends[place] <= limit + _LONGEST_LAST_LINE:
+        return ends[place]
+    dash = text.find("-", start, limit)
+    return min(limit, len(text)) if dash < 0 else dash
 
 
 def _in_addresses(text: str) -> Iterator[Secret]:

@@ -26,7 +26,7 @@ class Steps:
         """The row as it is now, what was done to it, and the reason why it is left out, or None."""
         row, changes = self._mended(row)
         if changes and not (row.last_turn and row.answer):
-            return row, changes, "empty_after_repair"
+            return self._masked(row), changes, "empty_after_repair"
         kept, found = secrets.treat(row, self.settings.secrets)
         changes += found
         if kept is None:
