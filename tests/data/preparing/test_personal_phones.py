@@ -49,6 +49,6 @@ def test_numbers_for_fiction_are_not_found() -> None:
 
 
 def test_a_number_among_many_others_is_found_up_to_eighteen_digits() -> None:
-    assert found("7 " * 40 + "ring 070-123 45 67 " + "12 " * 40) == ["+46 701234567"]
+    assert found("7 " * 40 + "ring 070-123 45 67, " + "12 " * 40) == ["+46 701234567"]
     assert found("call 00 999 123456789012") == ["+999 123456789012"]
     assert found("call 00 999 12345678901234") == []
