@@ -77,7 +77,7 @@ def test_pages_are_followed_by_the_link_header_but_not_to_another_host(project: 
     server.handle = handle
     project.refresh(declared(server, pagination={"kind": "link"}))
     assert ids(project) == [1, 2, 3, 4, 5, 6, 7]
-    server.handle = lambda _: (RECORDS, {"Link": '<http://elsewhere.example/>; rel="next"'})
+    server.handle = lambda _: (RECORDS, {"Link": '<http://pw@elsewhere.example/>; rel="next"'})
     with pytest.raises(InputError, match=r"the next page is on another host: 'elsewhere\.example'"):
         project.refresh(declared(server, pagination={"kind": "link"}), name="other")
 

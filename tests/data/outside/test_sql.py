@@ -316,6 +316,9 @@ def test_rows_without_a_cursor_are_read_each_time(project: Project) -> None:
     project.refresh(asked)
     sqlite("tickets (id, changed)", [(1, 10), (2, None), (3, None)])
     assert project.refresh(asked).changes.examples == {"added": ["3"]}
+    sqlite("tickets (id, changed)", [(1, None), (2, None)])
+    with pytest.raises(InputError, match="no row has a value in 'changed' any more, the snapshot ends at 10"):
+        project.refresh(asked, allow_empty=True)
 
 
 def test_a_fault_of_the_query_is_no_matter_of_trying_again(project: Project) -> None:

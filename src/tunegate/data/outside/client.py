@@ -85,7 +85,7 @@ class Client:
         """`url`, relative to `base`, when it is of the same origin. Raises InputError when it leads elsewhere."""
         whole = urljoin(base, url)
         if _origin_of(whole, self._place) != self._origin:
-            problem = f"the next page is on another host: {urlsplit(whole).netloc!r}"
+            problem = f"the next page is on another host: {urlsplit(whole).netloc.rpartition('@')[2]!r}"
             raise InputError(problem, place=self._place, remedy="declare the address that the API itself gives")
         return whole
 

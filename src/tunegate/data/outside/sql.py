@@ -60,6 +60,7 @@ class _Reader:
         if "largest" not in spool.state:
             spool.state = {"largest": self._largest(since)}
         if since is not None and spool.state["largest"] is None:
+            self._check_no_rows(since)
             return  # the source has no rows: whether that is meant, the caller decides
         result = self._connection.execute(self._select(since, spool.state.get("last")))
         self._check_columns(list(result.keys()))
@@ -86,6 +87,12 @@ class _Reader:
         if since is not None:
             self._check_forward(found, unpacked(since))
         return packed(found, self._place)
+
+    def _check_no_rows(self, since: dict[str, Any]) -> None:
+        row = self._connection.execute(_text(f"SELECT 1 FROM {self._rows} AS source_rows LIMIT 1")).first()  # noqa: S608
+        if row is not None:
+            problem = f"no row has a value in {self._cursor!r} any more, the snapshot ends at {unpacked(since)}"
+            raise InputError(problem, place=f"{self._place}.cursor", remedy="read everything again with --full")
 
     def _check_forward(self, largest: Any, since: Any) -> None:
         where = f"{self._place}.cursor"
