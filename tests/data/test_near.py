@@ -57,3 +57,27 @@ def test_texts_of_one_table_are_found_in_another(tmp_path: Path) -> None:
         pairs_between(connection, ("ones", "others"), "pairs", PLAN, 0.8)
         found = connection.execute("SELECT one, other FROM pairs ORDER BY ALL").fetchall()
         assert found == [(1, 1), (2, 2), (2, 3)]
+
+
+def templated(copies: int) -> list[str]:
+    """200 texts of one form, every band of which very many share, then texts with one word of one of them changed."""
+    form = [f"form{n}" for n in range(54)]
+    texts = [[*form, *(f"f{number}x{n}" for n in range(6))] for number in range(200)]
+    for copy in range(copies):
+        changed = list(texts[60 + copy])
+        changed[10 + copy % 40] = f"changed{copy}"
+        texts.append(changed)
+    return [" ".join(words) for words in texts]
+
+
+def test_texts_of_one_form_are_found_that_only_their_rarest_words_tell_apart(tmp_path: Path) -> None:
+    plan = plan_for(0.88)
+    with connect(tmp_path, 2**26) as connection:
+        load(connection, "t", templated(100), plan)
+        pairs_within(connection, "t", "within", plan, 0.88)
+        found = connection.execute("SELECT DISTINCT later FROM within WHERE later >= 200").fetchall()
+        assert len(found) >= 99
+        connection.execute("CREATE VIEW copies AS FROM t WHERE n >= 200; CREATE VIEW forms AS FROM t WHERE n < 200")
+        pairs_between(connection, ("copies", "forms"), "between", plan, 0.88)
+        assert len(connection.execute("SELECT DISTINCT one FROM between").fetchall()) >= 99
+        assert connection.execute("SELECT min(similarity) > 0.88 FROM between").fetchall() == [(True,)]

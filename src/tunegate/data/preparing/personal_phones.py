@@ -74,7 +74,8 @@ def _longest(text: str, start: int, end: int, before: str) -> Phone | None:
         begin = start if not first else _with_sign(text, groups[0][1], groups[first][0])
         for last in range(len(groups) - 1, max(first - 1, len(groups) - 4), -1):
             stop = groups[last][1]
-            if not _AMOUNT.match(text, stop):
+            digits = sum(high - low for low, high in groups[first : last + 1])
+            if digits <= _MOST_DIGITS and not _AMOUNT.match(text, stop):
                 found = _read(text[begin:stop], introduced)
                 if found:
                     return Phone(begin, stop, *found)
@@ -98,8 +99,6 @@ def _with_sign(text: str, low: int, start: int) -> int:
 def _read(raw: str, introduced: Callable[[], bool | None]) -> tuple[str, str] | None:
     found = _GROUP.findall(raw)
     digits, groups = "".join(found), [len(group) for group in found]
-    if len(digits) > _MOST_DIGITS:
-        return None
     called = introduced() if not raw.startswith("+") else None
     if raw.startswith("+") or (digits.startswith("00") and (len(groups) > 2 or called)):
         return _international(digits.removeprefix("00") if not raw.startswith("+") else digits, "(0)" in raw)
