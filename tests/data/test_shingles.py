@@ -10,6 +10,8 @@ from tunegate.errors import InputError
 def test_numbers_are_equal_exactly_where_shingles_are() -> None:
     chance = random.Random(1)
     texts = [" ".join(chance.choices(["a", "B", "ü", "c1"], k=chance.randint(0, 9))) for _ in range(80)] + ["?!", "#"]
+    parts = ["屋", "根", "กำ", "กิ", "คी", "हि", "न", "a", " ", "\u0301", "☎\ufe0f", "e\u0301", "𠀀"]
+    texts += ["".join(chance.choices(parts, k=chance.randint(1, 9))) for _ in range(150)]
     values, starts = numbered(texts)
     sets = [frozenset(part.tolist()) for part in np.split(values, starts[1:])]
     for one in range(len(texts)):
@@ -62,3 +64,22 @@ def test_pairs_are_found_as_often_as_the_formula_says() -> None:
 
 def test_repetition_is_the_share_of_runs_that_occur_before() -> None:
     assert repetition(["a b c d", "a b c a b c a b c", ""]).tolist() == pytest.approx([0, 4 / 7, 0])
+
+
+def test_a_script_without_spaces_is_compared_letter_by_letter() -> None:
+    one, other = "屋根から水が漏れています", "屋根から水が漏れていた"
+    assert len(shingles(one) & shingles(other)) == 8
+    assert len(shingles("ห้องน้ำรั่ว")) == 5  # vowels and tones that stand above a letter are part of it
+    assert len(shingles("roof 屋根 roof2")) == 2
+
+
+def test_vowel_signs_are_part_of_words_and_a_sign_for_an_emoji_is_no_word() -> None:
+    assert shingles("छत से पानी") == {("छत", "से", "पानी")}
+    assert shingles("☎\ufe0f") == {("☎\ufe0f",)}
+    assert shingles("☎\ufe0f") != shingles("❤\ufe0f")
+
+
+def test_an_empty_text_is_like_nothing() -> None:
+    plan = plan_for(0.8)
+    for sketch in sketched(["", " \n"], plan).to_pylist():
+        assert {sketch[name] for name in plan.columns} == {None}

@@ -98,7 +98,7 @@ def _add_between(connection: "duckdb.DuckDBPyConnection", tables: tuple[str, str
 
 
 def _keep_rare(connection: "duckdb.DuckDBPyConnection", tables: tuple[str, ...], alike: str, threshold: float) -> None:
-    """Write, for each of `tables`, the rarest shingles of its texts that share a band with many: enough for one to meet.
+    """Write, for each of `tables`, the rarest shingles of its texts that share a band with many: as many as needed.
 
     `alike` is the column of texts that are compared with each other only.
     """

@@ -11,6 +11,7 @@ import hashlib
 import math
 import re
 import sys
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
@@ -21,13 +22,20 @@ from numpy.typing import NDArray
 
 from tunegate.errors import InputError
 
-_WORD = re.compile(r"\w+")
+_UNSPACED = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Japanese, Chinese
+)
+"""Scripts that put no space between words: each of their letters counts as a word."""
 _RUN = 3
 _RECALL = 0.99
 """Share of the pairs at just the threshold that become candidates; of more similar pairs it is more."""
 _MOST_ORDERS = 72
 _TEXTS = 1_024
 """Texts whose characters are hashed together: they fit into a processor's cache."""
+
+_OTHER, _LETTER, _LONE, _MARK = range(4)
 
 Shingles = frozenset[tuple[str, ...]]
 Numbers = NDArray[np.uint64]
@@ -94,9 +102,13 @@ def numbered(texts: Sequence[str]) -> tuple[Numbers, Counts]:
 
 
 def sketched(texts: Sequence[str], plan: Plan) -> pa.RecordBatch:
-    """A row for each text: `shingles`, a list of its numbers, and a number for each of the columns of `plan`."""
+    """A row for each text: `shingles`, a list of its numbers, and a number for each of the columns of `plan`.
+
+    Those are null for an empty text: nothing is like it, not even another one.
+    """
     values, starts = numbered(texts)
     offsets = pa.array(np.append(starts, len(values)), type=pa.int32())
+    empty = np.array([not text or text.isspace() for text in texts], dtype=np.bool_)
     columns: list[pa.Array] = [pa.ListArray.from_arrays(offsets, pa.array(values))]
     together: Numbers = np.zeros(len(texts), dtype=np.uint64)
     for band in range(plan.bands):
@@ -105,8 +117,8 @@ def sketched(texts: Sequence[str], plan: Plan) -> pa.RecordBatch:
             if len(texts):
                 number = _mixed(number ^ np.minimum.reduceat(_ordered(values, order), starts))
         together = _mixed(together ^ number)
-        columns.append(pa.array(number))
-    return pa.RecordBatch.from_arrays([*columns, pa.array(together)], names=["shingles", *plan.columns])
+        columns.append(pa.array(number, mask=empty))
+    return pa.RecordBatch.from_arrays([*columns, pa.array(together, mask=empty)], names=["shingles", *plan.columns])
 
 
 def repetition(texts: Sequence[str]) -> NDArray[np.float64]:
@@ -118,7 +130,17 @@ def repetition(texts: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold()) or [text.strip()]
+    return _word().findall(text.casefold()) or [text.strip()]
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    marks = "".join(filter(_is_mark, map(chr, range(sys.maxunicode + 1))))
+    return re.compile(rf"(?:(?=[{_UNSPACED}])\w|(?:(?![{_UNSPACED}])\w[{marks}]*)+)[{marks}]*")
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] == "M"
 
 
 def _word_numbers(texts: Sequence[str]) -> tuple[Numbers, Counts]:
@@ -132,9 +154,7 @@ def _word_numbers(texts: Sequence[str]) -> tuple[Numbers, Counts]:
     ascii_only = joined.isascii()
     code = np.uint8 if ascii_only else np.uint32
     codes = np.frombuffer(joined.encode("ascii" if ascii_only else "utf-32-le", "surrogatepass"), dtype=code)
-    inside = _is_of_a_word(128 if ascii_only else sys.maxunicode + 1)[codes]
-    edges = np.flatnonzero(np.diff(inside.view(np.int8), prepend=np.int8(0)))
-    starts, ends = edges[::2], edges[1::2]
+    starts, ends = _edges(_kinds(128 if ascii_only else sys.maxunicode + 1)[codes])
     upwards, downwards = _powers(len(codes).bit_length())
     so_far = np.zeros(len(codes) + 1, dtype=np.uint64)
     np.cumsum((codes.astype(np.uint64) + np.uint64(1)) * upwards[: len(codes)], out=so_far[1:])
@@ -148,11 +168,30 @@ def _word_numbers(texts: Sequence[str]) -> tuple[Numbers, Counts]:
     return numbers, np.maximum(1, counts).astype(np.int64)
 
 
+def _edges(kinds: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where words start and end among characters of these `_kinds`, the last of which is of no word."""
+    marks = kinds == _MARK
+    if marks.any():
+        # A mark belongs to what it stands on: to a letter, or to a sign that is of no word.
+        kinds = kinds[np.maximum.accumulate(np.where(marks, 0, np.arange(len(kinds))))]
+        kinds[kinds == _MARK] = _OTHER
+    before = np.concatenate([[np.uint8(_OTHER)], kinds[:-1]])
+    edges = (kinds != before) | ((kinds == _LONE) & ~marks)
+    starts = np.flatnonzero(edges & (kinds != _OTHER))
+    return starts, np.flatnonzero(edges & (before != _OTHER))
+
+
 @cache
-def _is_of_a_word(codes: int) -> NDArray[np.bool_]:
-    """For each of the first code points, whether the pattern of a word has it."""
-    table = np.fromiter(map(str.isalnum, map(chr, range(codes))), dtype=np.bool_, count=codes)
-    table[ord("_")] = True
+def _kinds(codes: int) -> NDArray[np.uint8]:
+    """For each of the first code points, whether it is of a word, a word of its own, a mark or none of these."""
+    characters = [chr(code) for code in range(codes)]
+    table = np.fromiter(map(str.isalnum, characters), dtype=np.uint8, count=codes)
+    table[ord("_")] = _LETTER
+    if codes > 128:
+        table[np.fromiter(map(_is_mark, characters), dtype=np.bool_, count=codes)] = _MARK
+        for low, high in re.findall("(.)-(.)", _UNSPACED):
+            script = table[ord(low) : ord(high) + 1]
+            script[script == _LETTER] = _LONE
     return table
 
 

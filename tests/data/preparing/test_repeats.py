@@ -55,3 +55,14 @@ def test_a_system_prompt_that_all_share_makes_no_conversations_near(
 
     rows = [row(f"r{n}", text=None, label=None, messages=chat(f"Is number {n} open?")) for n in range(3)]
     assert not prepared(rows, near_duplicates=0.9).dropped
+
+
+def test_conversations_in_which_the_user_says_nothing_are_not_near_each_other(
+    row: Make, prepared: Callable[..., Any]
+) -> None:
+    def opened(name: str, role: str) -> Row:
+        messages = ({"role": "system", "content": role}, {"role": "assistant", "content": "Hi!"})
+        return row(name, text=None, label=None, messages=messages)
+
+    outcome = prepared([opened("a", "You sell roofs."), opened("b", "You mend pipes.")], near_duplicates=0.5)
+    assert set(outcome.where) == {"a", "b"}
