@@ -12,7 +12,8 @@ from tunegate.data.preparing.html import strip_html
         ("one<br><br/>two", "one\n\ntwo"),
         ("seen<script>alert('x')</script><style>p {}</style><!-- note -->", "seen"),
         ("<head><title>t</title></head><body>seen</body>", "seen"),
-        ("before <script>never closed", "before"),
+        ("before <script>never closed", "before never closed"),
+        ("a<template>b<template>c</template>d</template>e", "ae"),
     ],
 )
 def test_html_goes_and_what_a_reader_sees_stays(html: str, text: str) -> None:
@@ -27,3 +28,5 @@ def test_what_is_no_html_stays_as_it_is(text: str) -> None:
 def test_what_follows_a_tag_that_nothing_closes_is_kept() -> None:
     assert strip_html("In C++ I wrote vector<template> and then <b>more</b>") == "In C++ I wrote vector and then more"
     assert strip_html("<script>alert(1)</script>Seen") == "Seen"
+    assert strip_html("one <head> two <script>alert(1)</script> <p>three</p> four") == "one  two  \nthree\n four"
+    assert strip_html("a <script> b <style>gone</style> <i>c</i> <script> d") == "a  b  c  d"

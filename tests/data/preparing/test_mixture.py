@@ -74,6 +74,16 @@ def test_a_group_larger_than_the_cap_does_not_keep_the_others_out(row: Make, pre
     assert not any(one.group == "large" for one in rows if one.id in outcome.where)
 
 
+def test_groups_behind_one_that_does_not_fit_any_more_fill_the_room(row: Make, prepared: Callable[..., Any]) -> None:
+    sizes = [7, 5, 5, 1, 1, 1, 1, 1, 1, 1]
+    rows = [row(f"{group}-{n}", group=f"g{group}") for group, size in enumerate(sizes) for n in range(size)]
+    for cap in range(5, 24, 3):
+        outcome = prepared(rows, mixture={"s": Mix(cap=cap)})
+        room = cap - len(outcome.where)
+        assert room >= 0
+        assert all(sizes[int(name.split("-")[0])] > room for name in outcome.dropped)
+
+
 def test_a_source_of_which_nothing_is_left_is_refused(row: Make, prepared: Callable[..., Any]) -> None:
     rows = [row(f"a-{n}", source="a", group="one") for n in range(9)] + [row("b-1", source="b")]
     with pytest.raises(InputError, match="no row of 'a' is left") as caught:

@@ -1,7 +1,8 @@
 """HTML taken out of texts: tags, scripts, styles and comments go, entities become the characters that they stand for.
 
 What a browser shows as a new line is one afterwards. Text that only looks like a tag to people (`a < b`, `<3`) stays;
-what looks like one to a browser (`List<int>`) goes: ask for it only where a source has HTML. Reads and writes nothing.
+what looks like one to a browser (`List<int>`) goes: ask for it only where a source has HTML. What is in a script, or in
+another element that nobody sees, goes where the element is closed. Reads and writes nothing.
 """
 
 import re
@@ -23,7 +24,8 @@ def strip_html(text: str) -> str:
     reader = _Reader()
     reader.feed(text)
     reader.close()
-    reader.give_back()
+    if reader.rawdata:
+        reader.read_on()
     return _EMPTY_LINES.sub("\n\n", "".join(reader.seen)).strip()
 
 
@@ -31,31 +33,35 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.seen: list[str] = []
-        self._inside: list[str] = []
-        self._held: list[str] = []
+        self._inside: list[tuple[str, int]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
         if tag in _UNSEEN:
-            self._inside.append(tag)
+            self._inside.append((tag, len(self.seen)))
         elif tag == "br":
             self.seen.append("\n")
         else:
             self._end_line(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self._inside:
-            del self._inside[self._inside.index(tag) :]
-            if not self._inside:
-                self._held.clear()
-        else:
+        place = next((at for at in reversed(range(len(self._inside))) if self._inside[at][0] == tag), None)
+        if place is None:
             self._end_line(tag)
+        else:
+            # Not before: what follows a tag that nothing closes was no script. `vector<template>` is C++.
+            del self.seen[self._inside[place][1] :]
+            del self._inside[place:]
 
     def handle_data(self, data: str) -> None:
-        (self._held if self._inside else self.seen).append(data)
+        self.seen.append(data)
 
-    def give_back(self) -> None:
-        """What follows a tag that nothing closes was no script: `vector<template>` is C++."""
-        self.seen.extend(self._held)
+    def read_on(self) -> None:
+        """Read what follows a script or style that nothing closes, which the parser keeps, as any other text."""
+        rest, self.rawdata = self.rawdata, ""
+        self.CDATA_CONTENT_ELEMENTS = ()
+        self.clear_cdata_mode()
+        self.feed(rest)
+        self.close()
 
     def _end_line(self, tag: str) -> None:
         if _LINE.fullmatch(tag) and self.seen and not self.seen[-1].endswith("\n"):

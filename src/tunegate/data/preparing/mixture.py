@@ -1,15 +1,18 @@
 """How much of each source is used: caps, and weights relative to each other.
 
-Which rows of a source are used is decided by a keyed hash of their group: adding rows displaces as few as possible, and
-a smaller share is a part of a larger one. A group that alone is more than the limit is left out, and does not keep the
-others out. Rows of a frozen test set count, and are never displaced. Works in the tables
-of `loading`.
+Which rows of a source are used is decided by a keyed hash of their group. Whole groups are taken in its order; one that
+does not fit any more is left out, and smaller ones behind it fill what room there is. Where groups are of one row, adding
+rows displaces as few as possible, and a smaller share is a part of a larger one. Rows of a frozen test set count, and
+are never displaced. Works in the tables of `loading`.
 """
 
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
+from tunegate.data.database import add, batches
 from tunegate.data.nearest import did_you_mean, listed
 from tunegate.errors import InputError
 from tunegate.params import Mix
@@ -59,16 +62,34 @@ def _limit(connection: "duckdb.DuckDBPyConnection", limits: Mapping[str, int], r
     for source, most in limits.items():
         connection.execute(
             """
-            INSERT INTO dropped
-            WITH groups AS (
-                SELECT "group", min(mixture_point) AS point, count(*) AS size, bool_or(n < $frozen) AS fixed
+            CREATE OR REPLACE TABLE ranked AS
+            SELECT "group", size, fixed, row_number() OVER (ORDER BY fixed = 0, point, "group") - 1 AS place FROM (
+                SELECT "group", min(mixture_point) AS point, count(*) AS size, count(*) FILTER (n < $frozen) AS fixed
                 FROM kept WHERE source = $source GROUP BY "group"
-            ), ranked AS (
-                SELECT "group", sum(size) OVER (ORDER BY NOT fixed, point, "group") AS so_far FROM groups
-                WHERE size <= $most OR fixed
             )
-            SELECT n, $reason, $most::VARCHAR || ' rows', NULL FROM kept LEFT JOIN ranked USING ("group")
-            WHERE source = $source AND coalesce(so_far > $most, true) AND n >= $frozen
+            """,
+            {"source": source, "frozen": frozen},
+        )
+        connection.execute("CREATE OR REPLACE TABLE unfit (place BIGINT)")
+        add(connection, "unfit", pa.table({"place": _unfit(connection, most)}))
+        connection.execute(
+            """
+            INSERT INTO dropped SELECT n, $reason, $most::VARCHAR || ' rows', NULL FROM kept
+            SEMI JOIN (FROM ranked SEMI JOIN unfit USING (place)) USING ("group")
+            WHERE source = $source AND n >= $frozen
             """,
             {"source": source, "most": most, "reason": reason, "frozen": frozen},
         )
+
+
+def _unfit(connection: "duckdb.DuckDBPyConnection", most: int) -> pa.Array:
+    """The places of the groups in `ranked` that do not fit any more, when they come one by one; their frozen rows do."""
+    used = connection.execute("SELECT coalesce(sum(fixed), 0) FROM ranked").fetchall()[0][0]
+    unfit = []
+    for batch in batches(connection, "SELECT place, size - fixed FROM ranked ORDER BY place"):
+        for place, more in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if used + more > most:
+                unfit.append(place)
+            else:
+                used += more
+    return pa.array(unfit, pa.int64())
