@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from tunegate.data.duplicates import Match, matches
+from tunegate.data.duplicates import Match, matches, modest_memory
 from tunegate.data.shingles import shingles
 
 
@@ -41,3 +41,10 @@ def test_nothing_is_missed_beside_comparing_every_pair(threshold: float) -> None
     best = {key: max(similarity(text, other) for other in right.values()) for key, text in left.items()}
     found = {match.left: match.similarity for match in matches(left, right, threshold=threshold)}
     assert found == {key: value for key, value in best.items() if value >= threshold}
+
+
+def test_a_search_outside_of_the_pipeline_takes_a_gigabyte_or_what_was_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEGATE_MEMORY", "900GB")
+    assert modest_memory() == 2**30
+    monkeypatch.setenv("TUNEGATE_MEMORY", "100MB")
+    assert modest_memory() == 100 * 2**20

@@ -4,6 +4,7 @@ DuckDB in a file of its own inside of the folder that a stage is writing, so tha
 its memory it uses the disk. Rows have no order in it: whoever needs one says ORDER BY. Does not know any table.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -51,9 +52,34 @@ def connect(folder: Path, memory: int, threads: int | None = None) -> "duckdb.Du
 
 
 def budget(compute: Compute) -> int:
-    """How many bytes a work database may keep in memory: TUNEGATE_MEMORY, else compute.memory, else half of all."""
-    told = os.environ.get(MEMORY_VARIABLE) or compute.memory
-    return parsed(told, MEMORY_VARIABLE) if told else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    """How many bytes a work database may keep in memory: TUNEGATE_MEMORY, else compute.memory, else half of all.
+
+    Raises InputError for less than LEAST.
+    """
+    if told := os.environ.get(MEMORY_VARIABLE):
+        return parsed(told, MEMORY_VARIABLE)
+    return parsed(compute.memory, "params.yaml: compute.memory") if compute.memory else max(LEAST, available() // 2)
+
+
+def available(root: Path = Path("/")) -> int:
+    """The bytes of memory that this process may have: the machine's, or less where its control group says so.
+
+    `root` is where /proc and /sys are: containers set the limit there (cgroup v2, memory.max).
+    """
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with contextlib.suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text(encoding="ascii").splitlines():
+            if line.startswith("0::"):
+                top = root / "sys/fs/cgroup"
+                own = top / line.removeprefix("0::").lstrip("/")
+                limits += [limit for folder in (own, *own.parents) if (limit := _limit(folder / "memory.max"))]
+    return min(limits)
+
+
+def _limit(path: Path) -> int | None:
+    with contextlib.suppress(OSError, ValueError):  # "max" is no limit
+        return int(path.read_text(encoding="ascii"))
+    return None
 
 
 def parsed(text: str, place: str) -> int:

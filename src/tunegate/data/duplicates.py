@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from tunegate.data.database import add, connect
+from tunegate.data.database import add, budget, connect
 from tunegate.data.near import pairs_between
 from tunegate.data.shingles import Plan, plan_for, sketched
+from tunegate.params import Compute
 from tunegate.tables import BATCH_ROWS
 
 if TYPE_CHECKING:
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 
 PAIRS = pa.schema([("left", pa.string()), ("right", pa.string()), ("similarity", pa.float64())])
 
+_MEMORY = 2**30
 
-MEMORY = 2**30
-"""Bytes that a search outside of the pipeline may keep in memory; the rest is on disk."""
+
+def modest_memory() -> int:
+    """The bytes that a search outside of the pipeline may keep in memory; the rest is on disk."""
+    return min(_MEMORY, budget(Compute()))
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -43,7 +47,7 @@ class Match:
 
 def matches(left: Mapping[str, str], right: Mapping[str, str], *, threshold: float) -> list[Match]:
     """For every text of `left` (by id) that `right` has too, or nearly, its most similar one there; sorted by id."""
-    with tempfile.TemporaryDirectory() as folder, connect(Path(folder), MEMORY) as connection:
+    with tempfile.TemporaryDirectory() as folder, connect(Path(folder), modest_memory()) as connection:
         found = near_pairs(_batches(left), _batches(right), threshold, connection)
         return [Match(**pair) for pair in found.to_pylist()]
 

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tunegate.data.database import connect
-from tunegate.data.duplicates import MEMORY, Match, near_pairs
+from tunegate.data.duplicates import Match, modest_memory, near_pairs
 from tunegate.tables import parquet_batches
 
 _COLUMNS = ["id", "text", "messages"]
@@ -22,7 +22,7 @@ def contaminated(test: Path, train: Path, *, near: float) -> tuple[list[Match], 
     """
     tested = parquet_batches(test / "test.parquet", columns=_COLUMNS)
     trained = parquet_batches(train / "train.parquet", columns=_COLUMNS)
-    with tempfile.TemporaryDirectory() as folder, connect(Path(folder), MEMORY) as connection:
+    with tempfile.TemporaryDirectory() as folder, connect(Path(folder), modest_memory()) as connection:
         found = [Match(**pair) for pair in near_pairs(tested, trained, near, connection).to_pylist()]
     return [match for match in found if match.similarity == 1], [match for match in found if match.similarity < 1]
 

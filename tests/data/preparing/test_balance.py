@@ -48,6 +48,18 @@ def test_how_evenly_rows_are_spread_over_labels_is_told(row: Make, prepared: Cal
     }
 
 
+def test_labels_that_are_told_alike_are_counted_together(row: Make, prepared: Callable[..., Any]) -> None:
+    outcome = prepared([row("1", label="joe@acme-roofs.com"), row("2", label="jane@acme-roofs.com")])
+    assert outcome.ledger["details"]["labels"] == {"[EMAIL]": {"train": 2, "valid": 0, "test": 0}}
+
+
+def test_answers_that_are_no_classes_are_not_told(row: Make, prepared: Callable[..., Any]) -> None:
+    rows = [row(f"r{n}", label=f"answer {n}") for n in range(20)]
+    assert prepared(rows).ledger["details"]["labels"] == {}
+    again = [row(f"s{n}", label=f"answer {n}") for n in range(20)]
+    assert len(prepared(rows + again).ledger["details"]["labels"]) == 20
+
+
 def test_a_label_is_told_without_personal_data_and_short(row: Make, prepared: Callable[..., Any]) -> None:
     labels = ["jane.roe@acme-roofs.com", "a long answer " * 20]
     outcome = prepared([row(str(number), label=label) for number, label in enumerate(labels)])

@@ -103,3 +103,20 @@ def test_texts_without_a_word_in_common_are_judged_by_their_parts() -> None:
     texts = ["屋顶漏水", "暖气坏了", "屋顶破了", "暖气不热", "屋顶有洞", "暖气漏水", "屋顶旧了", "暖气关了"]
     found = issues(ids, texts, ["roof", "heat"] * 4, ids, seed=1)
     assert found["accuracy"] is not None
+    assert issues(ids[:4], ["屋顶", "暖气", "roof", "heat"], ["roof", "heat"] * 2, ids[:4], seed=1)["why"] is None
+
+
+def test_what_cannot_be_judged_is_told_with_why() -> None:
+    ids = [str(number) for number in range(4)]
+    empty = issues(ids, ["", " "] * 2, ["roof", "heat"] * 2, ids, seed=1)
+    assert (empty["accuracy"], empty["why"]) == (None, "the texts have no words and no parts of words")
+    alone = issues(ids, ["a text"] * 4, ids, ids, seed=1)
+    assert (alone["accuracy"], alone["why"]) == (None, "there are no two classes of two groups each")
+
+
+def test_beyond_so_many_classes_the_smallest_are_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunegate.data.preparing.label_noise.MOST_CLASSES", 2)
+    labels = ["roof"] * 6 + ["heat"] * 6 + ["rare"] * 3
+    ids = [str(number) for number in range(15)]
+    found = issues(ids, [f"{label} {n}" for n, label in enumerate(labels)], labels, ids, seed=1)
+    assert (found["examined"], found["left_out"], found["classes_left_out"]) == (12, 3, 1)

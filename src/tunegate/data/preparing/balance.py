@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tunegate.data.nearest import listed
 from tunegate.data.preparing import secrets
 from tunegate.data.preparing.personal import Personal
+from tunegate.data.preparing.splits import SPLITS
 from tunegate.data.rows import Row
 from tunegate.errors import InputError
 from tunegate.params import PersonalData
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_LABELS = 1_000
 """Labels that are listed with their splits."""
+_FEW = 10
 _LONGEST = 60
 _RULES = Personal(PersonalData(action="mask"))
 
@@ -53,15 +55,21 @@ def label_notes(connection: "duckdb.DuckDBPyConnection") -> dict[str, int | floa
 
 
 def label_details(connection: "duckdb.DuckDBPyConnection") -> dict[str, Any]:
-    """The rows of each label in each split, for the details of a ledger; none of more than MOST_LABELS labels.
+    """The rows of each label in each split, for the details of a ledger; those that are told alike, together.
 
-    So many are answers, not classes, and a ledger has no texts.
+    None of more than MOST_LABELS labels, nor where there are about as many as rows: those are answers, not classes, and
+    a ledger has no texts.
     """
     _count(connection)
-    if connection.execute("SELECT count(*) FROM labels").fetchall()[0][0] > MOST_LABELS:
+    labels, rows = connection.execute("SELECT count(*), coalesce(sum(rows), 0) FROM labels").fetchall()[0]
+    if labels > MOST_LABELS or (labels > _FEW and labels * 2 > rows):
         return {}
-    found = connection.execute("SELECT label, train, valid, test FROM labels ORDER BY label").fetchall()
-    return {_told(label): {"train": train, "valid": valid, "test": test} for label, train, valid, test in found}
+    details: dict[str, dict[str, int]] = {}
+    for label, *counts in connection.execute("SELECT label, train, valid, test FROM labels ORDER BY label").fetchall():
+        told = details.setdefault(_told(label), dict.fromkeys(SPLITS, 0))
+        for split, count in zip(SPLITS, counts, strict=True):
+            told[split] += count
+    return details
 
 
 def _told(label: str) -> str:

@@ -7,6 +7,7 @@ another element that nobody sees, goes where the element is closed. Reads and wr
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 _LINE = re.compile("address|article|blockquote|d[dlt]|div|h[1-6r]|li|ol|p|pre|section|t[dr]|table|ul")
 _UNSEEN = frozenset(["script", "style", "template", "noscript", "head"])
@@ -34,6 +35,7 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.seen: list[str] = []
         self._inside: list[tuple[str, int]] = []
+        self._raw = True
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
         if tag in _UNSEEN:
@@ -55,10 +57,14 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         self.seen.append(data)
 
+    def set_cdata_mode(self, elem: str, **more: Any) -> None:
+        if self._raw:
+            super().set_cdata_mode(elem, **more)
+
     def read_on(self) -> None:
         """Read what follows a script or style that nothing closes, which the parser keeps, as any other text."""
         rest, self.rawdata = self.rawdata, ""
-        self.CDATA_CONTENT_ELEMENTS = ()
+        self._raw = False
         self.clear_cdata_mode()
         self.feed(rest)
         self.close()

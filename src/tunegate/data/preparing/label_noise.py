@@ -15,6 +15,7 @@ FOLDS = 5
 LIMIT = 50_000
 """Rows that are looked at, unless asked otherwise."""
 MOST_CLASSES = 200
+"""Classes that are looked at: there is a model and a column of probabilities for each."""
 _FEATURES = 1 << 14
 
 
@@ -32,7 +33,7 @@ def issues(
     `rows` were given, `examined` of them looked at: of more than `limit`, whole groups by a keyed hash; `left_out` are
     those of classes that stand in one group only, which nobody can judge unseen, and of all but the MOST_CLASSES
     largest; `classes_left_out` is how many classes those are. `accuracy` is how often the model was right by the labels
-    as they are (null where there are no two classes to tell apart): what it doubts is worth as much. Each of
+    as they are: what it doubts is worth as much; where nothing could be judged it is null, and `why` tells why. Each of
     `issues` has the row's `id` and `label`, the label `believed`, and the model's `confidence` in that, from 0 to 1.
     The same rows give the same result, in whatever order they come.
     """
@@ -46,10 +47,14 @@ def issues(
     # Each class is a model of its own: beyond so many, the largest are looked at.
     lonely |= set(sorted(spread, key=lambda label: (-len(spread[label]), label))[MOST_CLASSES:])
     judged = [place for place in chosen if labels[place] not in lonely]
-    found, accuracy = [], None
-    if len(spread) - len(lonely) >= 2:
+    found, accuracy, why = [], None, None
+    if len(spread) - len(lonely) < 2:
+        why = "there are no two classes of two groups each"
+    elif (features := _features([texts[place] for place in judged])) is None:
+        why = "the texts have no words and no parts of words"
+    else:
         names = [labels[place] for place in judged]
-        probabilities, classes = _unseen([texts[p] for p in judged], names, [groups[p] for p in judged], seed)
+        probabilities, classes = _unseen(features, names, [groups[place] for place in judged], seed)
         numbers = _numbered(names, classes)
         accuracy = round(float((probabilities.argmax(axis=1) == numbers).mean()), 4)
         found = _doubtful([ids[place] for place in judged], numbers, probabilities, classes)
@@ -59,6 +64,7 @@ def issues(
         "left_out": len(chosen) - len(judged),
         "classes_left_out": len(lonely),
         "accuracy": accuracy,
+        "why": why,
         "issues": found,
     }
 
@@ -98,7 +104,7 @@ def _hash(seed: int, name: str) -> bytes:
     return hashlib.blake2b(name.encode(), key=str(seed).encode(), digest_size=16).digest()
 
 
-def _unseen(texts: list[str], labels: list[str], groups: list[str], seed: int) -> tuple[Any, list[str]]:
+def _unseen(features: Any, labels: list[str], groups: list[str], seed: int) -> tuple[Any, list[str]]:
     """Probabilities (rows, classes) by models that have not seen the row's group, and the names of the classes."""
     import numpy as np
     from threadpoolctl import threadpool_limits
@@ -106,10 +112,9 @@ def _unseen(texts: list[str], labels: list[str], groups: list[str], seed: int) -
     classes = sorted(set(labels))
     numbers = _numbered(labels, classes)
     folds = np.array(folds_of(labels, groups, seed=seed))
-    probabilities = np.zeros((len(texts), len(classes)))
+    probabilities = np.zeros((len(labels), len(classes)))
     # More threads add in another order, and the last digits differ.
     with threadpool_limits(1):
-        features = _features(texts)
         for fold in sorted(set(folds.tolist())):
             train, judged = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
             model = _model().fit(features[train], numbers[train])
@@ -125,17 +130,21 @@ def _numbered(labels: list[str], classes: list[str]) -> Any:
 
 
 def _features(texts: list[str]) -> Any:
-    """Weights (TF-IDF) of words, pairs of words and parts of words: of all texts at once, since labels have no part."""
+    """Weights (TF-IDF) of words, pairs of words and parts of words, or None where texts have none.
+
+    Of all texts at once, since labels have no part in it.
+    """
     from scipy.sparse import csr_matrix, hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, max_features=_FEATURES)
     parts = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), sublinear_tf=True, max_features=_FEATURES)
-    found = [parts.fit_transform(texts)]
-    # Where no word stands in two texts, as in short ones without spaces, their parts are all there is.
-    with contextlib.suppress(ValueError):
-        found.append(words.fit_transform(texts))
-    return csr_matrix(hstack(found))
+    found = []
+    for weights in (words, parts):
+        # Raised where no word stands in two texts, as in short ones without spaces, and where a text has no parts.
+        with contextlib.suppress(ValueError):
+            found.append(weights.fit_transform(texts))
+    return csr_matrix(hstack(found)) if found else None
 
 
 def _model() -> Any:

@@ -1,9 +1,9 @@
 """How much of each source is used: caps, and weights relative to each other.
 
 Which rows of a source are used is decided by a keyed hash of their group. Whole groups are taken in its order; one that
-does not fit any more is left out, and smaller ones behind it fill what room there is. Where groups are of one row, adding
-rows displaces as few as possible, and a smaller share is a part of a larger one. Rows of a frozen test set count, and
-are never displaced. Works in the tables of `loading`.
+does not fit any more is left out, and smaller ones behind it fill the room. Where groups are of one row, adding rows
+displaces as few as possible, and a smaller share is a part of a larger one. Rows of a frozen test set count, and are
+never displaced. Works in the tables of `loading`.
 """
 
 import math
@@ -83,7 +83,7 @@ def _limit(connection: "duckdb.DuckDBPyConnection", limits: Mapping[str, int], r
 
 
 def _unfit(connection: "duckdb.DuckDBPyConnection", most: int) -> pa.Array:
-    """The places of the groups in `ranked` that do not fit any more, when they come one by one; their frozen rows do."""
+    """The places of the groups in `ranked` that do not fit any more, taken one by one after all frozen rows."""
     used = connection.execute("SELECT coalesce(sum(fixed), 0) FROM ranked").fetchall()[0][0]
     unfit = []
     for batch in batches(connection, "SELECT place, size - fixed FROM ranked ORDER BY place"):
