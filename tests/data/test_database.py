@@ -25,6 +25,7 @@ def test_what_does_not_fit_into_memory_is_sorted_on_the_disk(tmp_path: Path) -> 
 def test_a_work_database_begins_empty(tmp_path: Path) -> None:
     for _ in range(2):
         with connect(tmp_path, 64 * MB) as connection:
+            assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchall() == [(0,)]
             connection.execute("CREATE TABLE t (n INTEGER)")
 
 
