@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from tunegate.errors import InputError
 from tunegate.params import Params, load_params
 
-SHIPPED = Path(__file__).resolve().parents[1] / "params.yaml"
+SHIPPED = Path(__file__).resolve().parents[2] / "params.yaml"
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def fault(tmp_path: Path) -> Callable[[str, str], str]:
         (
             "  over_length: drop",
             "  over_length: dorp",
-            "params.yaml: tokenize.over_length: must be 'drop', 'truncate' or",
+            "params.yaml: tokenize.over_length: must be 'drop', 'truncate', 'split' or",
         ),
         ("  repair_text: true", "  repair_text: yes", "params.yaml: prepare.repair_text: ambiguous value"),
         ("  split_key: permit-helpdesk", '  split_key: ""', "params.yaml: prepare.split_key: "),

@@ -1,0 +1,105 @@
+"""The whole of params.yaml, and the sections that are neither about data nor about training."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from tunegate.files import read_yaml
+from tunegate.params.closed import Closed, parse
+from tunegate.params.data import Ingest, Prepare, Tokenize, Validate
+from tunegate.params.kinds import Count, Device, Precision
+from tunegate.params.training import Train
+
+
+class Base(Closed):
+    """The pretrained model that everything starts from."""
+
+    model: str = "smollm2-135m-instruct"
+    """A name in models/catalog.yaml."""
+    teacher: str | None = None
+    """A name in models/catalog.yaml: what `distill` learns from; kept in models/base/teacher."""
+    translator: str | None = None
+    """A name in models/catalog.yaml: what `back_translation` asks; kept in models/base/translator."""
+    allowed_licenses: tuple[str, ...] = ("Apache-2.0", "MIT", "BSD-3-Clause")
+    """SPDX identifiers; a base model under any other licence is refused."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision in which the base weights are stored. Packed weights (GGUF) are unpacked to it."""
+
+
+class Evaluate(Closed):
+    """Answers of the untuned base and of the tuned model on the test rows."""
+
+    device: Device = "cpu"
+    """Device class that answers."""
+    precision: Precision = "fp32"
+    """Precision of the forward pass."""
+    batch_size: Count = 16
+    """Rows answered together."""
+    max_new_tokens: Count = 24
+    """Longest answer, in tokens."""
+    ignore_case: bool = True
+    """An answer is correct when it equals the reference after trimming and, if true, ignoring case."""
+
+
+class Score(Closed):
+    """From answers to metrics."""
+
+    name: str = Field(default="permit-helpdesk", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """The model's name in MLflow: its experiment and its registered model. One per repository."""
+    min_slice_rows: Count = 5
+    """Slices with fewer test rows are counted but get no metrics: the number would be noise."""
+
+
+class Package(Closed):
+    """What is shipped: merged weights, exported for serving, checked and signed off by a manifest."""
+
+    export: Literal["f16", "q8_0"] = "f16"
+    """Precision of the exported weights (GGUF): half precision, or 8 bits in blocks of 32."""
+    tolerance: Annotated[float, Field(gt=0, le=1)] = 0.001
+    """Largest accepted difference between the logits of merged and unmerged model, relative to the largest logit."""
+
+
+class Compute(Closed):
+    """How much of which machine is used. `processes`, `nodes` and `strategy` are part of what `train` depends on, since
+    sums of floats depend on how they are split; the rest is in no stage's key: the bytes that come out are the same.
+    """
+
+    engine: Literal["local", "ray"] = "local"
+    """local: this machine, or what a launcher started. ray: the Ray cluster of RAY_ADDRESS."""
+    processes: Count = 1
+    """train: processes on each node, one per GPU."""
+    nodes: Count = 1
+    """train: machines."""
+    strategy: Literal["none", "ddp", "fsdp2"] = "none"
+    """train: how the processes share the work: each the whole model (ddp), or each a part of it (fsdp2)."""
+    memory: Annotated[str, Field(pattern=r"^[1-9]\d*(MB|GB)$")] | None = None
+    """Working memory of a data stage, as 512MB or 4GB; what needs more goes to disk. null: half of the machine's."""
+    reuse: bool = True
+    """Keep below .tunegate/reuse what was made of each row, so that a row that is there again costs little."""
+
+    @model_validator(mode="after")
+    def _shares_by_a_strategy(self) -> "Compute":
+        if (self.processes * self.nodes > 1) is (self.strategy == "none"):
+            raise ValueError("strategy ddp or fsdp2 with several processes, and none with one")
+        return self
+
+
+class Params(Closed):
+    """The whole of params.yaml."""
+
+    compute: Compute
+    base: Base
+    ingest: Ingest
+    validate_: Validate = Field(alias="validate")
+    prepare: Prepare
+    tokenize: Tokenize
+    train: Train
+    evaluate: Evaluate
+    score: Score
+    package: Package
+
+
+def load_params(path: Path) -> Params:
+    """The parameters in `path`. Raises InputError with key, value and remedy."""
+    return parse(Params, read_yaml(path), place=str(path), remedy="docs/params.md lists every key")
