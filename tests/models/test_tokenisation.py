@@ -7,8 +7,11 @@ import pytest
 from tunegate.data.rows import MESSAGE
 from tunegate.errors import InputError
 from tunegate.models.chat_tokens import Recipe
+from tunegate.models.conversations import pairs_of
+from tunegate.models.examples import IGNORED, Example
+from tunegate.models.formats.answers import Answers
 from tunegate.models.loading import load_tokenizer
-from tunegate.models.tokenisation import IGNORED, Counting, Counts, Encoding, Example, encode_rows, pairs_of
+from tunegate.models.tokenisation import Counting, Counts, Encoding
 
 ROW = {"id": "a", "source": "s", "messages": None, "text": "the roof leaks", "label": "roof"}
 TRICKY = [
@@ -32,11 +35,11 @@ def batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:
 
 
 def encode(tokenizer: Any, row: dict[str, Any]) -> Example:
-    return next(encode_rows(Recipe.of(tokenizer).chat(), tokenizer.eos_token_id, [row]))
+    return next(Answers()(Recipe.of(tokenizer), [row]))
 
 
 def encoded(tokenizer: Any, rows: list[dict[str, Any]], **settings: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = Encoding(Recipe.of(tokenizer), **settings)(batch(rows)).to_pylist()
+    found: list[dict[str, Any]] = Encoding(Recipe.of(tokenizer), Answers(), **settings)(batch(rows)).to_pylist()
     return found
 
 
@@ -107,7 +110,7 @@ def test_every_row_and_token_is_accounted_for(tokenizer: Any, policy: Any) -> No
     rows = [ROW | {"id": str(n), "label": "roof " * n} for n in range(1, 12)]
     rows.append(ROW | {"id": "prompt too long", "text": "leaks " * 50})
     counts = Counts()
-    made = Encoding(Recipe.of(tokenizer), 18, policy)(batch(rows))
+    made = Encoding(Recipe.of(tokenizer), Answers(), 18, policy)(batch(rows))
     counts.add(made.slice(0, 5))
     counts.add(made.slice(5))
     kept = [row for row in made.to_pylist() if row["reason"] is None]

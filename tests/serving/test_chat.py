@@ -8,8 +8,8 @@ from tokenizers import Tokenizer
 
 from tunegate.errors import InputError
 from tunegate.models.chat_tokens import Recipe
+from tunegate.models.conversations import pairs_of
 from tunegate.models.loading import load_tokenizer
-from tunegate.models.tokenisation import pairs_of
 from tunegate.serving.chat import Chat
 
 CONVERSATIONS = [

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tunegate.models.examples import IGNORED, Example
 from tunegate.models.loading import load_base
-from tunegate.models.tokenisation import IGNORED, Example
 from tunegate.training.batching import collate, epoch_batches
 from tunegate.training.loop import loss_of
 

@@ -7,8 +7,8 @@ from accelerate.state import AcceleratorState
 
 from tunegate.errors import RefusedError
 from tunegate.files import read_json, write_json
+from tunegate.models.examples import Example
 from tunegate.models.loading import load_base
-from tunegate.models.tokenisation import Example
 from tunegate.params import Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import save_adapter, trainable, with_adapter

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from tunegate.errors import InputError
 from tunegate.evaluation.examples import MODELS, is_correct
 from tunegate.models.chat_tokens import Recipe
+from tunegate.models.conversations import pairs_of
 from tunegate.models.template import messages_of
-from tunegate.models.tokenisation import pairs_of
 from tunegate.params import Evaluate
 
 Row = dict[str, Any]

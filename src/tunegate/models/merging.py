@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tunegate.errors import RefusedError
-from tunegate.models.tokenisation import Example
+from tunegate.models.examples import Example
 
 
 def merge(model: Any, examples: Sequence[Example], tolerance: float) -> tuple[Any, dict[str, float]]:

@@ -1,28 +1,24 @@
-"""From conversations to token ids and labels: answer-only mask, an explicit over-length policy, every token counted.
+"""From canonical rows to token ids and labels: a format, an explicit over-length policy, every token counted.
 
 Works on batches of rows, and keeps every row: what is dropped says why, and its tokens are counted all the same.
 Neither reads nor writes files; does not know where a batch is worked on.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 
 from tunegate.errors import InputError
-from tunegate.models.chat_tokens import ChatTokenizer, Recipe
-from tunegate.models.template import Message, messages_of
-
-IGNORED = -100
-"""The label of a position that is not trained on (PyTorch's cross-entropy ignores it)."""
+from tunegate.models.chat_tokens import Recipe
+from tunegate.models.examples import IGNORED, TOKENS, Example, columns_of
+from tunegate.models.formats.answers import Answers
+from tunegate.models.formats.choice import Format
+from tunegate.models.template import messages_of
 
 OVER_LENGTH = "over_length"
 """Why a row is dropped."""
-
-TOKENS = pa.schema([("id", pa.string()), ("ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32()))])
-"""The columns of data/tokens/<split>.parquet: the fields of `Example`."""
 
 ENCODED = pa.schema(
     [
@@ -37,16 +33,7 @@ ENCODED = pa.schema(
 """A row that was tokenised: why it is dropped, if it is; its tokens, those trained on, and those that were cut off."""
 
 Row = Mapping[str, Any]
-Policy = Literal["drop", "truncate", "error"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Example:
-    """Token ids and labels of one row; `labels[i]` is `ids[i]` where it is trained on, else IGNORED."""
-
-    id: str
-    ids: list[int]
-    labels: list[int]
+Policy = Literal["drop", "truncate", "split", "error"]
 
 
 @dataclasses.dataclass
@@ -89,19 +76,19 @@ class Encoding:
     """A batch of canonical rows to one of ENCODED: the same rows, the over-long ones dropped, cut or refused."""
 
     recipe: Recipe
+    format: Format
     max_length: int
     over_length: Policy
 
     def __call__(self, batch: Any) -> Any:
         """Raises InputError that names the row which cannot be tokenised."""
-        examples = encode_rows(self.recipe.chat(), self.recipe.eos, batch.to_pylist())
+        examples = self.format(self.recipe, batch.to_pylist())
         made = [_within(example, self.max_length, self.over_length) for example in examples]
-        ids, labels = (_lists([getattr(example, name) for example, _, _ in made]) for name in ("ids", "labels"))
         reasons = pa.array([reason for _, reason, _ in made], pa.string())
-        trained = [0 if reason else len(kept.ids) - kept.labels.count(IGNORED) for kept, reason, _ in made]
-        numbers = ([len(kept.ids) for kept, _, _ in made], trained, [cut for _, _, cut in made])
+        trained = [0 if reason else len(kept.labels) - kept.labels.count(IGNORED) for kept, reason, _ in made]
+        numbers = ([kept.length for kept, _, _ in made], trained, [cut for _, _, cut in made])
         counts = [pa.array(values, pa.int32()) for values in numbers]
-        columns = [batch["id"], ids, labels, batch["source"], reasons, *counts]
+        columns = [*columns_of(kept for kept, _, _ in made), batch["source"], reasons, *counts]
         return pa.RecordBatch.from_arrays(columns, schema=ENCODED)
 
 
@@ -113,80 +100,48 @@ class Counting:
 
     def __call__(self, batch: Any) -> Any:
         """Rows that the template refuses are counted without it."""
-        tokens = count_rows(self.recipe.chat(), self.recipe.eos, batch.to_pylist())
+        tokens = count_rows(self.recipe, batch.to_pylist())
         rest = batch.drop_columns(["messages", "text", "label"])
         return rest.append_column("tokens", pa.array(tokens, pa.int32()))
 
 
-def pairs_of(chat: ChatTokenizer, rows: Sequence[Row]) -> list[tuple[list[int], list[int]]]:
-    """(prompt, answer) of canonical rows as token ids. Raises InputError that names the row the template refuses."""
-    conversations = [messages_of(row) for row in rows]
-    try:
-        return chat.pairs(conversations)
-    except InputError:
-        return [_pair(chat, row["id"], messages) for row, messages in zip(rows, conversations, strict=True)]
+def require_rows(count: Counts, split: str, max_length: int) -> None:
+    """Raise InputError when no row of the split is left."""
+    if not count.rows_out:
+        problem = f"no example of the split {split} fits into {max_length} tokens"
+        remedy = "raise tokenize.max_length, or set tokenize.over_length to truncate"
+        raise InputError(problem, place="params.yaml: tokenize", remedy=remedy)
 
 
-def encode_rows(chat: ChatTokenizer, eos: int, rows: Sequence[Row]) -> Iterator[Example]:
-    """Canonical rows as examples.
-
-    Raises InputError that names the row where the template refuses it or its answer never reaches the token `eos`.
-    """
-    for row, (prompt, answer) in zip(rows, pairs_of(chat, rows), strict=True):
-        if eos not in answer:
-            problem = "the chat template does not end an answer with eos_token: the model would never stop"
-            remedy = "set eos_token of the entry in models/catalog.yaml"
-            raise InputError(problem, place=f"row {row['id']}", remedy=remedy)
-        ids = answer[: answer.index(eos) + 1]
-        yield Example(row["id"], prompt + ids, [IGNORED] * len(prompt) + ids)
-
-
-def count_rows(chat: ChatTokenizer, eos: int, rows: Sequence[Row]) -> list[int]:
+def count_rows(recipe: Recipe, rows: Sequence[Row]) -> list[int]:
     """How many tokens each of these canonical rows has: rows that are not trained on, and may not fit the template."""
     whole = [{**row, "text": row["text"] or "", "label": row["label"] or ""} for row in rows]
     try:
-        return [len(example.ids) for example in encode_rows(chat, eos, whole)]
+        return [example.length for example in Answers()(recipe, whole)]
     except InputError:
-        return [_count(chat, eos, row) for row in whole]
+        return [_count(recipe, row) for row in whole]
 
 
-def examples_from(table: Any) -> list[Example]:
-    """The examples in a `pyarrow.Table` with the columns TOKENS."""
-    return [Example(row["id"], row["ids"], row["labels"]) for row in table.to_pylist()]
-
-
-def _pair(chat: ChatTokenizer, name: str, messages: Sequence[Message]) -> tuple[list[int], list[int]]:
+def _count(recipe: Recipe, row: Row) -> int:
     try:
-        return chat.pairs([messages])[0]
-    except InputError as error:
-        raise InputError(error.problem, place=f"row {name}: {error.place}", remedy=error.remedy) from None
-
-
-def _count(chat: ChatTokenizer, eos: int, row: Row) -> int:
-    try:
-        return next(len(example.ids) for example in encode_rows(chat, eos, [row]))
+        return next(example.length for example in Answers()(recipe, [row]))
     except InputError:
-        return chat.count(messages_of(row))
+        return recipe.chat().count(messages_of(row))
 
 
 def _within(example: Example, limit: int, policy: Policy) -> tuple[Example, str | None, int]:
     """The example or what is left of it, why it is dropped, if it is, and how many tokens were cut off."""
-    length = len(example.ids)
+    length = example.longest
     if length <= limit:
         return example, None, 0
     if policy == "error":
         problem = f"{length} tokens, tokenize.max_length is {limit}"
         remedy = "raise tokenize.max_length, or set tokenize.over_length to drop or truncate"
         raise InputError(problem, place=f"row {example.id}", remedy=remedy)
-    cut = Example(example.id, example.ids[:limit], example.labels[:limit])
-    # A prompt that fills the whole length leaves nothing to train on: such a row is dropped under either policy.
-    if policy == "drop" or all(label == IGNORED for label in cut.labels):
+    # What is cut ends an answer and no prompt: a prompt as long as the whole leaves nothing to train on.
+    if policy == "drop" or example.prompt >= limit:
         return example, OVER_LENGTH, 0
-    return cut, None, length - limit
-
-
-def _lists(rows: Iterable[Sequence[int]]) -> Any:
-    held = [np.asarray(row, dtype=np.int32) for row in rows]
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in held])]).astype(np.int32)
-    values = np.concatenate(held) if held else np.empty(0, np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
+    rest = None if example.rejected is None else example.rejected[: limit - example.prompt]
+    ids, labels = example.ids[:limit], example.labels[:limit]
+    cut = dataclasses.replace(example, ids=ids, labels=labels, rejected=rest)
+    return cut, None, example.length - cut.length

@@ -11,11 +11,11 @@ from typing import Any
 from tunegate.errors import RefusedError
 from tunegate.files import read_json, write_text
 from tunegate.models.acquire import PROVENANCE
+from tunegate.models.examples import Example
 from tunegate.models.export import export_gguf
 from tunegate.models.loading import TOKENIZER_FILES, attach_adapter, load_base
 from tunegate.models.merging import merge
 from tunegate.models.template import TEMPLATE
-from tunegate.models.tokenisation import Example
 from tunegate.params import Params
 from tunegate.release.card import card
 from tunegate.release.manifest import LINEAGE_METADATA, MODEL_FILE, BaseModelRecord, Manifest, write_manifest

@@ -13,11 +13,12 @@ from typing import Any
 from tunegate.data.fates import FATES, TEXTS, Tally, fates_of
 from tunegate.data.ledger import combine
 from tunegate.data.reuse import key_of, reused
-from tunegate.errors import InputError
 from tunegate.files import atomic_folder, write_json
 from tunegate.models.chat_tokens import Recipe
+from tunegate.models.examples import TOKENS
+from tunegate.models.formats.choice import format_of
 from tunegate.models.loading import load_tokenizer
-from tunegate.models.tokenisation import TOKENS, Counting, Counts, Encoding
+from tunegate.models.tokenisation import Counting, Counts, Encoding, require_rows
 from tunegate.params import Compute, load_params
 from tunegate.tables import parquet_batches, parquet_writer
 
@@ -26,7 +27,8 @@ def main(params: str, prepared: str, validated: str, base: str, tokens: str) -> 
     """Tokenise the rows in the folder `prepared` with the tokenizer of `base`; write them to the folder `tokens`."""
     settings, tally = load_params(Path(params)), Tally()
     recipe = Recipe.of(load_tokenizer(Path(base)))
-    encode = Encoding(recipe, settings.tokenize.max_length, settings.tokenize.over_length)
+    layout = format_of(settings.train.technique)
+    encode = Encoding(recipe, layout, settings.tokenize.max_length, settings.tokenize.over_length)
     counted, encoded = (partial(_rows, function, settings.compute) for function in (Counting(recipe), encode))
     counts = {"train": Counts(), "valid": Counts()}
     with atomic_folder(Path(tokens)) as folder:
@@ -41,10 +43,7 @@ def main(params: str, prepared: str, validated: str, base: str, tokens: str) -> 
                         count.add(batch)
                         write(batch.filter(batch["reason"].is_null()).select(TOKENS.names))
                         write_fates(tally.add(fates_of(batch, stage="tokenize", split=split)))
-                if not count.rows_out:
-                    problem = f"no example of the split {split} fits into {settings.tokenize.max_length} tokens"
-                    remedy = "raise tokenize.max_length, or set tokenize.over_length to truncate"
-                    raise InputError(problem, place=f"{params}: tokenize", remedy=remedy)
+                require_rows(count, split, settings.tokenize.max_length)
             for batch in counted(Path(prepared) / "test.parquet"):
                 write_fates(tally.add(fates_of(batch, stage="tokenize", split="test")))
         notes = {f"{split}_{name}": n for split, count in counts.items() for name, n in count.as_notes().items()}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tunegate.files import atomic_folder, write_json, write_text
 from tunegate.models.cost import hardware, measured
-from tunegate.models.tokenisation import examples_from
+from tunegate.models.examples import examples_from
 from tunegate.params import load_params
 from tunegate.repository.lineage import FILE
 from tunegate.tables import read_parquet

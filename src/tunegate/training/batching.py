@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from tunegate.models.tokenisation import IGNORED, Example
+from tunegate.models.examples import IGNORED, Example
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from tunegate.errors import RefusedError, Stopped
-from tunegate.models.tokenisation import Example
+from tunegate.models.examples import Example
 from tunegate.params import Train
 from tunegate.training import checkpoint
 from tunegate.training.adapter import trainable

@@ -1,0 +1,22 @@
+"""Which technique has which row format."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from tunegate.models.chat_tokens import Recipe
+from tunegate.models.examples import Example
+from tunegate.models.formats.answers import Answers
+from tunegate.params import Technique
+
+
+class Format(Protocol):
+    """From canonical rows to examples, in order; a frozen dataclass, so that its settings are part of cache keys."""
+
+    def __call__(self, recipe: Recipe, rows: Sequence[Mapping[str, Any]]) -> Iterator[Example]:
+        """One example per row. Raises InputError that names the row it cannot use."""
+        ...
+
+
+def format_of(technique: Technique) -> Format:
+    """The row format of a technique."""
+    return Answers(with_tasks=technique in ("multitask", "fewshot"))
