@@ -45,7 +45,7 @@ def commit(repository: Repository, paths: Sequence[str], message: str) -> str | 
     if not repository.run("status", "--porcelain", "--untracked-files=no", "--", *paths).strip():
         return None
     # A project's hooks check what people write.
-    who = _identity(repository)
+    who = identity_in(repository)
     repository.run("commit", "--quiet", "--no-verify", "--message", message, "--", *paths, environment=who)
     return repository.resolve("HEAD")
 
@@ -78,7 +78,8 @@ def _ignored(repository: Repository, paths: Sequence[str]) -> list[str]:
     return [path for path in done.stdout.decode().split("\0") if path]
 
 
-def _identity(repository: Repository) -> dict[str, str]:
+def identity_in(repository: Repository) -> dict[str, str]:
+    """Environment variables with which git can commit here: none where a person has said who they are."""
     try:
         repository.run("config", "user.email")
     except MachineError:

@@ -1,9 +1,9 @@
 """A throw-away checkout of a project at any commit, in which DVC can run stages, beside a working tree left alone.
 
-The checkout lies below the system's temporary folder, borrows git's objects and shares DVC's cache with the original,
-so that nothing is fetched or kept twice; it is gone when the block ends, also when a signal ends it. What stages make
-there enters the shared cache, as any run's outputs do. Submodules are not checked out. This module does not know what
-is run, or why.
+The checkout lies in the system's temporary folder, or where its caller wants it, borrows git's objects and shares DVC's
+cache with the original, so that nothing is fetched or kept twice; it is gone when the block ends, also when a signal
+ends it. What stages make there enters the shared cache, as any run's outputs do. Submodules are not checked out. This
+module does not know what is run, or why.
 """
 
 import collections
@@ -34,14 +34,16 @@ _OF_THE_CALLER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "G
 
 
 @contextlib.contextmanager
-def scratch(repository: Repository, commit: str | None) -> Iterator[Path]:
+def scratch(repository: Repository, commit: str | None, within: Path | None = None) -> Iterator[Path]:
     """The project's folder in a checkout of `commit`: any revision, also a commit on no branch.
+
+    The checkout lies in the folder `within`, or in the system's temporary folder.
 
     None stands for the working tree: its tracked files as they are. Files that git does not know are not part of it;
     `git add` makes them so. Raises MachineError with git's words where the checkout fails.
     """
     name = repository.resolve(commit) if commit else repository.working_commit()
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=within)).resolve()
     try:
         top = folder / "checkout"
         _check_out(repository, name, top)
@@ -60,7 +62,7 @@ def run_stages(folder: Path, targets: Sequence[str] = (), environment: Mapping[s
     """
     code, last = _dvc(folder, ["repro", *targets], environment or {})
     if code:
-        raise _failure(last, targets, code)
+        raise failure_of(last, targets, code)
 
 
 def stages_to_run(folder: Path) -> list[str]:
@@ -72,7 +74,7 @@ def stages_to_run(folder: Path) -> list[str]:
     # Without --pull: with --allow-missing it only brings the run cache, and a rehearsal restores nothing.
     code, last = _dvc(folder, ["repro", "--allow-missing", "--dry"], {})
     if code:
-        raise _failure(last, ["repro", "--dry"], code)
+        raise failure_of(last, ["repro", "--dry"], code)
     return [found[1] for line in last if (found := _RUNNING.fullmatch(line))]
 
 
@@ -82,7 +84,7 @@ def place_outputs(folder: Path, paths: Sequence[str]) -> None:
         return
     code, last = _dvc(folder, ["checkout", "--quiet", *paths], {})
     if code:
-        raise _failure(last, paths, code)
+        raise failure_of(last, paths, code)
 
 
 def _dvc(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, list[str]]:
@@ -90,7 +92,7 @@ def _dvc(folder: Path, arguments: Sequence[str], environment: Mapping[str, str])
     process = subprocess.Popen(
         [sys.executable, "-m", "dvc", *arguments],
         cwd=folder,
-        env=_environment(folder) | dict(environment),
+        env=environment_of(folder) | dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -105,7 +107,7 @@ def _dvc(folder: Path, arguments: Sequence[str], environment: Mapping[str, str])
             last.append(line.rstrip())
         return process.wait(), list(last)
     finally:
-        _end(process)
+        end(process)
 
 
 def _check_out(repository: Repository, commit: str, top: Path) -> None:
@@ -144,7 +146,8 @@ def _plain(value: Any) -> Any:
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else str(value)
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment_of(folder: Path) -> dict[str, str]:
+    """The environment in which stages run in the scratch project `folder`."""
     unwanted = (*_OF_THE_CALLER, "MLFLOW_TRACKING_URI")
     settings = {name: value for name, value in os.environ.items() if name not in unwanted}
     settings |= {"DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
@@ -155,7 +158,8 @@ def _environment(folder: Path) -> dict[str, str]:
     return settings | ({"PYTHONPATH": os.pathsep.join(path)} if path else {})
 
 
-def _end(process: "subprocess.Popen[str]") -> None:
+def end(process: "subprocess.Popen[Any]") -> None:
+    """End the process and those that it started: asked first, made to some seconds later."""
     if process.stdout:
         process.stdout.close()
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -165,7 +169,8 @@ def _end(process: "subprocess.Popen[str]") -> None:
                 process.wait(_PATIENCE_SECONDS)
 
 
-def _failure(lines: list[str], targets: Sequence[str], code: int) -> InputError | MachineError:
+def failure_of(lines: list[str], targets: Sequence[str], code: int) -> InputError | MachineError:
+    """What stopped `dvc repro`, from the last lines it said: the stage's own error where there is one."""
     place = f"dvc: {' '.join(targets)}" if targets else "dvc"
     said = [index for index, line in enumerate(lines) if line.startswith("error: ")]
     if not said:

@@ -1,0 +1,75 @@
+"""Stages that run in a scratch project while their caller does other things; their words go to a file.
+
+Starts a process group of its own, so that a stop reaches what DVC started too. A caller that is killed outright leaves
+such a group behind: `end_leftovers` finds it by the folder it works in. Does not know what is run, or why.
+"""
+
+import collections
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tunegate.errors import InputError, MachineError
+from tunegate.repository.scratch import end, environment_of, failure_of
+
+_LAST_LINES = 200
+_PROCESSES = Path("/proc")
+
+
+class Background:
+    """`dvc repro` for the stages `targets` in the scratch project `folder`."""
+
+    def __init__(
+        self, folder: Path, targets: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._targets, self._log = targets, log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as words:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "dvc", "repro", *targets],
+                cwd=folder,
+                env=environment_of(folder) | dict(environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, or None while it runs."""
+        return self._process.poll()
+
+    def stop(self) -> None:
+        """End it with all that it started: SIGTERM, and SIGKILL for what is still there after some seconds."""
+        end(self._process)
+
+    def failure(self) -> InputError | MachineError:
+        """What made it fail: the stage's own error, or the last thing said."""
+        with self._log.open(encoding="utf-8", errors="replace") as words:
+            last = collections.deque((line.rstrip() for line in words), maxlen=_LAST_LINES)
+        return failure_of(list(last), self._targets, self._process.returncode)
+
+
+def end_leftovers(folder: Path) -> list[int]:
+    """Kill the processes that work in `folder` or below it, and return their ids.
+
+    Where the system does not tell what a process works in (it has no /proc), none is found.
+    """
+    found = [int(entry.name) for entry in _PROCESSES.glob("[0-9]*") if _works_in(entry, folder.resolve())]
+    for process in found:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    return found
+
+
+def _works_in(entry: Path, folder: Path) -> bool:
+    try:
+        return (entry / "cwd").readlink().is_relative_to(folder)
+    except OSError:
+        return False
