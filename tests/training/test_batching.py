@@ -1,12 +1,14 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tunegate.models.examples import IGNORED, Example
 from tunegate.models.loading import load_base
-from tunegate.training.batching import collate, epoch_batches
-from tunegate.training.loop import loss_of
+from tunegate.params import Train
+from tunegate.training.batching import collate, shuffled
+from tunegate.training.loss import next_token_loss
 
 
 def examples(count: int, seed: int = 0) -> list[Example]:
@@ -37,7 +39,8 @@ def test_the_loss_on_trained_positions_equals_the_padded_loop_s(tiny_model: Path
     labels = torch.tensor([row.labels + [IGNORED] * (width - len(row.ids)) for row in rows])
     with torch.no_grad():
         padded = model(input_ids=ids, attention_mask=mask, labels=labels).loss
-        assert float(loss_of(model, collate(rows))) == pytest.approx(float(padded), rel=1e-5)
+        batch = collate(rows)
+        assert float(next_token_loss(model, batch).total) / batch.units == pytest.approx(float(padded), rel=1e-5)
 
 
 def test_the_last_token_of_an_example_predicts_nothing_of_the_next() -> None:
@@ -47,24 +50,32 @@ def test_the_last_token_of_an_example_predicts_nothing_of_the_next() -> None:
     assert batch.position_ids.tolist() == [[0, 1, 0, 1]]
 
 
+def steps_of(rows: list[Example], seed: int = 3, epochs: int = 1, **state: Any) -> list[list[Example]]:
+    settings = Train(tokens_per_step=64, seed=seed, epochs=epochs)
+    return [list(step.examples) for step in shuffled(rows, settings, state)]
+
+
 def test_an_epoch_holds_every_example_once_within_the_budget() -> None:
     rows = examples(40)
-    batches = epoch_batches(rows, 64, seed=3, epoch=0)
-    assert sorted(row.id for batch in batches for row in batch) == sorted(row.id for row in rows)
-    assert all(sum(len(row.ids) for row in batch) <= 64 for batch in batches)
-    assert len(batches) > 1
+    steps = steps_of(rows)
+    assert sorted(row.id for step in steps for row in step) == sorted(row.id for row in rows)
+    assert all(sum(len(row.ids) for row in step) <= 64 for step in steps)
+    assert len(steps) > 1
 
 
-def test_an_example_longer_than_the_budget_is_a_batch_of_its_own() -> None:
+def test_an_example_longer_than_the_budget_is_a_step_of_its_own() -> None:
     long = Example("long", list(range(100)), list(range(100)))
-    batches = epoch_batches([*examples(3), long], 64, seed=0, epoch=0)
-    assert [long] in batches
-    assert [] not in batches
+    steps = steps_of([*examples(3), long])
+    assert [long] in steps
+    assert [] not in steps
 
 
-def test_the_order_depends_on_seed_and_epoch_only() -> None:
+def test_the_order_depends_on_seed_epoch_and_phase_only() -> None:
     rows = examples(40)
-    first = epoch_batches(rows, 64, seed=3, epoch=0)
-    assert first == epoch_batches(rows, 64, seed=3, epoch=0)
-    assert first != epoch_batches(rows, 64, seed=3, epoch=1)
-    assert first != epoch_batches(rows, 64, seed=4, epoch=0)
+    first = steps_of(rows)
+    assert first == steps_of(rows)
+    assert first != steps_of(rows, seed=4)
+    assert first != steps_of(rows, phase=1)
+    two = steps_of(rows, epochs=2)
+    assert two[: len(first)] == first
+    assert two[len(first) : 2 * len(first)] != first

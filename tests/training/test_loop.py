@@ -12,6 +12,7 @@ from tunegate.models.loading import load_base
 from tunegate.params import Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import save_adapter, trainable, with_adapter
+from tunegate.training.techniques.sft import sft
 
 SETTINGS = Train(
     precision="fp32", epochs=3, tokens_per_step=32, checkpoint_every=2, rank=4, learning_rate=0.01, dropout=0.1
@@ -41,7 +42,7 @@ def equal(one: Any, other: Any) -> bool:
 
 def test_the_loss_falls_on_train_and_valid(tiny_model: Path) -> None:
     settings = SETTINGS.model_copy(update={"learning_rate": 0.05, "dropout": 0.0, "epochs": 12})
-    records = loop.run(fresh(tiny_model, settings), ROWS, ROWS[:6], settings, {}).records
+    records = loop.run(fresh(tiny_model, settings), ROWS, ROWS[:6], settings, sft(), {}).records
     valid = [record["valid_loss"] for record in records if record["valid_loss"] is not None]
     assert len(valid) == 12
     assert records[-1]["loss"] < records[0]["loss"] * 0.8
@@ -54,7 +55,7 @@ def test_equal_runs_give_equal_bits(tiny_model: Path, precision: Any, tmp_path: 
     made = []
     for name in ("one", "other"):
         model = fresh(tiny_model, settings)
-        loop.run(model, ROWS, ROWS[:6], settings, {})
+        loop.run(model, ROWS, ROWS[:6], settings, sft(), {})
         checkpoint.discard()
         (tmp_path / name).mkdir()
         save_adapter(model, tmp_path / name, "models/base")
@@ -65,17 +66,17 @@ def test_equal_runs_give_equal_bits(tiny_model: Path, precision: Any, tmp_path: 
 
 def test_a_run_resumed_at_any_checkpoint_equals_the_uninterrupted_one(tiny_model: Path) -> None:
     whole = fresh(tiny_model)
-    expected = loop.run(whole, ROWS, ROWS[:6], SETTINGS, {}).records
+    expected = loop.run(whole, ROWS, ROWS[:6], SETTINGS, sft(), {}).records
     checkpoint.discard()
     interrupted = fresh(tiny_model)
     stop_after(interrupted, calls=5)
     with pytest.raises(KeyError):
-        loop.run(interrupted, ROWS, ROWS[:6], SETTINGS, {})
+        loop.run(interrupted, ROWS, ROWS[:6], SETTINGS, sft(), {})
     saved = checkpoint.FOLDER / "run.json"
     assert read_json(saved)["seconds"] > 0
     write_json(saved, read_json(saved) | {"seconds": 1000.0})
     resumed = fresh(tiny_model)
-    progress = loop.run(resumed, ROWS, ROWS[:6], SETTINGS, {})
+    progress = loop.run(resumed, ROWS, ROWS[:6], SETTINGS, sft(), {})
     assert progress.resumed
     assert 1000 < progress.seconds < 2000
     assert progress.records == expected
@@ -86,9 +87,9 @@ def test_a_checkpoint_of_other_parameters_is_refused_with_the_difference(tiny_mo
     interrupted = fresh(tiny_model)
     stop_after(interrupted, calls=5)
     with pytest.raises(KeyError):
-        loop.run(interrupted, ROWS, ROWS[:6], SETTINGS, {"train.learning_rate": 0.01, "data": "a" * 64})
+        loop.run(interrupted, ROWS, ROWS[:6], SETTINGS, sft(), {"train.learning_rate": 0.01, "data": "a" * 64})
     with pytest.raises(RefusedError, match=r"train\.learning_rate: 0\.01 → 0\.05") as caught:
-        loop.run(fresh(tiny_model), ROWS, ROWS[:6], SETTINGS, {"train.learning_rate": 0.05, "data": "b" * 64})
+        loop.run(fresh(tiny_model), ROWS, ROWS[:6], SETTINGS, sft(), {"train.learning_rate": 0.05, "data": "b" * 64})
     assert "data: aaaaaaaaaaaa → bbbbbbbbbbbb" in caught.value.problem
     assert str(checkpoint.FOLDER) in caught.value.remedy
 
@@ -97,15 +98,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_rows(tiny_model: P
     model = fresh(tiny_model)
     next(iter(trainable(model).values())).data.fill_(float("nan"))
     with pytest.raises(RefusedError, match="the loss is nan at step 1, on the rows"):
-        loop.run(model, ROWS, ROWS[:6], SETTINGS, {})
-
-
-def test_the_learning_rate_rises_then_falls_to_zero() -> None:
-    rates = [loop.learning_rate(step, 100, Train(warmup_share=0.1, learning_rate=1.0)) for step in range(100)]
-    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
-    assert rates[10] == pytest.approx(1.0)
-    assert rates == [*sorted(rates[:10]), *sorted(rates[10:], reverse=True)]
-    assert rates[-1] < 0.01
+        loop.run(model, ROWS, ROWS[:6], SETTINGS, sft(), {})
 
 
 def stop_after(model: Any, calls: int) -> None:

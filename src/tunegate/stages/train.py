@@ -10,6 +10,7 @@ from tunegate.repository.lineage import FILE
 from tunegate.tables import read_parquet
 from tunegate.training import checkpoint, identity, loop
 from tunegate.training.adapter import save_adapter, start
+from tunegate.training.techniques.choice import technique_of
 from tunegate.training.trajectory import cost_of, summary, to_csv
 
 
@@ -19,14 +20,14 @@ def main(params: str, tokens: str, base: str, lock: str, adapter: str, trajector
     made_of = identity.lineage(settings, Path(tokens), Path(base), Path(lock))
     fingerprint = identity.fingerprint(made_of, settings)
     rows = {split: examples_from(read_parquet(Path(tokens) / f"{split}.parquet")) for split in ("train", "valid")}
-    model = start(Path(base), settings.train)
+    model, technique = start(Path(base), settings.train), technique_of(settings.train)
     with measured(settings.train.device) as meter:
-        progress = loop.run(model, rows["train"], rows["valid"], settings.train, fingerprint)
+        progress = loop.run(model, rows["train"], rows["valid"], settings.train, technique, fingerprint)
     with atomic_folder(Path(adapter)) as folder:
         save_adapter(model, folder, base)
         write_json(folder / FILE, made_of.model_dump())
         write_json(folder / "training.json", summary(progress.records, len(rows["train"])))
-    write_text(Path(trajectory), to_csv(progress.records))
+    write_text(Path(trajectory), to_csv(progress.records, technique.notes))
     write_json(Path(cost), cost_of(progress, meter, hardware(settings.train.device)).model_dump())
     checkpoint.discard()
     print(f"train: {progress.step} steps, lineage {made_of.key[:12]}")

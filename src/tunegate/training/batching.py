@@ -7,15 +7,20 @@ but the examples, the seed and the epoch. This module does not know the model.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from tunegate.models.examples import IGNORED, Example
+from tunegate.params import Train
+from tunegate.training.technique import Item, State, Step
+
+Sized = TypeVar("Sized", bound=Item)
 
 
 @dataclasses.dataclass(frozen=True)
-class Batch:
+class Tokens:
     """Several examples as one row of T tokens."""
 
     input_ids: torch.Tensor
@@ -29,9 +34,19 @@ class Batch:
     rows: tuple[str, ...]
     """The ids of the examples, in order."""
 
-    def to(self, device: str) -> "Batch":
+    @property
+    def tokens(self) -> int:
+        """Tokens in it."""
+        return self.input_ids.numel()
+
+    @property
+    def units(self) -> int:
+        """Trained tokens: what the loss is a mean over."""
+        return len(self.targets)
+
+    def to(self, device: str) -> "Tokens":
         """The same batch on a device."""
-        return Batch(
+        return Tokens(
             self.input_ids.to(device),
             self.position_ids.to(device),
             self.trained.to(device),
@@ -40,7 +55,7 @@ class Batch:
         )
 
 
-def collate(examples: Sequence[Example]) -> Batch:
+def collate(examples: Sequence[Example]) -> Tokens:
     """Lay the examples end to end. The last token of an example predicts nothing of the next one."""
     ids = [token for example in examples for token in example.ids]
     positions = [position for example in examples for position in range(len(example.ids))]
@@ -52,22 +67,31 @@ def collate(examples: Sequence[Example]) -> Batch:
                 targets.append(label)
         offset += len(example.ids)
     tensors = (torch.tensor([ids]), torch.tensor([positions]), torch.tensor(trained), torch.tensor(targets))
-    return Batch(*tensors, tuple(example.id for example in examples))
+    return Tokens(*tensors, tuple(example.id for example in examples))
 
 
-def epoch_batches(examples: Sequence[Example], tokens_per_batch: int, *, seed: int, epoch: int) -> list[list[Example]]:
-    """One epoch's batches: every example once, shuffled, as many in a batch as `tokens_per_batch` holds.
+def shuffled(examples: Sequence[Example], settings: Train, state: State) -> list[Step]:
+    """The steps of `settings.epochs` passes, each over all examples in an order of its own.
 
-    An example longer than that is a batch of its own. `epoch` -1 keeps the order, for validation.
+    `state["phase"]`, if there is one, makes the orders of each phase other ones.
     """
-    order = range(len(examples)) if epoch < 0 else np.random.default_rng([seed, epoch]).permutation(len(examples))
-    batches: list[list[Example]] = [[]]
-    room = tokens_per_batch
-    for index in order:
-        example = examples[int(index)]
-        if batches[-1] and len(example.ids) > room:
-            batches.append([])
-            room = tokens_per_batch
-        batches[-1].append(example)
-        room -= len(example.ids)
-    return batches
+    plan = []
+    for epoch in range(settings.epochs):
+        seed = [settings.seed, epoch, *([state["phase"]] if state.get("phase") else [])]
+        order = np.random.default_rng(seed).permutation(len(examples))
+        batches = grouped([examples[index] for index in order], settings.tokens_per_step)
+        plan += [Step(epoch + 1, index == len(batches) - 1, batch) for index, batch in enumerate(batches)]
+    return plan
+
+
+def grouped(items: Sequence[Sized], tokens: int) -> list[list[Sized]]:
+    """The items in their order, as many in a group as `tokens` holds; a longer one is a group of its own."""
+    groups: list[list[Sized]] = [[]]
+    room = tokens
+    for item in items:
+        if groups[-1] and item.length > room:
+            groups.append([])
+            room = tokens
+        groups[-1].append(item)
+        room -= item.length
+    return groups

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from tunegate.errors import RefusedError
 from tunegate.files import STATE, atomic_folder, read_json, write_json
+from tunegate.training.technique import State
 
 FOLDER = STATE / "checkpoint"
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -26,6 +27,12 @@ class Progress:
 
     step: int = 0
     """Optimizer steps done."""
+    phase: int = 0
+    """Phases done."""
+    phase_step: int = 0
+    """Steps of the current phase done."""
+    state: State = dataclasses.field(default_factory=dict)
+    """What the technique knows beyond the weights."""
     records: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     """One record per step, as in the trajectory."""
     seconds: float = 0.0
@@ -83,7 +90,8 @@ def resume(
     torch.set_rng_state(tensors["random"])
     if "random.cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random.cuda"])
-    return Progress(run["step"], run["records"], run["seconds"], resumed=True)
+    known = {name: run[name] for name in ("step", "phase", "phase_step", "state", "records", "seconds")}
+    return Progress(**known, resumed=True)
 
 
 def discard(folder: Path = FOLDER) -> None:

@@ -21,6 +21,9 @@ CODE = ("data", "models", "training")
 SECTIONS = ("base", "ingest", "validate", "prepare", "tokenize", "train")
 """The sections of params.yaml up to and including `train`."""
 
+SPLIT = ("processes", "nodes", "strategy")
+"""What of `compute` decides how sums of floats are split."""
+
 
 def lineage(params: Params, tokens: Path, base: Path, lock: Path) -> Lineage:
     """The lineage of an adapter trained on `tokens` over `base` in the environment that `lock` names."""
@@ -28,7 +31,7 @@ def lineage(params: Params, tokens: Path, base: Path, lock: Path) -> Lineage:
     values = params.model_dump(by_alias=True, include=set(Params.model_fields), mode="json")
     parts = Parts(
         data=digest(splits),
-        params=digest({section: values[section] for section in SECTIONS}),
+        params=digest({section: values[section] for section in SECTIONS} | {"compute": _split(params)}),
         code=code_digest(CODE),
         lock=sha256_of(lock),
         **base_parts(base),
@@ -49,4 +52,9 @@ def fingerprint(made_of: Lineage, params: Params) -> dict[str, Any]:
         "machine": torch.cuda.get_device_name() if cuda else f"{platform.machine()}, {torch.get_num_threads()} threads"
     }
     settings = {f"train.{key}": value for key, value in params.train.model_dump(mode="json").items()}
-    return made_of.parts.model_dump() | settings | versions | hardware
+    shared = {f"compute.{key}": value for key, value in _split(params).items()}
+    return made_of.parts.model_dump() | settings | shared | versions | hardware
+
+
+def _split(params: Params) -> dict[str, Any]:
+    return params.compute.model_dump(include=set(SPLIT), mode="json")

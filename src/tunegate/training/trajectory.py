@@ -5,25 +5,27 @@ What a run cost is apart from them, in numbers that differ each time.
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from tunegate.models.cost import Meter, TrainCost
 from tunegate.training.checkpoint import Progress
 
 COLUMNS = ("step", "epoch", "loss", "valid_loss", "grad_norm", "learning_rate", "tokens")
+"""What every technique records; its own columns come after them."""
 
 
-def to_csv(records: list[dict[str, Any]]) -> str:
-    """The records as CSV; valid_loss is empty except at the end of an epoch."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+def to_csv(records: list[dict[str, Any]], notes: Sequence[str]) -> str:
+    """The records as CSV; valid_loss is empty where it was not measured."""
+    buffer, columns = io.StringIO(), (*COLUMNS, *notes)
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: "" if record[key] is None else record[key] for key in COLUMNS} for record in records)
+    writer.writerows({key: "" if record[key] is None else record[key] for key in columns} for record in records)
     return buffer.getvalue()
 
 
 def summary(records: list[dict[str, Any]], rows: int) -> dict[str, Any]:
-    """What the run was, in numbers: steps, rows, tokens seen and trained on, last losses."""
+    """What the run was, in numbers: steps, rows, tokens seen, units (trained tokens, rows or pairs), last losses."""
     last = records[-1]
     valid = [record["valid_loss"] for record in records if record["valid_loss"] is not None]
     return {
@@ -31,7 +33,7 @@ def summary(records: list[dict[str, Any]], rows: int) -> dict[str, Any]:
         "epochs": last["epoch"],
         "rows": rows,
         "tokens": sum(record["tokens"] for record in records),
-        "trained_tokens": sum(record["trained_tokens"] for record in records),
+        "units": sum(record["units"] for record in records),
         "loss": last["loss"],
         "valid_loss": valid[-1] if valid else None,
     }

@@ -1,0 +1,89 @@
+"""One optimizer step: a step's examples in batches that fit, their gradients added up, clipped and applied.
+
+The loss is a mean over all units of the step (trained tokens, rows or pairs), however many batches it takes: batches of
+another size give the same step. Reads and writes nothing.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from tunegate.errors import RefusedError
+from tunegate.models.examples import Example
+from tunegate.params import Train
+from tunegate.training.batching import grouped
+from tunegate.training.technique import Batch, Loss, Technique
+
+Record = dict[str, Any]
+
+
+@dataclasses.dataclass
+class Stepper:
+    """What one step needs."""
+
+    model: Any
+    parameters: dict[str, torch.nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    accelerator: Accelerator
+    settings: Train
+    technique: Technique
+
+    def step(self, examples: Sequence[Example], step: int, rate: float) -> Record:
+        """Do step `step` (from 0) at a learning rate; return what it recorded."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batches = self.batches(self._prepared(examples, step))
+        self.model.train()
+        for _ in range(self.technique.updates):
+            self.optimizer.zero_grad(set_to_none=True)
+            found = self._pulled(examples) if self.technique.pull else self._gradients(batches, step)
+            norm = torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.max_grad_norm)
+            self.optimizer.step()
+        counts = {"tokens": sum(b.tokens for b in batches), "units": sum(b.units for b in batches)}
+        return found | {"grad_norm": float(norm), "learning_rate": rate} | counts
+
+    def batches(self, items: Sequence[Any]) -> list[Batch]:
+        """The items as batches of at most `tokens_per_batch` tokens, the longest first: if memory fails, then soon."""
+        limit = self.settings.tokens_per_batch
+        groups = [list(items)] if limit is None else grouped(sorted(items, key=lambda i: (-i.length, i.id)), limit)
+        return [self.technique.collate(group).to(self.settings.device) for group in groups]
+
+    @torch.no_grad()
+    def mean_loss(self, examples: Sequence[Example]) -> float:
+        """Mean loss per unit over the examples."""
+        self.model.eval()
+        total = units = 0.0
+        for group in grouped(examples, self.settings.tokens_per_batch or self.settings.tokens_per_step):
+            batch = self.technique.collate(self._prepared(group, -1)).to(self.settings.device)
+            total += float(self._loss(batch).total)
+            units += batch.units
+        return total / units
+
+    def _prepared(self, examples: Sequence[Example], step: int) -> Sequence[Any]:
+        return examples if self.technique.prepare is None else self.technique.prepare(self.model, examples, step)
+
+    def _loss(self, batch: Batch) -> Loss:
+        with self.accelerator.autocast():
+            return self.technique.loss(self.model, batch)
+
+    def _gradients(self, batches: Sequence[Batch], step: int) -> Record:
+        units = sum(batch.units for batch in batches)
+        sums = dict.fromkeys(("loss", *self.technique.notes), 0.0)
+        for batch in batches:
+            loss = self._loss(batch)
+            value = float(loss.total.detach())
+            if not torch.isfinite(loss.total):
+                problem = f"the loss is {value} at step {step + 1}, on the rows {', '.join(batch.rows)}"
+                raise RefusedError(problem, place="train", remedy="lower train.learning_rate, or look at these rows")
+            self.accelerator.backward(loss.total / units)
+            for name, note in {"loss": value, **loss.notes}.items():
+                sums[name] += note
+        return {name: value / units for name, value in sums.items()}
+
+    def _pulled(self, examples: Sequence[Example]) -> Record:
+        assert self.technique.pull is not None
+        loss, notes = self.technique.pull(self.model, examples, self.accelerator.autocast)
+        return {"loss": loss, **notes}

@@ -1,0 +1,95 @@
+"""What a technique gives to the loop. Every technique trains by the same loop, and so has its exact resume, watchdog,
+trajectory and accounting.
+
+Does not know any technique; `tunegate.training.techniques` has them.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, Self
+
+import torch
+
+from tunegate.models.examples import Example
+from tunegate.params import Train
+
+Notes = dict[str, float]
+"""Sums over the units of a batch, by name: what a technique records beside its loss."""
+
+State = dict[str, Any]
+"""What a technique knows beyond the weights, as JSON; it is part of every checkpoint."""
+
+
+class Item(Protocol):
+    """What batches are made of: an example, or what a technique made of one."""
+
+    @property
+    def id(self) -> str:
+        """The row's id."""
+
+    @property
+    def length(self) -> int:
+        """Tokens that the model sees of it."""
+
+
+class Batch(Protocol):
+    """What goes through the model at once."""
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The ids of its rows, in order."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in it."""
+
+    @property
+    def units(self) -> int:
+        """What the loss is a mean over: trained tokens, rows or pairs."""
+
+    def to(self, device: str) -> Self:
+        """The same batch on a device."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """The loss of one batch."""
+
+    total: torch.Tensor
+    """Sum over the batch's units, a scalar in fp32."""
+    notes: Notes = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Technique:
+    """How one technique learns. `notes` are the names that its losses and preparations record."""
+
+    collate: Callable[[Sequence[Any]], Any]
+    """Items to a Batch."""
+    loss: Callable[[Any, Any], Loss]
+    """(model, batch): the batch's loss, with a graph."""
+    plan: Callable[[Sequence[Example], Train, State], list["Step"]]
+    """The steps of one phase."""
+    notes: tuple[str, ...] = ()
+    """Names of what it records beside the loss, as columns of the trajectory: means over units."""
+    prepare: Callable[[Any, Sequence[Example], int], Sequence[Any]] | None = None
+    """(model, a step's examples, step from 0): the items to learn from, for instance sampled answers."""
+    begin: Callable[[Any, Sequence[Example], int], State] | None = None
+    """(model, examples, phase from 0): called once before a phase; its state plans that phase."""
+    phases: int = 1
+    """How often the plan is made anew, each time with a learning rate that starts again."""
+    updates: int = 1
+    """Optimizer updates on what was prepared for one step."""
+    pull: Callable[[Any, Sequence[Example], Any], tuple[float, Mapping[str, float]]] | None = None
+    """(model, a step's examples, autocast): in place of loss and backward, fills the gradients of the trainable
+    parameters itself; the loss and notes it found."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One optimizer step of a plan."""
+
+    epoch: int
+    """From 1."""
+    ends_epoch: bool
+    examples: Sequence[Example]
