@@ -34,14 +34,16 @@ def rescored(model: Snapshot, rows: Sequence[Row], settings: Evaluate) -> Any:
     """A table of predictions (the columns of the untuned base empty) of `model`'s locked adapter for test `rows`."""
     import pyarrow as pa
 
-    from tunegate.evaluation.answering import PREDICTION, answer_all
+    from tunegate.evaluation.answering import PREDICTION
+    from tunegate.evaluation.predicting import predictions_of
     from tunegate.models.loading import attach_adapter, has_device, load_base, load_tokenizer
 
     base = model.output(BASE)
     device = settings.device if has_device(settings.device) else "cpu"
     here = settings.model_copy(update={"device": device})
-    network = attach_adapter(load_base(base, device=device, precision=here.precision), model.output(ADAPTER), base)
-    answers = answer_all(network, load_tokenizer(base), rows, here, models=["tuned"])
+    adapter = model.output(ADAPTER)
+    network = attach_adapter(load_base(base, device=device, precision=here.precision), adapter, base)
+    answers = predictions_of(network, adapter, load_tokenizer(base), rows, here, models=["tuned"])
     return pa.Table.from_pylist(answers, schema=PREDICTION)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tunegate.evaluation.answering import PREDICTION, answer_all, require_rows
+from tunegate.evaluation.answering import PREDICTION, require_rows
+from tunegate.evaluation.predicting import predictions_of
 from tunegate.files import write_json
 from tunegate.models.cost import Cost, hardware, measured
 from tunegate.models.loading import attach_adapter, load_base, load_tokenizer
@@ -22,7 +23,7 @@ def main(params: str, prepared: str, base: str, adapter: str, predictions: str, 
     model = attach_adapter(model, Path(adapter), Path(base))
     tokenizer = load_tokenizer(Path(base))
     with measured(settings.device) as meter:
-        answers = answer_all(model, tokenizer, rows, settings)
+        answers = predictions_of(model, Path(adapter), tokenizer, rows, settings)
     write_parquet(Path(predictions), pa.Table.from_pylist(answers, schema=PREDICTION))
     spent = Cost(hardware=hardware(settings.device), **dataclasses.asdict(meter))
     write_json(Path(cost), spent.model_dump())
