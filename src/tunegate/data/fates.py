@@ -31,7 +31,7 @@ FATES = pa.schema(
 left. other: the row it met. tokens: of the row as it was when it left, or as it is trained on or tested; trained:
 those of them with a loss; cut: those that were cut off before."""
 
-TEXTS = [name for name in ROW.names if name in ("id", "source", "messages", "text", "label")]
+TEXTS = [name for name in ROW.names if name in ("id", "source", "messages", "text", "label", "rejected")]
 """The columns of a row that make its tokens and its fate."""
 
 CUT = "cut"

@@ -1,13 +1,15 @@
 """The canonical row: what every source becomes, and what all later stages read.
 
 `id` is stable and unique, `group` names rows that must not be separated by a split, `messages` is a conversation or
-`text` + `label` a question with its one-word answer, `slices` are named subgroups for the metrics, `source` is the
-name of the source it came from and `place` its file and line. Reads and writes nothing; does not know files.
+`text` + `label` a question with its answer; `text` alone is raw text, or a question that nobody has answered yet.
+`rejected` is an answer that was not chosen, beside the label or the last message. `slices` are named subgroups for the
+metrics, `source` is the name of the source it came from and `place` its file and line. Reads and writes nothing; does
+not know files.
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +23,7 @@ ROW = pa.schema(
         pa.field("messages", pa.list_(MESSAGE)),
         pa.field("text", pa.string()),
         pa.field("label", pa.string()),
+        pa.field("rejected", pa.string()),
         pa.field("slices", pa.map_(pa.string(), pa.string()), nullable=False),
         pa.field("source", pa.string(), nullable=False),
     ]
@@ -29,12 +32,15 @@ ROW = pa.schema(
 # Prepared rows carry no place: a line inserted above a row must not make its bytes, and all that follows, differ.
 PLACED_ROW = ROW.append(pa.field("place", pa.string(), nullable=False))
 
+TEXTS = ("text", "label", "rejected")
+"""The columns of a row that are texts, beside those in `messages`."""
+
 Message = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One canonical row: either `messages`, ending with the assistant's, or `text` and `label`."""
+    """One canonical row: either `messages`, ending with the assistant's, or `text`, with `label` unless unanswered."""
 
     id: str
     group: str
@@ -43,7 +49,13 @@ class Row:
     messages: tuple[Message, ...] | None = None
     text: str | None = None
     label: str | None = None
+    rejected: str | None = None
     slices: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether there is an answer to learn: not in raw text, nor in a question without a label."""
+        return self.messages is not None or self.label is not None
 
     @property
     def question(self) -> str:
@@ -52,7 +64,7 @@ class Row:
 
     @property
     def answer(self) -> str:
-        """What the model is to say: the label, or the last message's content."""
+        """What the model is to say: the label, or the last message's content; empty where there is none."""
         return self.label or "" if self.messages is None else self.messages[-1]["content"]
 
     @property
@@ -61,6 +73,15 @@ class Row:
         if self.messages is None:
             return self.text or ""
         return next((m["content"] for m in reversed(self.messages) if m["role"] == "user"), "")
+
+
+def with_texts(row: Row, change: Callable[[str], str]) -> Row:
+    """`row` with `change` made to its text, label, rejected answer and what is said in its messages."""
+    texts: dict[str, Any] = {name: change(value) for name in TEXTS if (value := getattr(row, name)) is not None}
+    if row.messages is None:
+        return replace(row, **texts)
+    said = tuple(message | {"content": change(message["content"])} for message in row.messages)
+    return replace(row, **texts, messages=said)
 
 
 def table_of(rows: Iterable[Row], schema: pa.Schema = ROW) -> pa.Table:
@@ -82,6 +103,7 @@ def _record(row: Row) -> dict[str, Any]:
         "messages": messages,
         "text": row.text,
         "label": row.label,
+        "rejected": row.rejected,
         "slices": sorted(row.slices.items()),
         "source": row.source,
         "place": row.place,

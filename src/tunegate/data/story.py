@@ -218,8 +218,11 @@ def _said(row: Record) -> str:
 
 def _turns(row: Record) -> list[tuple[str, str]]:
     if row["messages"]:
-        return [(message["role"], message["content"]) for message in row["messages"]]
-    return [("user", row["text"] or ""), ("assistant", row["label"] or "")]
+        said = [(message["role"], message["content"]) for message in row["messages"]]
+    else:
+        said = [("user", row["text"] or "")]
+        said += [] if row["label"] is None else [("assistant", row["label"])]
+    return said if row.get("rejected") is None else [*said, ("rejected", row["rejected"])]
 
 
 def _words(before: Record, after: Record) -> tuple[Words, ...]:

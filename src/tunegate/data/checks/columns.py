@@ -1,8 +1,9 @@
 """The table that expectations see: one line for each row, made batch by batch of the rows as Arrow has them.
 
-`id`, `group`, `source`, `label` are the row's; `text` is what the user asked last, `answer` what the model is to say,
-`messages` a conversation as JSON, `turns` how many messages the user wrote, `slices.<name>` a slice's value. Reads the
-columns it needs of a Parquet file of canonical rows. Does not know what is expected of them.
+`id`, `group`, `source`, `label`, `rejected` are the row's; `text` is what the user asked last, `answer` what the model
+is to say, null in a row without one, `messages` a conversation as JSON, `turns` how many messages the user wrote,
+`slices.<name>` a slice's value. Reads the columns it needs of a Parquet file of canonical rows. Does not know what is
+expected of them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ import numpy as np
 
 from tunegate.tables import BATCH_ROWS, parquet_batches
 
-FIXED = ("id", "group", "source", "text", "answer", "label", "turns", "messages")
+FIXED = ("id", "group", "source", "text", "answer", "label", "rejected", "turns", "messages")
 SLICE = "slices."
 CHUNK_ROWS = 262_144
 """Rows that are checked together: Great Expectations costs some 6 ms for each expectation, however few the rows."""
@@ -96,7 +97,9 @@ def _column(rows: dict[str, Any], name: str, count: int) -> Any:
     talk = rows["messages"]
     said, row = talk.flatten(), pc.list_parent_indices(talk).to_numpy()
     if name == "answer":
-        return pc.coalesce(_last(said, row, np.ones(len(row), dtype=bool), count), rows["label"], "")
+        # A conversation without messages is one without an answer, not a row that is none.
+        empty = pc.if_else(talk.is_valid(), "", None)
+        return pc.coalesce(_last(said, row, np.ones(len(row), dtype=bool), count), rows["label"], empty)
     asked = pc.equal(said.field("role"), "user").fill_null(False).to_numpy(zero_copy_only=False)
     if name == "text":
         return pc.coalesce(_last(said, row, asked, count), rows["text"], "")

@@ -17,6 +17,7 @@ from tunegate.data.checks.columns import SLICE, Chunk, chunks, column_names, dig
 from tunegate.data.nearest import did_you_mean, listed
 from tunegate.errors import InputError
 
+TEXTS = ("text", "answer", "rejected")
 MANY_VALUES = 1000
 """A column with more different values is not a set of values."""
 
@@ -29,7 +30,10 @@ class Lengths:
 
     def add(self, lengths: Any) -> None:
         """Take more lengths in."""
-        self.parts.append(lengths.to_numpy(zero_copy_only=False).astype(np.int32))
+        self.parts.append(lengths.drop_null().to_numpy(zero_copy_only=False).astype(np.int32))
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
 
     def at(self, share: float) -> int:
         """The length that this share of the texts does not exceed: 0 is the shortest, 1 the longest."""
@@ -46,13 +50,14 @@ class Profile:
     """Rows that are conversations."""
     malformed: int = 0
     """Conversations that are not well formed, whatever template would render them."""
-    lengths: dict[str, Lengths] = field(default_factory=lambda: {"text": Lengths(), "answer": Lengths()})
+    lengths: dict[str, Lengths] = field(default_factory=lambda: {name: Lengths() for name in TEXTS})
+    """Of the texts of each column; rows without one do not count."""
     values: dict[str, Counter[str] | None] = field(default_factory=dict)
     """For the label and each slice, how often each value occurs; None for more than MANY_VALUES values."""
     turns: int = 0
     """The most messages of the user in one row."""
     repeated: int = 0
-    """Rows whose text and answer are those of another row, too."""
+    """Rows whose text, answer and rejected answer are those of another row, too."""
 
     def known(self, column: str) -> int:
         """Rows with a value in a column of few values."""
@@ -66,7 +71,7 @@ def profile_of(path: Path, source: str | None = None) -> Profile:
     found = Profile(source, values={name: Counter() for name in names if name == "label" or name.startswith(SLICE)})
     sources: set[str] = set()
     pairs = []
-    for chunk in chunks(path, ["source", "text", "answer", "turns", *found.values, "messages"]):
+    for chunk in chunks(path, ["source", *TEXTS, "turns", *found.values, "messages"]):
         sources.update(chunk.columns["source"].unique().to_pylist())
         chosen = _chosen(chunk, source)
         _count(found, chosen)
@@ -108,6 +113,8 @@ def _count(found: Profile, columns: dict[str, Any]) -> None:
 
 
 def _pairs(columns: dict[str, Any]) -> Any:
-    text, answer = (digests(columns[name]).to_numpy(zero_copy_only=False) for name in ("text", "answer"))
-    # An odd factor turns one of the two around, so that a swapped pair is another pair.
-    return text.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ answer.astype(np.uint64)
+    mixed = np.zeros(len(columns["source"]), np.uint64)
+    for name in TEXTS:
+        # An odd factor turns what came before around, so that swapped texts are another row.
+        mixed = mixed * np.uint64(0x9E3779B97F4A7C15) ^ digests(columns[name]).fill_null(0).to_numpy()
+    return mixed

@@ -20,6 +20,9 @@ from tunegate.data.checks.scopes import Scope, judges_values, scope_of
 from tunegate.data.checks.suites import Suite, check_columns
 from tunegate.errors import InputError
 
+ANSWER = "answer"
+"""The column that rows lack on purpose, if they do: raw text has no answer."""
+
 
 class Checked(NamedTuple):
     """The rows, and the outcome of each expectation in the order of the suite."""
@@ -103,10 +106,13 @@ class _Run:
                 self._tallies[index].add(result.result)
 
     def check_nulls(self, rows: int) -> None:
-        """Raise InputError for a column that says nothing: whatever is asked of it would hold."""
+        """Raise InputError for a column that says nothing: whatever is asked of it would hold.
+
+        Not for answers: rows are without them where data/sources.yaml says so, and then nothing is asked.
+        """
         for index, expectation in enumerate(self._suite.expectations):
             for column in expectation.columns if judges_values(expectation) else ():
-                if not self._known[column]:
+                if not self._known[column] and column != ANSWER:
                     problem = f"{expectation.type}: {column!r} is null in all of {rows} rows, so it checks nothing"
                     remedy = "drop the expectation, or map the column in data/sources.yaml"
                     raise InputError(problem, place=f"{self._place}: expectations[{index}].kwargs", remedy=remedy)
@@ -119,10 +125,17 @@ class _Run:
         found: dict[int, Outcome] = {}
         for scope in list(frames):
             for index, result in self._evaluate(scope, frames.pop(scope)).items():
-                found[index] = self._whole(index, result)
+                found[index] = self._unasked(index) or self._whole(index, result)
         for index, tally in self._tallies.items():
             found[index] = self._outcome(index, tally, tally.holds(self._made[index].mostly))
         return [found[index] for index in range(len(self._made))]
+
+    def _unasked(self, index: int) -> Outcome | None:
+        """The outcome of an expectation of the answers where no row has one."""
+        expectation = self._suite.expectations[index]
+        if expectation.columns != [ANSWER] or self._known[ANSWER] or not judges_values(expectation):
+            return None
+        return Outcome(expectation, True, "no row has an answer", np.empty(0, np.int64))
 
     def _whole(self, index: int, result: Any) -> Outcome:
         if "unexpected_index_list" not in result.result:

@@ -48,22 +48,27 @@ def _of_table(profile: Profile) -> Iterator[Suggested]:
     why = f"Seen: {profile.rows} rows. Far fewer is a source that broke off."
     yield _expectation("expect_table_row_count_to_be_between", "critical", why, min_value=fewest)
     repeated = f"Seen: {profile.repeated} rows that repeat another's question and answer; `prepare` drops repeats."
-    columns = ["text", "answer"]
+    columns = [name for name, lengths in profile.lengths.items() if len(lengths)]
     yield _expectation("expect_compound_columns_to_be_unique", "info", repeated, column_list=columns)
 
 
 def _of_text(profile: Profile) -> Iterator[Suggested]:
     kind = "expect_column_value_lengths_to_be_between"
-    for column, severity in (("text", "warning"), ("answer", "critical")):
+    for column, severity in (("text", "warning"), ("answer", "critical"), ("rejected", "warning")):
+        if not len(profile.lengths[column]):
+            continue
         shortest, usual, longest = (profile.lengths[column].at(share) for share in (0, 0.99, 1))
         seen = f"Seen: {shortest} to {longest} characters, 99 % of rows up to {usual}."
         if shortest:
-            what = "A row without an answer teaches nothing." if column == "answer" else "Shorter is hardly a question."
-            at_least = 1 if column == "answer" else max(1, shortest // HEAD_ROOM)
+            what = "Shorter is hardly a question." if column == "text" else "An empty answer teaches nothing."
+            at_least = max(1, shortest // HEAD_ROOM) if column == "text" else 1
             yield _expectation(kind, severity, f"{seen} {what}", column=column, min_value=at_least)
         most = _round_up(HEAD_ROOM * max(longest, 1))
         why = f"{seen} Longer is likely to meet tokenize.max_length."
         yield _expectation(kind, "warning", why, column=column, max_value=most)
+        if column != "text" and len(profile.lengths[column]) == profile.rows:
+            why = f"Seen: all {profile.rows} rows have one."
+            yield _expectation("expect_column_values_to_not_be_null", "warning", why, column=column)
 
 
 def _of_labels(profile: Profile) -> Iterator[Suggested]:

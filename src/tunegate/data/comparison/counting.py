@@ -23,7 +23,7 @@ SHOWN_ROWS = 30
 """Rows that are shown of each kind."""
 
 _MOVED = "split_before IS NOT NULL AND split_after IS NOT NULL AND split_before <> split_after"
-_FIELDS = ("question", "answer", "group", "slices", "source")
+_FIELDS = ("question", "answer", "rejected", "group", "slices", "source")
 
 
 def row_counts(connection: "Connection") -> list[RowCounts]:
@@ -50,7 +50,14 @@ def one_sided(connection: "Connection", side: str, show: "Show") -> list[RowSamp
     other = "after" if side == "before" else "before"
     ids = _sampled(connection, f"content_{side} IS NOT NULL AND content_{other} IS NULL")
     return [
-        RowSample(id=row.id, split=split, source=row.source, question=show(row.last_turn), answer=show(row.answer))
+        RowSample(
+            id=row.id,
+            split=split,
+            source=row.source,
+            question=show(row.last_turn),
+            answer=show(row.answer),
+            rejected=None if row.rejected is None else show(row.rejected),
+        )
         for split, row in _texts(connection, side, ids)
     ]
 
@@ -76,7 +83,7 @@ def _fields(row: Row) -> dict[str, str]:
     turns = [] if row.messages is None else [f"{turn['role']}: {turn['content']}" for turn in row.messages[:-1]]
     question = "\n".join(turns) if len(turns) > 1 else row.last_turn
     slices = ", ".join(f"{name}: {value}" for name, value in sorted(row.slices.items()))
-    return dict(zip(_FIELDS, (question, row.answer, row.group, slices, row.source), strict=True))
+    return dict(zip(_FIELDS, (question, row.answer, row.rejected or "", row.group, slices, row.source), strict=True))
 
 
 def _split_counts(connection: "Connection", split: str) -> RowCounts:

@@ -27,9 +27,11 @@ ANSWER = "CASE WHEN messages IS NULL THEN coalesce(label, '') ELSE messages[-1].
 # the system's words, which are the same in many rows.
 _ASKED = """CASE WHEN messages IS NULL THEN coalesce(text, '') ELSE array_to_string(list_transform(list_filter(
     messages[:-2], lambda m: m.role <> 'system'), lambda m: coalesce(m.content, '')), chr(10)) END"""
-_CONTENT = 'hash(messages, text, label, "group", slices, source)'
+_CONTENT = 'hash(messages, text, label, rejected, "group", slices, source)'
+# Also beside rows: those of an older tunegate lack columns.
 _NO_ROWS = """SELECT NULL::VARCHAR id, NULL::VARCHAR "group", NULL::STRUCT(role VARCHAR, content VARCHAR)[] messages,
-    NULL::VARCHAR text, NULL::VARCHAR label, NULL::MAP(VARCHAR, VARCHAR) slices, NULL::VARCHAR source"""
+    NULL::VARCHAR text, NULL::VARCHAR label, NULL::VARCHAR rejected, NULL::MAP(VARCHAR, VARCHAR) slices,
+    NULL::VARCHAR source, NULL::VARCHAR split WHERE false"""
 
 
 def load(connection: "duckdb.DuckDBPyConnection", before: Side, after: Side) -> None:
@@ -50,7 +52,7 @@ def load(connection: "duckdb.DuckDBPyConnection", before: Side, after: Side) -> 
 
 def _union(files: dict[str, Path | None]) -> str:
     parts = [f"SELECT *, '{split}' AS split FROM {scan(path)}" for split, path in files.items() if path]
-    return " UNION ALL BY NAME ".join(parts) or f"SELECT *, NULL::VARCHAR AS split FROM ({_NO_ROWS}) WHERE false"
+    return " UNION ALL BY NAME ".join([_NO_ROWS, *parts])
 
 
 def scan(path: Path) -> str:
@@ -60,11 +62,12 @@ def scan(path: Path) -> str:
 
 
 def _joined() -> str:
-    columns = ("split", "content", "question", "label", "slices", "source", "asked", "said", "chat")
+    columns = ("split", "content", "question", "label", "slices", "source", "asked", "said", "chat", "rejected")
     parts = {
         side: f"""SELECT id, "group" AS grp, split, {_CONTENT} AS content,
             CASE WHEN compared <> '' THEN hash(compared) END AS question, label, slices, source,
-            length({QUESTION}) AS asked, length({ANSWER}) AS said, messages IS NOT NULL AS chat
+            length({QUESTION}) AS asked, length({ANSWER}) AS said, messages IS NOT NULL AS chat,
+            length(rejected) AS rejected
             FROM (SELECT *, comparable({_ASKED}) AS compared FROM {side}_texts)"""
         for side in SIDES
     }

@@ -42,6 +42,9 @@ class RowSample(Closed):
     source: str
     question: str
     answer: str
+    """Empty where there is none."""
+    rejected: str | None = None
+    """The answer that was not chosen, where there is one."""
 
 
 class Words(Closed):

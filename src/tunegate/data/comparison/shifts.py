@@ -53,6 +53,7 @@ def shifts(connection: "Connection") -> tuple[list[Shift], list[str]]:
     found.append(_lengths(connection, "length of the question, characters", "asked_{}", "true"))
     # A label is as long as it is; how long an answer is says something of conversations alone.
     found.append(_lengths(connection, "length of the answer, characters", "said_{}", "chat_{}"))
+    found.append(_lengths(connection, "length of the rejected answer, characters", "rejected_{}", "true"))
     return [shift for shift in found if shift], notes
 
 

@@ -54,7 +54,7 @@ def text_shifts(connection: "Connection") -> list[Shift]:
 
 
 _NEW = "content_after IS NOT NULL AND content_before IS DISTINCT FROM content_after"
-_TEXT = f"{QUESTION} || CASE WHEN messages IS NULL THEN '' ELSE ' ' || {ANSWER} END"
+_TEXT = f"{QUESTION} || CASE WHEN messages IS NULL THEN '' ELSE ' ' || {ANSWER} END || coalesce(' ' || rejected, '')"
 
 
 def _sample(connection: "Connection", condition: str) -> Sample:

@@ -8,10 +8,9 @@ writes nothing.
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from tunegate.data.rows import Row
+from tunegate.data.rows import Row, with_texts
 
 Repair = Callable[[str], str]
 _MOST_ROUNDS = 10
@@ -55,7 +54,7 @@ def may_need_repair(texts: Any) -> Any:
 
 
 def repair_row(row: Row) -> tuple[Row, list[str]]:
-    """`row` with its text, label and messages repaired, and the names of the repairs, each once."""
+    """`row` with all its texts repaired, and the names of the repairs, each once."""
     done: list[str] = []
 
     def mend(text: str) -> str:
@@ -63,12 +62,7 @@ def repair_row(row: Row) -> tuple[Row, list[str]]:
         done.extend(names)
         return mended
 
-    mended = replace(
-        row,
-        text=None if row.text is None else mend(row.text),
-        label=None if row.label is None else mend(row.label),
-        messages=None if row.messages is None else tuple(m | {"content": mend(m["content"])} for m in row.messages),
-    )
+    mended = with_texts(row, mend)
     return mended, sorted(set(done))
 
 

@@ -69,8 +69,10 @@ def freeze(batches: Iterable[Any], folder: Path) -> tuple[int, str]:
 
 
 def content_of(record: dict[str, Any]) -> str:
-    """sha256 of what a row says: its group, text, label, messages and slices; not of where it came from."""
+    """sha256 of what a row says: its group, texts, messages and slices; not of where it came from."""
     said = [record["group"], record["text"], record["label"], record["messages"], sorted(record["slices"])]
+    # Not as a null: test sets that were frozen before there were rejected answers stay what they are.
+    said += [record["rejected"]] if record.get("rejected") is not None else []
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,6 +1,6 @@
 """What happens to personal data in a row: it is counted, masked, replaced by surrogates, or the row is dropped.
 
-Looked at are the text and every message, and a label of several words: a label of one word is the name of a class.
+Looked at are the text and every message, and an answer of several words: a label of one word is the name of a class.
 Not looked at are ids, groups and slices. The rules always look; the model when asked, at rows that no slice `language`
 says are of another language than English. Finding nothing proves nothing: this is no anonymisation. Reads and writes
 nothing.
@@ -72,7 +72,13 @@ class Personal:
             found.update(kinds)
             return text
 
-        label = row.label if row.label is None or len(row.label.split()) < 2 else treated(row.label, names=False)
+        def answer(text: str | None) -> str | None:
+            # Beside messages, what was rejected is talk like theirs; beside a label, it is a label.
+            if row.messages is not None:
+                return None if text is None else treated(text, names=names)
+            return text if text is None or len(text.split()) < 2 else treated(text, names=False)
+
+        label, rejected = answer(row.label), answer(row.rejected)
         text = None if row.text is None else treated(row.text, names=names)
         messages = row.messages
         if messages is not None:
@@ -81,7 +87,7 @@ class Personal:
         changes = [f"{word}: {kind} x{count}" if count > 1 else f"{word}: {kind}" for kind, count in found.items()]
         if found and self.settings.action == "drop":
             return None, sorted(changes)
-        return replace(row, text=text, label=label, messages=messages), sorted(changes)
+        return replace(row, text=text, label=label, rejected=rejected, messages=messages), sorted(changes)
 
     def treat_text(self, text: str) -> str:
         """`text` masked or with surrogates, as that of a row would be; as it is where the action is keep or drop."""

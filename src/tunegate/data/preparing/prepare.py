@@ -76,7 +76,7 @@ def prepare(
 def _select(connection: "duckdb.DuckDBPyConnection", wanted: Prepare, frozen: int, place: str) -> None:
     """Drop rows that repeat others and rows of which there are too many."""
     if wanted.deduplicate:
-        drop_duplicates(connection)
+        drop_duplicates(connection, frozen=frozen)
     if wanted.near_duplicates is not None:
         drop_near_duplicates(connection, wanted.near_duplicates)
     mix(connection, wanted.mixture, frozen=frozen, place=place)

@@ -1,8 +1,9 @@
 """Rows that say what an earlier row says: equal ones, and near ones with the same answer. The first of them stays.
 
 Equal is question and answer but for case, width and white space (cleaning.comparable); near is what
-`tunegate.data.near` finds. A row is left out when it is near an earlier row that stays: never because of a row that is
-left out itself, so that a chain of small steps does not drop both of its ends. Works in the tables of `loading`.
+`tunegate.data.near` finds. A row without an answer also repeats an equal question that has one, wherever that stands. A
+row is left out when it is near an earlier row that stays: never because of a row that is left out itself, so that a
+chain of small steps does not drop both of its ends. Works in the tables of `loading`.
 """
 
 from typing import TYPE_CHECKING
@@ -13,14 +14,18 @@ import pyarrow as pa
 from tunegate.data.database import add, batches
 from tunegate.data.near import pairs_within
 from tunegate.data.preparing.loading import drop_sketches_of_dropped
+from tunegate.data.preparing.treatment import UNANSWERED
 from tunegate.data.shingles import plan_for
 
 if TYPE_CHECKING:
     import duckdb
 
 
-def drop_duplicates(connection: "duckdb.DuckDBPyConnection") -> None:
-    """Drop rows whose question and answer equal an earlier row's, as `duplicate` of its id."""
+def drop_duplicates(connection: "duckdb.DuckDBPyConnection", *, frozen: int = 0) -> None:
+    """Drop rows whose question and answer equal an earlier row's, as `duplicate` of its id.
+
+    Also those without an answer whose question is answered, but for the first `frozen` rows.
+    """
     connection.execute("""
         INSERT INTO dropped
         WITH firsts AS (
@@ -29,6 +34,18 @@ def drop_duplicates(connection: "duckdb.DuckDBPyConnection") -> None:
         )
         SELECT n, 'duplicate', first_id, NULL FROM kept JOIN firsts USING (question_key, answer_key) WHERE n > first
     """)
+    connection.execute(
+        """
+        INSERT INTO dropped
+        WITH open AS (SELECT n, question_key FROM kept WHERE answer_key = $unanswered AND n >= $frozen),
+        answered AS (
+            SELECT question_key, min_by(id, n) AS first_id FROM kept SEMI JOIN open USING (question_key)
+            WHERE answer_key <> $unanswered GROUP BY question_key
+        )
+        SELECT n, 'duplicate', first_id, NULL FROM open JOIN answered USING (question_key)
+        """,
+        {"unanswered": UNANSWERED, "frozen": frozen},
+    )
 
 
 def drop_near_duplicates(connection: "duckdb.DuckDBPyConnection", threshold: float) -> None:

@@ -11,11 +11,10 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from tunegate.data.preparing.spans import first_come, replaced
-from tunegate.data.rows import Row
+from tunegate.data.rows import Row, with_texts
 
 Action = Literal["keep", "drop", "mask"]
 
@@ -99,15 +98,12 @@ def treat(row: Row, action: Action) -> tuple[Row | None, list[str]]:
         found.update(secret.sort for secret in secrets)
         return replaced(text, secrets, lambda _: "[SECRET]") if action == "mask" else text
 
-    text, label = (None if value is None else treated(value) for value in (row.text, row.label))
-    messages = row.messages
-    if messages is not None:
-        messages = tuple(message | {"content": treated(message["content"])} for message in messages)
+    row = with_texts(row, treated)
     word = "masked" if action == "mask" else "found"
     changes = sorted(f"{word}: {sort} x{count}" if count > 1 else f"{word}: {sort}" for sort, count in found.items())
     if found and action == "drop":
         return None, changes
-    return replace(row, text=text, label=label, messages=messages), changes
+    return row, changes
 
 
 def find(text: str) -> list[Secret]:

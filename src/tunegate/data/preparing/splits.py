@@ -1,9 +1,9 @@
 """Which split a row belongs to.
 
 A group's split depends on its name, the key and the shares alone, so that rows added later never move an old one;
-unless splits are stratified, where it depends on the other groups of its label. A frozen test set is the test split,
-and the others are what they would be without it. Works in the tables of `loading`; makes `placed`: the kept rows, each
-with its split.
+unless splits are stratified, where it depends on the other groups of its label, or else on those without any. A frozen
+test set is the test split, and the others are what they would be without it. Works in the tables of `loading`; makes
+`placed`: the kept rows, each with its split.
 """
 
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ def _stratified() -> str:
             SELECT "group", label, min(split_point) AS point, count(*) AS size FROM kept GROUP BY "group", label
         ), groups AS (
             SELECT "group", min(point) AS point, sum(size) AS size,
-                   min_by(label, (-size, coalesce(label, ''))) AS label
+                   min_by(label, (label IS NULL, -size, coalesce(label, ''))) AS label
             FROM counted GROUP BY "group"
         ), ranked AS (
             SELECT "group",

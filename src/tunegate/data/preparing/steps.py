@@ -4,14 +4,14 @@ A row that is left out for what is in it keeps neither: in dropped.parquet, too,
 masked. Reads and writes nothing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from tunegate.data.preparing import secrets
 from tunegate.data.preparing.cleaning import repair_row
 from tunegate.data.preparing.html import strip_html
 from tunegate.data.preparing.personal import Personal
-from tunegate.data.rows import Row
+from tunegate.data.rows import Row, with_texts
 from tunegate.params import Prepare
 
 
@@ -25,7 +25,7 @@ class Steps:
     def __call__(self, row: Row) -> tuple[Row, list[str], str | None]:
         """The row as it is now, what was done to it, and the reason why it is left out, or None."""
         row, changes = self._mended(row)
-        if changes and not (row.last_turn and row.answer):
+        if changes and _lacks_words(row):
             return self._masked(row), changes, "empty_after_repair"
         kept, found = secrets.treat(row, self.settings.secrets)
         changes += found
@@ -40,7 +40,7 @@ class Steps:
     def _mended(self, row: Row) -> tuple[Row, list[str]]:
         changes = []
         if self.settings.strip_html:
-            stripped = _stripped(row)
+            stripped = with_texts(row, strip_html)
             changes += ["stripped: html"] if stripped != row else []
             row = stripped
         if self.settings.repair_text:
@@ -63,11 +63,5 @@ class Steps:
         return Personal(settings if keep else settings.model_copy(update={"action": "mask"}))
 
 
-def _stripped(row: Row) -> Row:
-    messages = row.messages
-    return replace(
-        row,
-        text=None if row.text is None else strip_html(row.text),
-        label=None if row.label is None else strip_html(row.label),
-        messages=None if messages is None else tuple(m | {"content": strip_html(m["content"])} for m in messages),
-    )
+def _lacks_words(row: Row) -> bool:
+    return not row.last_turn or (row.is_answered and not row.answer) or row.rejected == ""

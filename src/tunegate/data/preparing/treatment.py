@@ -22,7 +22,7 @@ from tunegate.data.preparing.cleaning import comparable, may_need_repair
 from tunegate.data.preparing.limits import conversations, exceeded
 from tunegate.data.preparing.personal import Personal
 from tunegate.data.preparing.steps import Steps
-from tunegate.data.rows import PLACED_ROW, rows_of, table_of
+from tunegate.data.rows import PLACED_ROW, TEXTS, rows_of, table_of
 from tunegate.data.shingles import plan_for, sketched
 from tunegate.params import Prepare
 
@@ -107,6 +107,10 @@ class Treatment:
         questions, answers = ([text or "" for text in rows[name].to_pylist()] for name in ("text", "label"))
         for number, row in conversations(rows):
             questions[number], answers[number] = row.question, row.answer
+        if rows["rejected"].null_count < rows.num_rows:
+            pairs = zip(answers, rows["rejected"].to_pylist(), strict=True)
+            # No text has a NUL byte.
+            answers = [one if other is None else f"{comparable(one)}\0{comparable(other)}" for one, other in pairs]
         groups, key = rows["group"].to_pylist(), self.settings.split_key
         return [
             [_digest(comparable(question)) for question in questions],
@@ -122,9 +126,9 @@ def point(group: str, key: str) -> float:
 
 
 def anywhere(batch: pa.RecordBatch, test: Callable[[Any], Any]) -> Any:
-    """For each row, whether `test`, from Arrow strings to booleans, holds of its text, its label or any message."""
+    """For each row, whether `test`, from Arrow strings to booleans, holds of any text of it or of any message."""
     found = np.zeros(batch.num_rows, dtype=bool)
-    for name in ("text", "label"):
+    for name in TEXTS:
         if batch[name].null_count < batch.num_rows:
             found |= pc.fill_null(test(batch[name]), False).to_numpy(zero_copy_only=False)
     messages = batch["messages"]
@@ -141,3 +145,7 @@ def _digest(text: str) -> bytes:
 @lru_cache(maxsize=2**14)
 def _answer_digest(answer: str) -> bytes:
     return _digest(comparable(answer))
+
+
+UNANSWERED = _answer_digest("")
+"""The `answer_key` of rows without an answer."""

@@ -6,7 +6,7 @@ the files (`locating` does) and does not know what is inside them.
 """
 
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,11 +16,14 @@ from tunegate.errors import InputError
 from tunegate.files import read_yaml
 from tunegate.params import Closed, parse
 
-FORMATS = (".csv", ".json", ".jsonl", ".parquet")
+FORMATS = (".csv", ".json", ".jsonl", ".parquet", ".txt")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 RECORD_SUFFIX = ".snapshot.json"
 """How the record of a snapshot ends, which lies beside it."""
 REMEDY = "docs/data.md shows every key of data/sources.yaml"
+
+
+RowPer = Literal["file", "paragraph"]
 
 
 class Source(Closed):
@@ -40,6 +43,8 @@ class Source(Closed):
     """Files of an object store."""
     license: Annotated[str, Field(min_length=1)] | None = None
     """The SPDX identifier of the licence the rows are under."""
+    row_per: RowPer = "file"
+    """What of plain text (.txt) is one row: a file, or a paragraph, which an empty line ends."""
     row: RowTemplate = RowTemplate()
     """How a record becomes a row."""
 
@@ -66,6 +71,8 @@ class Source(Closed):
             raise ValueError("one of path, sql, rest or object")
         if self.package is not None and self.path is None:
             raise ValueError("package together with path")
+        if "row_per" in self.model_fields_set and (self.path is None or suffixes_of(self.path)[0] != ".txt"):
+            raise ValueError("row_per together with a path that ends with .txt: other files have a row per record")
         return self
 
     @property

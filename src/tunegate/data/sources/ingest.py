@@ -52,7 +52,7 @@ def ingest(
 def _batches(source: Source, files: list[Located]) -> Iterator[Batch]:
     for file in files:
         # That a source outside gave nothing was accepted when its snapshot was taken.
-        yield from read_batches(file, may_be_empty=source.outside is not None)
+        yield from read_batches(file, may_be_empty=source.outside is not None, row_per=source.row_per)
 
 
 def _within(batch: Batch, limit: int | None, kept: int) -> Batch | None:

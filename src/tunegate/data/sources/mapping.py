@@ -1,7 +1,7 @@
 """From a batch of records to canonical rows: the columns of `row:` become those of the row, each row gets id and group.
 
-Knows the columns that make a row without being told, and refuses a row that is not whole. Works on whole columns; reads
-and writes nothing. Does not know whether an id is unique.
+What a record says, `contents` knows. Works on whole columns; reads and writes nothing. Does not know whether an id is
+unique.
 """
 
 import hashlib
@@ -13,36 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tunegate.data.nearest import did_you_mean, listed
-from tunegate.data.rows import MESSAGE, PLACED_ROW
-from tunegate.data.sources.conversations import (
-    Conversations,
-    check_whole,
-    from_alpaca,
-    from_messages,
-    from_openai,
-    from_sharegpt,
-    from_templates,
-)
+from tunegate.data.rows import MESSAGE, PLACED_ROW, TEXTS
+from tunegate.data.sources.contents import Content, content_of, known_template
+from tunegate.data.sources.conversations import Conversations
 from tunegate.data.sources.records import Batch
-from tunegate.data.sources.row_declaration import MessageTemplate, RowTemplate, Value, conversation_column
+from tunegate.data.sources.row_declaration import RowTemplate, Value
 from tunegate.data.sources.streams import MAX_RECORD
 from tunegate.data.sources.values import Columns, Kinds
 from tunegate.errors import InputError
 
-# Columns that make a row without a `row:` in sources.yaml, in the order in which they are looked for.
-KNOWN_COLUMNS = {
-    ("messages",): RowTemplate(format="openai-chat"),
-    ("text", "label"): RowTemplate(text=Value(from_="{text}"), label=Value(from_="{label}")),
-    ("prompt", "completion"): RowTemplate(
-        messages=(
-            MessageTemplate(role=Value(from_="user"), content=Value(from_="{prompt}")),
-            MessageTemplate(role=Value(from_="assistant"), content=Value(from_="{completion}")),
-        )
-    ),
-}
-_NAMED_FORMATS = {"alpaca": ("instruction", "output"), "sharegpt": ("conversations",)}
-_FORMATS = {"alpaca": from_alpaca, "sharegpt": from_sharegpt, "openai-chat": from_openai}
 _encode = json.JSONEncoder().encode
 _encode_sorted = json.JSONEncoder(sort_keys=True).encode
 
@@ -70,16 +49,17 @@ class Mapper:
             self._file, self._template = batch.file, self._completed(batch)
         self._check_ids(batch)
         columns = Columns(batch, self._kinds, self._declared)
-        texts, labels, said = self._content(columns)
-        ids, groups, own = self._names(columns, texts, labels, said)
+        content = content_of(self._template, columns)
+        ids, groups, own = self._names(columns, content)
         slices = {name: columns.filled(value) for name, value in sorted(self._template.slices.items())}
         nothing = pa.nulls(len(batch), pa.string())
         arrays = {
             "id": ids,
             "group": groups,
-            "messages": _messages(said) if said else pa.nulls(len(batch), pa.list_(MESSAGE)),
-            "text": texts or nothing,
-            "label": labels or nothing,
+            "messages": _messages(content.said) if content.said else pa.nulls(len(batch), pa.list_(MESSAGE)),
+            "text": content.texts or nothing,
+            "label": content.labels or nothing,
+            "rejected": content.rejected or nothing,
             "slices": _maps(slices, len(batch)),
             "source": [self._source] * len(batch),
             "place": [f"{batch.file}:{line}" for line in batch.lines],
@@ -92,22 +72,11 @@ class Mapper:
     def _completed(self, batch: Batch) -> RowTemplate:
         template, names = self._declared_row, batch.names()
         if not template.is_complete:
-            known = next((t for columns, t in KNOWN_COLUMNS.items() if set(columns) <= set(names)), None)
-            if known is None:
-                raise self._unmapped(batch, names)
+            known = known_template(batch, self._declared)
             template = known.model_copy(update={k: getattr(template, k) for k in ("id", "group", "slices")})
         if template.id is None and "id" in names:
             template = template.model_copy(update={"id": Value(from_="{id}")})
         return template
-
-    def _unmapped(self, batch: Batch, names: list[str]) -> InputError:
-        near = next((hint for name in ("text", "label") if (hint := did_you_mean(name, names))), "")
-        problem = f"the columns {listed(names)} do not say which is question and which is answer{near}"
-        remedy = f"name them so (messages; text and label; prompt and completion), or map them at {self._declared}"
-        for name, columns in _NAMED_FORMATS.items():
-            if set(columns) <= set(names):
-                remedy = f"write `format: {name}` at {self._declared}, or map the columns there"
-        return InputError(problem, place=batch.place(0), remedy=remedy)
 
     def _check_ids(self, batch: Batch) -> None:
         # Some rows with an id of their own and some without: which are which must not depend on chance.
@@ -119,32 +88,17 @@ class Mapper:
             problem = "this record has an id, but the first of the file has none"
             raise InputError(problem, place=batch.place(first), remedy=remedy)
 
-    def _content(self, columns: Columns) -> tuple[list[str] | None, list[str] | None, Conversations | None]:
+    def _names(self, columns: Columns, content: Content) -> tuple[list[str], list[str], bool]:
         template = self._template
-        if template.text is not None and template.label is not None:
-            return columns.required("text", template.text), columns.required("label", template.label), None
-        column = conversation_column(template)
-        if template.format is not None:
-            said = _FORMATS[template.format](columns)
-        elif column is not None:
-            said = from_messages(columns, column)
-        else:
-            said = from_templates(columns, template.messages)  # type: ignore[arg-type]
-        check_whole(columns, said)
-        return None, None, said
-
-    def _names(
-        self, columns: Columns, texts: list[str] | None, labels: list[str] | None, said: Conversations | None
-    ) -> tuple[list[str], list[str], bool]:
-        template = self._template
-        questions = texts or []
-        if said is not None and (template.id is None):
-            questions = [_encode_sorted(turns[:-1]) for turns in said]
-        answers = labels if said is None else [turns[-1]["content"] for turns in said]
+        questions = content.texts or []
+        if content.said is not None and template.id is None:
+            questions = [_encode_sorted(turns[:-1]) for turns in content.said]
         if template.id is not None:
             ids = columns.required("id", template.id)
         else:
-            ids = [_hash(_encode(pair)) for pair in zip(questions, answers or [], strict=True)]
+            # What no row has is not part of it, so that a new column of ours renames no row.
+            parts = [questions, content.answers, *([] if content.rejected is None else [content.rejected])]
+            ids = [_hash(_encode(said)) for said in zip(*parts, strict=True)]
         if template.group is not None:
             return ids, columns.required("group", template.group), template.id is not None
         groups = ids if template.id is not None else [f"q-{_hash(question)}" for question in questions]
@@ -154,7 +108,7 @@ class Mapper:
 def _check_texts(rows: Any, batch: Batch) -> None:
     """Raise InputError for the first row with a NUL byte or beyond MAX_RECORD, whatever format it came from."""
     lengths = np.zeros(len(rows), np.int64)
-    for name in ("id", "group", "text", "label", "messages", "slices"):
+    for name in ("id", "group", *TEXTS, "messages", "slices"):
         texts, row = rows.column(name), np.arange(len(rows))
         if name == "messages":
             texts, row = texts.flatten().field("content"), pc.list_parent_indices(texts).to_numpy()

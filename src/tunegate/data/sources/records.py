@@ -5,14 +5,15 @@ columns mean.
 """
 
 import csv
+import functools
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from tunegate.data.sources.declaration import suffixes_of
+from tunegate.data.sources.declaration import RowPer, suffixes_of
 from tunegate.data.sources.locating import Located
 from tunegate.data.sources.streams import MAX_RECORD, TextStream, open_text
 from tunegate.errors import InputError
@@ -35,6 +36,8 @@ class Batch(ABC):
 
     file: str
     lines: Sequence[int]
+    is_raw: ClassVar[bool] = False
+    """Whether its records are texts and nothing else."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -95,21 +98,23 @@ class CsvBatch(Batch):
         return CsvBatch(self.file, self.lines[:count], self.header, self.rows[:count])
 
 
-def read_batches(file: Located, *, may_be_empty: bool = False) -> Iterator[Batch]:
+def read_batches(file: Located, *, may_be_empty: bool = False, row_per: RowPer = "file") -> Iterator[Batch]:
     """The records of `file`. Raises InputError with file and line for whatever is wrong with it.
 
-    That includes a file without rows, unless it `may_be_empty`.
+    That includes a file without rows, unless it `may_be_empty`. `row_per` says what a record of plain text is.
     """
     from tunegate.data.sources.json_records import read_json_array, read_json_lines
     from tunegate.data.sources.parquet_records import read_parquet_records
+    from tunegate.data.sources.text_records import read_text_records
 
     if file.path.stat().st_size == 0:
         raise InputError("the file is empty", place=file.name, remedy="restore it, or drop the source")
-    readers = {
+    readers: dict[str, Callable[[Located], Iterator[Batch]]] = {
         ".csv": _read_csv,
         ".json": read_json_array,
         ".jsonl": read_json_lines,
         ".parquet": read_parquet_records,
+        ".txt": functools.partial(read_text_records, row_per=row_per),
     }
     batches = readers[suffixes_of(file.path.name)[0]](file)
     first = next(batches, None)

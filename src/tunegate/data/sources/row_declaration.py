@@ -12,7 +12,7 @@ from tunegate.data.sources.templates import check_regex, check_template, columns
 from tunegate.params import Closed
 
 ROLES = ("system", "user", "assistant")
-Format = Literal["alpaca", "sharegpt", "openai-chat"]
+Format = Literal["alpaca", "sharegpt", "openai-chat", "preference"]
 
 
 class Value(Closed):
@@ -40,6 +40,13 @@ class Value(Closed):
         return value
 
 
+class Label(Value):
+    """The answer of a row with a text."""
+
+    optional: bool = False
+    """Whether a record may lack it: its row is a question that nobody has answered yet."""
+
+
 class MessageTemplate(Closed):
     """One message of a conversation."""
 
@@ -58,13 +65,15 @@ class RowTemplate(Closed):
     """Rows of one group never sit on both sides of a split. Default: the id, or else a hash of the question."""
     format: Format | None = None
     """A layout that needs no mapping: alpaca (instruction, input, output), sharegpt (conversations of from and value),
-    openai-chat (messages of role and content)."""
+    openai-chat (messages of role and content), preference (prompt, chosen and rejected)."""
     text: Value | None = None
-    """The question."""
-    label: Value | None = None
-    """The answer, one of a few."""
+    """The question; without a label, text that is learned as it is, or a question without an answer."""
+    label: Label | None = None
+    """The answer, one of a few. Of a list of several, a text with `;` between them."""
     messages: str | Annotated[tuple[MessageTemplate, ...], Field(min_length=1)] | None = None
     """A conversation: `"{column}"` that holds a list of role and content, or a list of such templates."""
+    rejected: Value | None = None
+    """An answer that was not chosen, beside the label or the last message."""
     slices: dict[str, Value] = Field(default={})
     """Named subgroups that get their own metrics. Without a value in a record, the row is in no such subgroup."""
 
@@ -77,10 +86,14 @@ class RowTemplate(Closed):
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> "RowTemplate":
-        if (self.text is None) != (self.label is None):
-            raise ValueError("text and label together")
         if sum(kind is not None for kind in (self.messages, self.text, self.format)) > 1:
             raise ValueError("either messages, or text and label, or format")
+        if self.label is not None and self.text is None:
+            raise ValueError("label together with text")
+        if self.rejected is not None and self.messages is None and self.label is None:
+            raise ValueError("rejected together with text and label, or with messages")
+        if self.rejected is not None and self.label is not None and self.label.optional:
+            raise ValueError("rejected beside a label that is not optional")
         return self
 
     @property

@@ -10,13 +10,15 @@ from typing import Any
 
 from tunegate.data.nearest import did_you_mean, listed
 from tunegate.data.sources.records import Batch
-from tunegate.data.sources.row_declaration import Value
+from tunegate.data.sources.row_declaration import Label, Value
 from tunegate.data.sources.templates import as_language, as_text, columns_of, pieces_of
 from tunegate.errors import InputError
 
 Kinds = dict[str, tuple[type, str]]
 """Column to the type of its values so far, and the place of the first of them."""
 _KINDS = {str: "a text", int: "a whole number", float: "a fraction", bool: "a truth value", list: "a list"}
+SEPARATOR = ";"
+"""Stands between the labels of a row that has several: train.classify.separator as it is by default."""
 _ONE_KIND = "write the column's values the same way in every row and file"
 
 
@@ -47,10 +49,13 @@ class Columns:
         self._check_kind(name, values)
         return self._as_texts(name, values)
 
-    def filled(self, value: Value) -> list[str | None]:
-        """`value` for each record; None where a column it names has none, or where its regex finds nothing."""
+    def filled(self, value: Value, *, lists: bool = False) -> list[str | None]:
+        """`value` for each record; None where a column it names has none, or where its regex finds nothing.
+
+        With `lists`, a column may hold lists, of which the texts are joined with SEPARATOR.
+        """
         pieces = pieces_of(value.from_)
-        columns = [self._column(name) for name in columns_of(value.from_)]
+        columns = [self._joined(name) if lists else self._column(name) for name in columns_of(value.from_)]
         if not columns:
             made: list[str | None] = ["".join(text for text, _ in pieces)] * len(self.batch)
         elif len(pieces) == 1 and not pieces[0][0]:
@@ -64,14 +69,26 @@ class Columns:
     def required(self, what: str, value: Value) -> list[str]:
         """`value` for each record. Raises InputError for the first record without one."""
         made = self.filled(value)
+        return self._complete(made, what, value)
+
+    def labels(self, value: Label) -> list[str | None]:
+        """`value` for each record; None where it is optional and a record has none. Raises what `required` raises."""
+        made = self.filled(value, lists=True)
+        if value.optional:
+            return [None if text is None or text.isspace() else text for text in made]
+        return list(self._complete(made, "label", value))
+
+    def _complete(self, made: list[str | None], what: str, value: Value) -> list[str]:
         for index, text in enumerate(made):
             if not text or text.isspace():
                 raise self._empty(what, value, index)
         return made  # type: ignore[return-value]
 
     def _empty(self, what: str, value: Value, index: int) -> InputError:
-        problem = f"empty {what}" + (": the row has no answer" if what == "label" else "")
-        remedy = "complete this row, or delete it"
+        problem, remedy = f"empty {what}", "complete this row, or delete it"
+        if what == "label":
+            problem += ": the row has no answer"
+            remedy += f", or write `optional: true` for the label in {self._declared}"
         if value.regex is not None:
             seen = self.filled(value.model_copy(update={"regex": None, "as_": None}))[index]
             problem += f": {value.regex!r} finds nothing in {seen!r:.80}"
@@ -83,7 +100,23 @@ class Columns:
             self._texts[name] = self._as_texts(name, self.raw(name))
         return self._texts[name]
 
-    def _as_texts(self, name: str, values: list[Any]) -> list[str | None]:
+    def _joined(self, name: str) -> list[str | None]:
+        values = self.raw(name)
+        if not any(isinstance(value, list) for value in values):
+            return self._column(name)
+        return [self._joined_list(name, value, index) if value else None for index, value in enumerate(values)]
+
+    def _joined_list(self, name: str, values: list[Any], index: int) -> str:
+        texts = self._as_texts(name, values, index)
+        for text in texts:
+            if not text or text.isspace() or SEPARATOR in text:
+                problem = f"column {name!r} has a label that is empty or holds {SEPARATOR!r}: {text!r:.40}"
+                remedy = f"mend the label: several are stored as one text with {SEPARATOR!r} between them"
+                raise InputError(problem, place=self.batch.place(index), remedy=remedy)
+        return SEPARATOR.join(filter(None, texts))
+
+    def _as_texts(self, name: str, values: list[Any], record: int | None = None) -> list[str | None]:
+        """`values` as texts: one for each record, or all of the one that is named."""
         types = set(map(type, values))
         if types == {str}:
             return [value or None for value in values]
@@ -93,7 +126,7 @@ class Columns:
                 texts.append(as_text(value))
             except ValueError as error:
                 remedy = "map another column, or write this one as a text or a number; a time with its zone"
-                place = self.batch.place(index)
+                place = self.batch.place(index if record is None else record)
                 raise InputError(f"column {name!r} {error}", place=place, remedy=remedy) from None
         return texts
 
