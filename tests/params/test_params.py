@@ -55,6 +55,12 @@ def fault(tmp_path: Path) -> Callable[[str, str], str]:
             "params.yaml: prepare: test_share + valid_share must be less than 1",
         ),
         (
+            "  technique: sft",
+            "  technique: distill",
+            "params.yaml: base.teacher must be named for technique distill, and for no other",
+        ),
+        ("  teacher: null", "  teacher: a", "params.yaml: base.teacher must be named for technique distill"),
+        (
             "  over_length: drop",
             "  over_length: dorp",
             "params.yaml: tokenize.over_length: must be 'drop', 'truncate', 'split' or",

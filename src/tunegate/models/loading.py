@@ -9,6 +9,7 @@ from typing import Any
 from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.files import read_json, sha256_of
 from tunegate.models.acquire import PROVENANCE
+from tunegate.models.companions import TEACHER
 from tunegate.models.template import TEMPLATE
 from tunegate.repository.lineage import digest, read_lineage
 
@@ -68,13 +69,23 @@ def attach_adapter(model: Any, folder: Path, base_folder: Path) -> Any:
 
 
 def base_parts(folder: Path) -> dict[str, str]:
-    """The lineage parts that a base model's folder holds: sha256 of weights, template and tokenizer."""
-    names = read_json(folder / PROVENANCE)["files"]
-    weights = {name: sha256_of(folder / name) for name in names if name.endswith(".safetensors")}
-    if not weights:
-        raise InputError("no safetensors files", place=str(folder), remedy="run `dvc repro base`")
+    """The lineage parts that a base model's folder holds: sha256 of weights, template and tokenizer.
+
+    The teacher's weights are among the weights: they decide as well what becomes of the model.
+    """
+    weights = _weights(folder)
+    if (folder / TEACHER).is_dir():
+        weights |= {f"{TEACHER}/{name}": sha256 for name, sha256 in _weights(folder / TEACHER).items()}
     return {
         "base": digest(weights),
         "template": sha256_of(folder / TEMPLATE),
         "tokenizer": digest({name: sha256_of(folder / name) for name in TOKENIZER_FILES}),
     }
+
+
+def _weights(folder: Path) -> dict[str, str]:
+    names = read_json(folder / PROVENANCE)["files"]
+    found = {name: sha256_of(folder / name) for name in names if name.endswith(".safetensors")}
+    if not found:
+        raise InputError("no safetensors files", place=str(folder), remedy="run `dvc repro base`")
+    return found

@@ -99,6 +99,12 @@ class Params(Closed):
     score: Score
     package: Package
 
+    @model_validator(mode="after")
+    def _has_a_teacher_to_learn_from(self) -> "Params":
+        if (self.base.teacher is not None) != (self.train.technique == "distill"):
+            raise ValueError("base.teacher must be named for technique distill, and for no other")
+        return self
+
 
 def load_params(path: Path) -> Params:
     """The parameters in `path`. Raises InputError with key, value and remedy."""
