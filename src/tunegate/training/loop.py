@@ -18,40 +18,43 @@ from tunegate.models.examples import Example
 from tunegate.params import Train
 from tunegate.training import checkpoint, interrupts
 from tunegate.training.adapter import trainable
+from tunegate.training.distributed import ALONE, Team
 from tunegate.training.schedule import learning_rate
 from tunegate.training.stepping import Stepper
 from tunegate.training.technique import Step, Technique
 
 
-def run(
+def run(  # noqa: PLR0913 (what is trained, on what, how, and by whom)
     model: Any,
     train: Sequence[Example],
     valid: Sequence[Example],
     settings: Train,
     technique: Technique,
     fingerprint: dict[str, Any],
+    *,
+    team: Team = ALONE,
 ) -> checkpoint.Progress:
     """Train the trainable parameters of `model` in place, from the checkpoint if there is one; return the progress.
 
     Raises RefusedError when the checkpoint is another run's or the loss stops being a number.
     """
-    stepper = _stepper(model, settings, technique)
+    stepper = _stepper(model, settings, technique, team)
     progress = checkpoint.resume(stepper.parameters, stepper.optimizer, fingerprint)
     for phase in range(progress.phase, technique.phases):
         if progress.phase_step == 0 and technique.begin is not None:
-            progress.state = technique.begin(stepper.model, train, phase)
+            progress.state = team.told(technique.begin(stepper.model, train, phase))
         plan = technique.plan(train, settings, progress.state)
         _phase(stepper, plan, valid, progress, fingerprint)
         progress.phase, progress.phase_step = phase + 1, 0
     return progress
 
 
-def _stepper(model: Any, settings: Train, technique: Technique) -> Stepper:
+def _stepper(model: Any, settings: Train, technique: Technique, team: Team) -> Stepper:
     precision = "bf16" if settings.precision == "bf16" else "no"
     accelerator = Accelerator(cpu=settings.device == "cpu", mixed_precision=precision)
     parameters = trainable(model)
     optimizer = torch.optim.AdamW(parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    return Stepper(model.to(accelerator.device), parameters, optimizer, accelerator, settings, technique)
+    return Stepper(model.to(accelerator.device), parameters, optimizer, accelerator, settings, technique, team)
 
 
 def _phase(
@@ -73,10 +76,12 @@ def _phase(
             progress.records.append({"step": progress.step, "epoch": step.epoch, "valid_loss": valid_loss} | record)
             progress.seconds += time.perf_counter() - started
             _show(bar, record)
-            if caught or progress.step % settings.checkpoint_every == 0:
+            # A signal to one process stops all of them after the same step.
+            signalled = stepper.team.most(caught[0] if caught else 0)
+            if signalled or progress.step % settings.checkpoint_every == 0:
                 checkpoint.save(progress, stepper.parameters, stepper.optimizer, fingerprint)
-            if caught:
-                interrupts.leave(caught[0], progress.step)
+            if signalled:
+                interrupts.leave(signalled, progress.step)
 
 
 @contextlib.contextmanager
