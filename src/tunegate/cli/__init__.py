@@ -21,6 +21,7 @@ from tunegate.cli import (
     plan,
     report,
     runs,
+    search,
     setup_git,
     summary,
     verify,
@@ -48,6 +49,7 @@ app.add_typer(params.app, name="params")
 app.command("plan")(plan.plan)
 app.command("report")(report.report)
 app.add_typer(runs.app, name="runs")
+app.command("search", epilog=search.EPILOG)(search.search)
 app.command("setup-git")(setup_git.setup_git)
 app.command("summary")(summary.summary)
 app.command("verify")(verify.verify)

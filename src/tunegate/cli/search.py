@@ -1,0 +1,154 @@
+"""`tunegate search`: try sets of parameters, each as a run of the pipeline, and propose the best on a branch.
+
+Reads search.yaml or what the command line says; runs commits, never the working tree; writes below .tunegate alone.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunegate.cli.runs import table
+from tunegate.errors import UsageError
+from tunegate.experiments.declaration import FILE, axis_of, load_search, objective_of
+from tunegate.experiments.trials import Trial
+from tunegate.files import to_json, write_text
+
+if TYPE_CHECKING:
+    from tunegate.experiments.conducting import Machines
+    from tunegate.experiments.findings import Findings
+    from tunegate.experiments.running import Setting
+
+EPILOG = "Example: tunegate search --param train.rank=8,16,32 --param train.learning_rate=log:1e-4:1e-2 --trials 12"
+
+
+def search(  # noqa: PLR0913, PLR0917  # one argument per option
+    file: Annotated[Path, typer.Option(metavar="FILE", help="The declaration; unread where --param is given.")] = FILE,
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUES", help="8,16,32 or low:high[:step] or log:low:high; repeat.")
+    ] = None,
+    objective: Annotated[
+        list[str] | None, typer.Option(metavar="METRIC:DIRECTION", help="As tuned.accuracy:maximize; repeat.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="How many sets of parameters to try.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="tpe, random or grid.")] = None,
+    pruner: Annotated[str | None, typer.Option(help="none, median or halving.")] = None,
+    name: Annotated[str | None, typer.Option(help="Names the folder and the branch; the same again resumes.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Trials that run at once here; the table stays the same.")] = 1,
+    storage: Annotated[
+        str, typer.Option(metavar="URL", help="PostgreSQL that machines share; PGPASSWORD opens it.")
+    ] = "",
+    adopt: Annotated[bool, typer.Option("--adopt", help="Run what other machines left unfinished, too.")] = False,
+    propose: Annotated[str | None, typer.Option(metavar="BRANCH", help="Default: search/<name>.")] = None,
+    no_propose: Annotated[bool, typer.Option("--no-propose", help="Make no branch.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the first batch's parameters and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything that is known, as JSON.")] = False,
+) -> None:
+    """Search parameters: each trial is a run of the pipeline at HEAD; the best is proposed on a branch of its own.
+
+    Resumes where it was stopped. The same commit and the same search give the same table. docs/search.md explains it.
+    """
+    from tunegate.experiments.conducting import Machines, rehearse, setting_of
+    from tunegate.repository.proposals import check_name
+    from tunegate.repository.revisions import open_repository
+
+    if propose and no_propose:
+        raise UsageError("not both", place="--propose, --no-propose", remedy="give one of them")
+    said = {"trials": trials, "sampler": sampler, "pruner": pruner, "name": name}
+    setting = setting_of(open_repository(), _declared(file, param, objective, said))
+    if dry_run:
+        print(_rehearsed(list(rehearse(setting)), as_json=as_json), end="")
+        return
+    branch = "" if no_propose else propose or f"search/{setting.name}"
+    if branch:
+        check_name(setting.repository, branch)
+    _search(setting, Machines(workers, storage, adopt), branch, as_json=as_json)
+
+
+def _search(setting: "Setting", machines: "Machines", branch: str, *, as_json: bool) -> None:
+    from tunegate.experiments.conducting import conduct
+    from tunegate.experiments.findings import proposal_of
+    from tunegate.experiments.running import upload
+    from tunegate.reporting.search_page import render_search
+
+    _note(f"search {setting.name}: trials of the commit {setting.commit[:12]}")
+    found = conduct(setting, machines, lambda trial: _note(_line(trial)))
+    page = setting.folder / "report.html"
+    write_text(page, render_search(found))
+    _note(upload(setting.name, setting.repository.root))
+    diff = ""
+    if branch and found.best and found.trial(found.best[0]).diff and not found.elsewhere:
+        _, diff = proposal_of(setting, found.trial(found.best[0]), branch)
+    if as_json:
+        proposal = {"branch": branch, "diff": diff} if diff else None
+        print(to_json(found.as_json() | {"report": str(page), "proposal": proposal}), end="")
+        return
+    print(_as_text(found, page))
+    if branch and not found.elsewhere:
+        print(f"\n{_proposed(found, branch, diff)}")
+
+
+def _declared(file: Path, param: list[str] | None, objective: list[str] | None, more: dict[str, Any]) -> dict[str, Any]:
+    if param:
+        declared: dict[str, Any] = {"space": dict(map(axis_of, param))}
+    elif file.exists():
+        declared = load_search(file)
+    else:
+        remedy = f"write {file} (docs/search.md has one), or name parameters with --param"
+        raise UsageError(f"nothing to search: there is no {file}", place="tunegate search", remedy=remedy)
+    if objective:
+        declared["objectives"] = [objective_of(text) for text in objective]
+    return declared | {key: value for key, value in more.items() if value is not None}
+
+
+def _rehearsed(found: list[tuple[dict[str, Any], str]], *, as_json: bool) -> str:
+    if as_json:
+        return to_json([{"params": values, "refused": reason} for values, reason in found])
+    rows = [(str(i), *map(shown, values.values()), reason or "ok") for i, (values, reason) in enumerate(found)]
+    return table([("trial", *found[0][0], "params.yaml"), *rows]) + "\n"
+
+
+def shown(value: Any) -> str:
+    """A parameter's value on one line."""
+    return ", ".join(map(shown, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _line(trial: Trial) -> str:
+    values = ", ".join(f"{name} {value:.6g}" for name, value in trial.values.items())
+    params = " ".join(f"{key}={shown(value)}" for key, value in trial.params.items())
+    return f"trial {trial.number} {trial.state}, {trial.seconds:.0f} s: {values or trial.reason}  ({params})"
+
+
+def _as_text(found: "Findings", page: Path) -> str:
+    metrics = [objective.metric for objective in found.search.objectives]
+    head = ("trial", "", *metrics, *sorted(found.search.space), "time", "state")
+    rows = [_row(trial, metrics, is_best=trial.number in found.best) for trial in found.trials]
+    parts = [table([head, *rows])]
+    for metric, shares in found.importance.items():
+        parts.append(f"what moved {metric}: " + ", ".join(f"{key} {share:.0%}" for key, share in shares.items()))
+    if found.elsewhere:
+        parts.append(f"running on other machines: {', '.join(map(str, found.elsewhere))}; wait, or --adopt them")
+    if any(objective.on_test_rows for objective in found.search.objectives):
+        parts.append("the best was chosen on the test rows: its score there is better than it will be on new ones")
+    parts.append(f"table {found.table[:16]}: the same commit and search give the same\npage {page}")
+    return "\n\n".join(parts)
+
+
+def _proposed(found: "Findings", branch: str, diff: str) -> str:
+    if not diff:
+        why = "the commit's own parameters are the best" if found.best else "no trial was completed"
+        return f"{why}: nothing to propose"
+    parts = [f"proposed on the new branch {branch}:", diff.rstrip("\n"), "open a pull request with it:"]
+    return "\n".join([*parts, f"  git push -u origin {branch}"])
+
+
+def _row(trial: Trial, metrics: list[str], *, is_best: bool) -> tuple[str, ...]:
+    values = (f"{trial.values[name]:.6g}" if name in trial.values else "-" for name in metrics)
+    params = (shown(trial.params[key]) for key in sorted(trial.params))
+    state = f"{trial.state}: {trial.reason}" if trial.reason else trial.state
+    return (str(trial.number), "best" if is_best else "", *values, *params, f"{trial.seconds:.0f} s", state)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,103 @@
+"""From a declared axis to Optuna's distribution, and from a trial's values to a params.yaml, checked by its schema.
+
+Values of a list travel as JSON texts, since Optuna knows scalars only. Reads nothing; does not know how values are
+chosen.
+"""
+
+import itertools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tunegate.errors import InputError
+from tunegate.experiments.declaration import Axis, Search, rounded
+from tunegate.experiments.trials import Change
+from tunegate.files import parse_yaml, with_values
+from tunegate.params import Params, parse
+
+PARAMS = "params.yaml"
+_REMEDY = "docs/params.md lists every key"
+
+
+def distributions_of(search: Search) -> dict[str, Any]:
+    """Optuna's distributions by key, in the order of the keys' names."""
+    return {key: _distribution(search.space[key]) for key in sorted(search.space)}
+
+
+def values_of(search: Search, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What Optuna chose as values of params.yaml, by key."""
+    axes = search.space
+    return {key: json.loads(chosen[key]) if axes[key].values is not None else rounded(chosen[key]) for key in axes}
+
+
+def point_of(search: Search, values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Values of params.yaml as Optuna would choose them, or None where the space does not hold them."""
+    found = {key: _inside(search.space[key], values.get(key)) for key in search.space}
+    return None if None in found.values() else found
+
+
+def grid_of(search: Search) -> list[dict[str, Any]]:
+    """Every point of the grid as Optuna would choose it, the last key moving fastest."""
+    points = [axis.points() or [] for axis in search.space.values()]
+    found = (dict(zip(search.space, values, strict=True)) for values in itertools.product(*points))
+    return [point for values in found if (point := point_of(search, values)) is not None]
+
+
+def changed(text: str, values: Mapping[str, Any]) -> str:
+    """params.yaml with other values. Raises InputError where its schema refuses them."""
+    found = with_values(text, values)
+    parse(Params, parse_yaml(found, place=PARAMS), place=PARAMS, remedy=_REMEDY)
+    return found
+
+
+def require_known(text: str, search: Search) -> None:
+    """Raises InputError for a key that params.yaml cannot have. Which values it can, each trial says for itself."""
+    for key, axis in search.space.items():
+        first = axis.values[0] if axis.values is not None else axis.low
+        try:
+            changed(text, {key: first})
+        except InputError as error:
+            if error.problem.startswith("unknown key"):
+                raise InputError(error.problem, place=f"space: {key}", remedy=_REMEDY) from None
+
+
+def present(text: str, search: Search) -> dict[str, Any]:
+    """The values that params.yaml has now, the schema's defaults included; None for one without."""
+    values = parse(Params, parse_yaml(text, place=PARAMS), place=PARAMS, remedy=_REMEDY)
+    whole = values.model_dump(by_alias=True, mode="json")
+    return {key: _at(whole, key) for key in search.space}
+
+
+def diff_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Change]:
+    """The values that differ."""
+    return {key: Change(before=before[key], after=after[key]) for key in after if before[key] != after[key]}
+
+
+def _at(values: Any, key: str) -> Any:
+    for name in key.split("."):
+        values = values.get(name) if isinstance(values, dict) else None
+    return values
+
+
+def _distribution(axis: Axis) -> Any:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if axis.values is not None:
+        return CategoricalDistribution([json.dumps(value) for value in axis.values])
+    if axis.whole:
+        return IntDistribution(axis.low, axis.high, log=axis.log, step=axis.step or 1)
+    return FloatDistribution(axis.low, axis.high, log=axis.log, step=axis.step)
+
+
+def _inside(axis: Axis, value: Any) -> Any:
+    if axis.values is not None:
+        text = json.dumps(value)
+        return text if text in [json.dumps(item) for item in axis.values] else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    points = axis.points()
+    if points is not None:
+        return next((point for point in points if point == value), None)
+    assert axis.low is not None
+    assert axis.high is not None
+    return float(value) if axis.low <= value <= axis.high else None

@@ -1,0 +1,4 @@
+"""placeholder"""
+def render_search(found: object) -> str:
+    """The page."""
+    return ""
