@@ -20,7 +20,8 @@ def main(params: str, tokens: str, base: str, lock: str, adapter: str, trajector
     made_of = identity.lineage(settings, Path(tokens), Path(base), Path(lock))
     fingerprint = identity.fingerprint(made_of, settings)
     rows = {split: examples_from(read_parquet(Path(tokens) / f"{split}.parquet")) for split in ("train", "valid")}
-    model, technique = start(Path(base), settings.train), technique_of(settings.train)
+    model = start(Path(base), settings.train)
+    technique = technique_of(settings.train, model, Path(base))
     with measured(settings.train.device) as meter:
         progress = loop.run(model, rows["train"], rows["valid"], settings.train, technique, fingerprint)
     with atomic_folder(Path(adapter)) as folder:

@@ -72,10 +72,11 @@ class Stepper:
     def _prepared(self, examples: Sequence[Example], step: int) -> Sequence[Any]:
         if self.technique.prepare is None or not examples:
             return examples
-        return self.technique.prepare(self.model, examples, step)
+        with self.accelerator.autocast():
+            return self.technique.prepare(self.model, examples, step)
 
     def _filler(self, examples: Sequence[Example]) -> Batch:
-        return self.batches([min(examples, key=lambda example: example.length)])[0]
+        return self.batches(self._prepared([min(examples, key=lambda example: example.length)], -1))[0]
 
     def _loss(self, batch: Batch) -> Loss:
         with self.accelerator.autocast():

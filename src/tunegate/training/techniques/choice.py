@@ -1,12 +1,18 @@
 """Which name stands for which technique."""
 
+from pathlib import Path
+from typing import Any
+
 from tunegate.params import Train
 from tunegate.training.technique import Technique
 from tunegate.training.techniques.sft import sft
 
 
-def technique_of(settings: Train) -> Technique:
-    """The technique that `train.technique` names."""
+def technique_of(settings: Train, model: Any, base: Path) -> Technique:
+    """The technique that `train.technique` names; `model` is what training starts from, made of the folder `base`.
+
+    Ask before anything is trained or resumed: some techniques hold on to what the model was.
+    """
     match settings.technique:
         case "sft":
             return sft()
