@@ -134,7 +134,7 @@ def test_rows_that_are_not_trained_on_are_counted_even_where_the_template_refuse
     tokenizer = load_tokenizer(tiny_model)
     tokenizer.chat_template += "{% if messages[0]['content'] == 'bad' %}{{ raise_exception('no') }}{% endif %}"
     rows = [ROW, ROW | {"id": "b", "text": "bad"}, ROW | {"id": "c", "text": None, "label": None}]
-    made = Counting(Recipe.of(tokenizer))(batch(rows))
+    made = Counting(Recipe.of(tokenizer), Answers())(batch(rows))
     words = len(tokenizer("bad")["input_ids"]) + len(tokenizer("roof")["input_ids"])
     assert made.schema.names == ["id", "source", "tokens"]
     assert made["tokens"].to_pylist()[:2] == [len(encode(tokenizer, ROW).ids), words]

@@ -14,7 +14,7 @@ import itertools
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from tunegate.errors import InputError
 from tunegate.models.template import Message, Template
@@ -28,6 +28,9 @@ _SHAPES_KEPT = 1024
 
 Shape = tuple[tuple[str, str], ...]
 """The role of each message, and a content in its place that says nothing."""
+
+Cut = Literal["prompt", "last", "all"]
+"""Into what a conversation is cut: nothing, for it is a prompt; before its last answer; or around every answer."""
 
 
 class ChatTokenizer:
@@ -53,7 +56,7 @@ class ChatTokenizer:
 
         Raises InputError when the template refuses, and for contents that cannot be told from control tokens.
         """
-        return self._ids([messages], pair=False)[0][0]
+        return self._ids([messages], "prompt")[0][0]
 
     def pairs(self, conversations: Sequence[Sequence[Message]]) -> list[tuple[list[int], list[int]]]:
         """(prompt, answer) of each conversation, whose last message is the answer.
@@ -62,39 +65,81 @@ class ChatTokenizer:
         tokens. Raises InputError when the template refuses a conversation or does not continue its prompt, and for
         contents that cannot be told from control tokens.
         """
-        return [(prompt, answer) for prompt, answer in self._ids(conversations, pair=True)]
+        return [(prompt, answer) for prompt, answer in self._ids(conversations, "last")]
+
+    def turns(self, conversations: Sequence[Sequence[Message]]) -> list[list[list[int]]]:
+        """[prompt, answer, prompt, answer, …] of each conversation: every turn of the assistant is an answer.
+
+        The answers are as `pairs` would give them, each in its turn. Raises InputError as `pairs` does, and where the
+        template writes earlier turns in another way once others follow.
+        """
+        return self._ids(conversations, "all")
+
+    def text_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of texts that are no conversation: without the template, with control tokens as text.
+
+        Raises InputError for a text that cannot be told from control tokens.
+        """
+        found = self._encode([self._guard("", text) for text in texts])
+        return [
+            self._spelled_text(text) if any(self._controls([ids])) else ids
+            for text, ids in zip(texts, found, strict=True)
+        ]
+
+    def frame(self) -> tuple[list[int], list[int]]:
+        """What the tokenizer itself writes before a text and behind it, such as [CLS] and [SEP]."""
+        text = self._backend.encode("a", add_special_tokens=False).ids
+        whole = self._backend.encode("a", add_special_tokens=True).ids
+        start = next(at for at in range(len(whole)) if whole[at : at + len(text)] == text)
+        return whole[:start], whole[start + len(text) :]
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of what the messages say, without the template: for conversations that it refuses."""
         return sum(map(len, self._encode([message["content"] for message in self._guarded(messages)])))
 
-    def _ids(self, conversations: Sequence[Sequence[Message]], *, pair: bool) -> list[list[list[int]]]:
+    def number_of(self, token: str) -> int | None:
+        """The id of a token; None where the vocabulary does not have it."""
+        found: int | None = self._backend.token_to_id(token)
+        return found
+
+    def _ids(self, conversations: Sequence[Sequence[Message]], cut: Cut) -> list[list[list[int]]]:
         """Token ids of the parts of each conversation, all of whose control tokens are the template's."""
-        parts = [self._render(self._guarded(messages), pair) for messages in conversations]
+        parts = [self._render(self._guarded(messages), cut) for messages in conversations]
         # Labels repeat: each text is tokenised once.
         texts = list(dict.fromkeys(itertools.chain.from_iterable(parts)))
         known = dict(zip(texts, self._encode(texts), strict=True))
         found = [[known[text] for text in texts] for texts in parts]
         return [
-            ids if self._controls(ids) == self._wanted(self._shape(messages), pair) else self._spelled(messages, pair)
+            ids if self._controls(ids) == self._wanted(self._shape(messages), cut) else self._spelled(messages, cut)
             for messages, ids in zip(conversations, found, strict=True)
         ]
 
-    def _spelled(self, messages: Sequence[Message], pair: bool) -> list[list[int]]:
+    def _spelled(self, messages: Sequence[Message], cut: Cut) -> list[list[int]]:
         """The same with every character guarded.
 
         A normaliser can make a control token of other characters (full width, capitals), and a template that
         puts contents side by side of two halves.
         """
         spelled = [{"role": m["role"], "content": self._spell(m["role"], m["content"])} for m in messages]
-        ids = self._encode(self._render(spelled, pair))
-        if self._controls(ids) != self._wanted(self._shape(messages), pair):
-            problem = "what the messages say cannot be told from the control tokens of the chat template"
-            raise InputError(problem, place="messages", remedy="leave control tokens out of the text")
+        ids = self._encode(self._render(spelled, cut))
+        if self._controls(ids) != self._wanted(self._shape(messages), cut):
+            raise _ambiguous("messages", "the messages say")
         return ids
 
-    def _render(self, messages: Sequence[Message], pair: bool) -> tuple[str, ...]:
-        return self.template.render_pair(messages) if pair else (self.template.render(messages, prompt=True),)
+    def _spelled_text(self, text: str) -> list[int]:
+        (ids,) = self._encode([self._spell("", text)])
+        if any(self._controls([ids])):
+            raise _ambiguous("text", "the text says")
+        return ids
+
+    def _render(self, messages: Sequence[Message], cut: Cut) -> tuple[str, ...]:
+        match cut:
+            case "prompt":
+                return (self.template.render(messages, prompt=True),)
+            case "last":
+                return self.template.render_pair(messages)
+            case "all":
+                return self.template.render_turns(messages)
 
     def _shape(self, messages: Sequence[Message]) -> Shape:
         return tuple((m["role"], self._neutral(m["role"], m["content"])) for m in messages)
@@ -105,8 +150,8 @@ class ChatTokenizer:
         marks = self._marks.findall(content) if role == "assistant" else []
         return "x".join(["", *marks, ""])
 
-    def _controls_of(self, shape: Shape, pair: bool) -> list[list[int]]:
-        texts = self._render([{"role": role, "content": content} for role, content in shape], pair)
+    def _controls_of(self, shape: Shape, cut: Cut) -> list[list[int]]:
+        texts = self._render([{"role": role, "content": content} for role, content in shape], cut)
         return self._controls(self._encode(texts))
 
     def _controls(self, parts: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -114,11 +159,10 @@ class ChatTokenizer:
 
     def _guarded(self, messages: Sequence[Message]) -> list[Message]:
         """The messages with other names for control tokens: the template writes its own under their real ones."""
+        return [{"role": m["role"], "content": self._guard(m["role"], m["content"])} for m in messages]
 
-        def guard(role: str, content: str) -> str:
-            return self._control[role == "assistant"].sub(lambda found: _name(found.group()), content)
-
-        return [{"role": m["role"], "content": guard(m["role"], m["content"])} for m in messages]
+    def _guard(self, role: str, content: str) -> str:
+        return self._control[role == "assistant"].sub(lambda found: _name(found.group()), content)
 
     def _spell(self, role: str, content: str) -> str:
         kept = self._marks.findall(content) if role == "assistant" else []
@@ -173,18 +217,28 @@ class Recipe:
     tokenizer: str
     """The content of tokenizer.json."""
     template: str
+    """The chat template; empty where the base has none, as encoders do."""
     special: tuple[tuple[str, str], ...]
     eos: int
-    """The token that ends an answer."""
+    """The token that ends an answer; -1 where the base names none."""
 
     @classmethod
     def of(cls, tokenizer: Any) -> "Recipe":
         """That of a tokenizer of transformers."""
         special = tuple(sorted(tokenizer.special_tokens_map.items()))
-        return cls(tokenizer.backend_tokenizer.to_str(), tokenizer.get_chat_template(), special, tokenizer.eos_token_id)
+        template = tokenizer.get_chat_template() if tokenizer.chat_template else ""
+        eos = -1 if tokenizer.eos_token_id is None else tokenizer.eos_token_id
+        return cls(tokenizer.backend_tokenizer.to_str(), template, special, eos)
 
     def chat(self) -> ChatTokenizer:
-        """The tokenizer, made once in a process."""
+        """The tokenizer of conversations. Raises InputError when the base has no chat template."""
+        if not self.template:
+            remedy = "choose an instruction-tuned base, give its entry in models/catalog.yaml a template, or classify"
+            raise InputError("the base model has no chat template", place="models/base", remedy=remedy)
+        return self.text()
+
+    def text(self) -> ChatTokenizer:
+        """The same for texts that are no conversation: no template is needed. Made once in a process."""
         return _chat(self)
 
 
@@ -196,6 +250,11 @@ def _chat(recipe: Recipe) -> ChatTokenizer:
     backend.no_truncation()
     backend.no_padding()
     return ChatTokenizer(backend, Template(recipe.template, dict(recipe.special)))
+
+
+def _ambiguous(place: str, what: str) -> InputError:
+    problem = f"what {what} cannot be told from the control tokens of the chat template"
+    return InputError(problem, place=place, remedy="leave control tokens out of the text")
 
 
 def _without_added_tokens(content: dict[str, Any]) -> Any:

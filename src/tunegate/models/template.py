@@ -77,6 +77,25 @@ class Template:
             raise InputError(problem, place=TEMPLATE, remedy="use a template whose generation prompt is a prefix")
         return prompt, whole[len(prompt) :]
 
+    def render_turns(self, messages: Sequence[Message]) -> tuple[str, ...]:
+        """(prompt, answer, prompt, answer, …): the text before each assistant turn's content, and that content.
+
+        What stands behind the last assistant turn is left out. Raises InputError when the template writes a turn in
+        another way once others follow it: what a model would be trained on is not what it meets.
+        """
+        parts, done = list[str](), ""
+        for index, message in enumerate(messages):
+            if message["role"] != "assistant":
+                continue
+            prompt, answer = self.render_pair(messages[: index + 1])
+            if not prompt.startswith(done):
+                problem = f"the text of the first {index} turns does not start with that of fewer of them"
+                remedy = "set tokenize.turns to last, or use a template that leaves earlier turns as they are"
+                raise InputError(problem, place=TEMPLATE, remedy=remedy)
+            parts += [prompt[len(done) :], answer]
+            done = prompt + answer
+        return tuple(parts)
+
 
 def _compiled(source: str) -> Any:
     from jinja2 import TemplateError

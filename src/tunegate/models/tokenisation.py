@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from tunegate.errors import InputError
 from tunegate.models.chat_tokens import Recipe
-from tunegate.models.examples import IGNORED, TOKENS, Example, columns_of
-from tunegate.models.formats.answers import Answers
+from tunegate.models.examples import IGNORED, TOKENS, Example, columns_of, examples_from
 from tunegate.models.formats.choice import Format
+from tunegate.models.pieces import pieces_of
 from tunegate.models.template import messages_of
 
 OVER_LENGTH = "over_length"
@@ -28,9 +28,13 @@ ENCODED = pa.schema(
         ("tokens", pa.int32()),
         ("trained", pa.int32()),
         ("cut", pa.int32()),
+        ("pieces", pa.int32()),
     ]
 )
-"""A row that was tokenised: why it is dropped, if it is; its tokens, those trained on, and those that were cut off."""
+"""A row that was tokenised: why it is dropped, if it is; its tokens, those trained on, those that were cut off, and how
+many examples it makes."""
+
+_SAID = ("messages", "text", "label", "rejected", "slices")
 
 Row = Mapping[str, Any]
 Policy = Literal["drop", "truncate", "split", "error"]
@@ -50,6 +54,7 @@ class Counts:
     tokens_dropped: int = 0
     tokens_cut: int = 0
     tokens_trained: int = 0
+    examples_out: int = 0
 
     def add(self, batch: Any) -> None:
         """Count a batch of ENCODED."""
@@ -65,6 +70,11 @@ class Counts:
         self.tokens_dropped += int(tokens[dropped].sum())
         self.tokens_cut += int(cut.sum())
         self.tokens_trained += int(trained.sum())
+        self.examples_out += int(batch["pieces"].to_numpy()[~dropped].sum())
+
+    def __str__(self) -> str:
+        share = self.tokens_trained / max(1, self.tokens_out)
+        return f"{self.rows_out} of {self.rows_in} rows kept, {share:.0%} of their tokens trained on"
 
     def as_notes(self) -> dict[str, int | float]:
         """The counts, and the share of the kept tokens that is trained on, for the stage's ledger."""
@@ -85,11 +95,23 @@ class Encoding:
         examples = self.format(self.recipe, batch.to_pylist())
         made = [_within(example, self.max_length, self.over_length) for example in examples]
         reasons = pa.array([reason for _, reason, _ in made], pa.string())
-        trained = [0 if reason else len(kept.labels) - kept.labels.count(IGNORED) for kept, reason, _ in made]
-        numbers = ([kept.length for kept, _, _ in made], trained, [cut for _, _, cut in made])
+        parts = [[kept] if reason else self._pieces(kept) for kept, reason, _ in made]
+        trained = [0 if reason else sum(map(_trained, p)) for p, (_, reason, _) in zip(parts, made, strict=True)]
+        numbers = ([kept.length for kept, _, _ in made], trained, [cut for _, _, cut in made], list(map(len, parts)))
         counts = [pa.array(values, pa.int32()) for values in numbers]
         columns = [*columns_of(kept for kept, _, _ in made), batch["source"], reasons, *counts]
         return pa.RecordBatch.from_arrays(columns, schema=ENCODED)
+
+    def examples(self, batch: Any) -> Any:
+        """The TOKENS to write of a batch of ENCODED: its kept rows, each as the examples that it makes."""
+        kept = batch.filter(batch["reason"].is_null()).select([*TOKENS.names, "pieces"])
+        if not kept.num_rows or kept["pieces"].to_numpy().max() == 1:
+            return kept.select(TOKENS.names)
+        made = [piece for example in examples_from(kept) for piece in self._pieces(example)]
+        return pa.RecordBatch.from_arrays(columns_of(made), schema=TOKENS)
+
+    def _pieces(self, example: Example) -> list[Example]:
+        return pieces_of(example, self.max_length) if self.over_length == "split" else [example]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,11 +119,12 @@ class Counting:
     """A batch of canonical rows to one with their `tokens` in place of their texts."""
 
     recipe: Recipe
+    format: Format
 
     def __call__(self, batch: Any) -> Any:
-        """Rows that the template refuses are counted without it."""
-        tokens = count_rows(self.recipe, batch.to_pylist())
-        rest = batch.drop_columns(["messages", "text", "label"])
+        """Rows that the format or the template refuses are counted without it."""
+        tokens = count_rows(self.recipe, batch.to_pylist(), self.format)
+        rest = batch.select([name for name in batch.schema.names if name not in _SAID])
         return rest.append_column("tokens", pa.array(tokens, pa.int32()))
 
 
@@ -113,26 +136,29 @@ def require_rows(count: Counts, split: str, max_length: int) -> None:
         raise InputError(problem, place="params.yaml: tokenize", remedy=remedy)
 
 
-def count_rows(recipe: Recipe, rows: Sequence[Row]) -> list[int]:
-    """How many tokens each of these canonical rows has: rows that are not trained on, and may not fit the template."""
-    whole = [{**row, "text": row["text"] or "", "label": row["label"] or ""} for row in rows]
+def count_rows(recipe: Recipe, rows: Sequence[Row], format_: Format) -> list[int]:
+    """How many tokens each of these canonical rows has: rows that are not trained on, and may not fit the format."""
     try:
-        return [example.length for example in Answers()(recipe, whole)]
+        return [example.length for example in format_(recipe, rows)]
     except InputError:
-        return [_count(recipe, row) for row in whole]
+        return [_count(recipe, row, format_) for row in rows]
 
 
-def _count(recipe: Recipe, row: Row) -> int:
+def _count(recipe: Recipe, row: Row, format_: Format) -> int:
     try:
-        return next(example.length for example in Answers()(recipe, [row]))
+        return next(iter(format_(recipe, [row]))).length
     except InputError:
-        return recipe.chat().count(messages_of(row))
+        return recipe.chat().count(messages_of({**row, "text": row["text"] or "", "label": row["label"] or ""}))
+
+
+def _trained(example: Example) -> int:
+    return len(example.labels) - example.labels.count(IGNORED)
 
 
 def _within(example: Example, limit: int, policy: Policy) -> tuple[Example, str | None, int]:
     """The example or what is left of it, why it is dropped, if it is, and how many tokens were cut off."""
     length = example.longest
-    if length <= limit:
+    if length <= limit or policy == "split":
         return example, None, 0
     if policy == "error":
         problem = f"{length} tokens, tokenize.max_length is {limit}"

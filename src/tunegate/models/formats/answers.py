@@ -5,11 +5,11 @@ For `sft` and every technique whose examples look the same: distill, multitask, 
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from tunegate.errors import InputError
 from tunegate.models.chat_tokens import Recipe
-from tunegate.models.conversations import pairs_of
+from tunegate.models.conversations import pairs_of, prompts_of, turns_of
 from tunegate.models.examples import IGNORED, Example
 
 Row = Mapping[str, Any]
@@ -17,20 +17,40 @@ Row = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """`with_tasks`: the example says what may name its task."""
+    """The rows as examples."""
 
     with_tasks: bool = False
+    """The example says what may name its task."""
+    turns: Literal["last", "all"] = "last"
+    """What of a conversation is trained on."""
+    unanswered: bool = False
+    """Rows without an answer are prompts, of which nothing is trained on; else they are refused."""
 
     def __call__(self, recipe: Recipe, rows: Sequence[Row]) -> Iterator[Example]:
-        """The rows as examples.
+        """The rows as examples, in order.
 
-        Raises InputError that names the row where the template refuses it or its answer never reaches the token that
-        ends it.
+        Raises InputError that names the row where the template refuses it, its answer never reaches the token that
+        ends it, or there is no answer.
         """
-        for row, (prompt, answer) in zip(rows, pairs_of(recipe.chat(), rows), strict=True):
-            ids = ended(answer, recipe.eos, row["id"])
-            tasks = tasks_of(row) if self.with_tasks else None
-            yield Example(row["id"], prompt + ids, [IGNORED] * len(prompt) + ids, tasks=tasks)
+        answered = [row for row in rows if is_answered(row)]
+        others = [row for row in rows if not is_answered(row)]
+        if others and not self.unanswered:
+            raise _unanswered(others[0]["id"])
+        known = iter(self._answered(recipe, answered))
+        prompts = iter(prompts_of(recipe.chat(), others))
+        for row in rows:
+            ids, labels = next(known) if is_answered(row) else _prompt(next(prompts))
+            yield Example(row["id"], ids, labels, tasks=tasks_of(row) if self.with_tasks else None)
+
+    def _answered(self, recipe: Recipe, rows: Sequence[Row]) -> Iterator[tuple[list[int], list[int]]]:
+        parts = turns_of(recipe.chat(), rows) if self.turns == "all" else pairs_of(recipe.chat(), rows)
+        for row, found in zip(rows, parts, strict=True):
+            yield _masked(list(found), recipe.eos, row["id"])
+
+
+def is_answered(row: Row) -> bool:
+    """Whether the row has an answer to learn: a conversation, or a label."""
+    return bool(row["messages"]) or row["label"] is not None
 
 
 def ended(answer: list[int], eos: int, row: str) -> list[int]:
@@ -45,3 +65,24 @@ def ended(answer: list[int], eos: int, row: str) -> list[int]:
 def tasks_of(row: Row) -> dict[str, str]:
     """What may name a row's task: its source and its slices."""
     return {**dict(row["slices"]), "source": row["source"]}
+
+
+def _masked(parts: list[list[int]], eos: int, row: str) -> tuple[list[int], list[int]]:
+    """Token ids and labels of [prompt, answer, prompt, …], up to the end of the last answer."""
+    ids, labels = list[int](), list[int]()
+    for prompt, answer in zip(parts[::2], parts[1::2], strict=True):
+        said = ended(answer, eos, row)
+        ids += prompt + answer
+        labels += [IGNORED] * len(prompt) + said + [IGNORED] * (len(answer) - len(said))
+    over = len(parts[-1]) - len(ended(parts[-1], eos, row))
+    return ids[: len(ids) - over], labels[: len(labels) - over]
+
+
+def _prompt(ids: list[int]) -> tuple[list[int], list[int]]:
+    return ids, [IGNORED] * len(ids)
+
+
+def _unanswered(row: str) -> InputError:
+    problem = "no answer to learn: the row has neither messages nor a label"
+    remedy = "give it a label, or set train.technique to pretrain (raw text) or semisupervised (unlabelled questions)"
+    return InputError(problem, place=f"row {row}", remedy=remedy)

@@ -6,7 +6,9 @@ from typing import Any, Protocol
 from tunegate.models.chat_tokens import Recipe
 from tunegate.models.examples import Example
 from tunegate.models.formats.answers import Answers
-from tunegate.params import Technique
+from tunegate.models.formats.preferences import Preferences
+from tunegate.models.formats.raw_text import RawText
+from tunegate.params import Technique, Tokenize
 
 
 class Format(Protocol):
@@ -17,6 +19,16 @@ class Format(Protocol):
         ...
 
 
-def format_of(technique: Technique) -> Format:
+def format_of(technique: Technique, settings: Tokenize) -> Format:
     """The row format of a technique."""
-    return Answers(with_tasks=technique in ("multitask", "fewshot"))
+    match technique:
+        case "pretrain":
+            return RawText()
+        case "preference":
+            return Preferences()
+        case "multitask" | "fewshot":
+            return Answers(with_tasks=True, turns=settings.turns)
+        case "semisupervised":
+            return Answers(with_tasks=True, turns=settings.turns, unanswered=True)
+        case _:
+            return Answers(turns=settings.turns)
