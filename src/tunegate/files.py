@@ -16,14 +16,12 @@ import re
 import secrets
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MantissaNoDotYAML1_1Warning, MarkedYAMLError, YAMLError
-from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from tunegate.errors import InputError
@@ -32,7 +30,8 @@ STATE = Path(".tunegate")
 """tunegate's own untracked folder in a working copy: checkpoints, records not yet uploaded."""
 
 _PLAIN = "write text in quotes and numbers as plain decimals (0.0001, not 1e-4)"
-_HARMLESS = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][A-Za-z0-9 _./-]*", re.IGNORECASE)
+HARMLESS = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][A-Za-z0-9 _./-]*", re.IGNORECASE)
+"""Text that is text in every YAML, without quotes."""
 
 
 @contextlib.contextmanager
@@ -128,27 +127,6 @@ def write_yaml(path: Path, value: Any) -> None:
     write_text(path, buffer.getvalue())
 
 
-def with_values(text: str, values: Mapping[str, Any]) -> str:
-    """A YAML text in which dotted keys have other `values`; comments, order and style of the rest stay."""
-    editor = YAML()
-    editor.Representer = _Plain
-    editor.preserve_quotes = True
-    editor.width = 120
-    editor.indent(mapping=2, sequence=4, offset=2)
-    document = editor.load(text)
-    for key, value in values.items():
-        *above, last = key.split(".")
-        place = document
-        for name in above:
-            if not isinstance(place.get(name), dict):
-                _put(place, name, {})
-            place = place[name]
-        _put(place, last, _quoted(value))
-    buffer = io.StringIO()
-    editor.dump(document, buffer)
-    return buffer.getvalue()
-
-
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises InputError with line and column when it is cut or malformed."""
     return parse_json(read_text(path), place=str(path))
@@ -210,33 +188,6 @@ def sha256_of_tree(folder: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _put(place: Any, key: str, value: Any) -> None:
-    if key in place or not place:
-        place[key] = value
-    else:
-        # Not behind the last key: the empty line below the section belongs to that one.
-        place.insert(len(place) - 1, key, value)
-
-
-class _Plain(RoundTripRepresenter):
-    """Writes null as `null`, a list on one line, and a small number as 0.00001: YAML 1.1 takes 1e-05 for text."""
-
-    def number(self, value: float) -> Any:
-        text = format(Decimal(repr(value)), "f")
-        return self.represent_scalar("tag:yaml.org,2002:float", text if "." in text else f"{text}.0")
-
-    def nothing(self, _value: None) -> Any:
-        return self.represent_scalar("tag:yaml.org,2002:null", "null")
-
-    def line(self, value: list[Any]) -> Any:
-        return self.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
-
-
-_Plain.add_representer(float, _Plain.number)
-_Plain.add_representer(type(None), _Plain.nothing)
-_Plain.add_representer(list, _Plain.line)
-
-
 def _yaml(version: str) -> YAML:
     loader = YAML(typ="safe", pure=True)
     loader.version = version
@@ -254,7 +205,7 @@ def _quoted(value: Any) -> Any:
         return {_quoted(key): _quoted(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_quoted(item) for item in value]
-    if isinstance(value, str) and not _HARMLESS.fullmatch(value):
+    if isinstance(value, str) and not HARMLESS.fullmatch(value):
         return DoubleQuotedScalarString(value)
     return value
 

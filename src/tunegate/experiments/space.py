@@ -12,8 +12,9 @@ from typing import Any
 from tunegate.errors import InputError
 from tunegate.experiments.declaration import Axis, Search, rounded
 from tunegate.experiments.trials import Change
-from tunegate.files import parse_yaml, with_values
+from tunegate.files import parse_yaml
 from tunegate.params import Params, parse
+from tunegate.params.editing import with_values
 
 PARAMS = "params.yaml"
 _REMEDY = "docs/params.md lists every key"
