@@ -27,6 +27,8 @@ def main(params: str, tokens: str, base: str, lock: str, adapter: str, trajector
     with atomic_folder(Path(adapter)) as folder:
         save_adapter(model, folder, base)
         write_json(folder / FILE, made_of.model_dump())
+        if technique.keep is not None:
+            technique.keep(folder, rows["train"], progress.state)
         write_json(folder / "training.json", summary(progress.records, len(rows["train"])))
     write_text(Path(trajectory), to_csv(progress.records, technique.notes))
     write_json(Path(cost), cost_of(progress, meter, hardware(settings.train.device)).model_dump())

@@ -6,6 +6,7 @@ Does not know any technique; `tunegate.training.techniques` has them.
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import torch
@@ -80,6 +81,11 @@ class Technique:
     """How often the plan is made anew, each time with a learning rate that starts again."""
     updates: int = 1
     """Optimizer updates on what was prepared for one step."""
+    rows: Callable[[Sequence[Example], Sequence[Example]], tuple[Sequence[Example], Sequence[Example]]] | None = None
+    """(train, valid): those rows that are learned from and those that measure it; raises InputError for rows that
+    cannot be used. None: all."""
+    keep: Callable[[Path, Sequence[Example], State], None] | None = None
+    """(adapter's folder, examples, last state): called once after training, writes what else is to be kept of it."""
     pull: Callable[[Any, Sequence[Example], Any], tuple[float, Mapping[str, float]]] | None = None
     """(model, a step's examples, autocast): in place of loss and backward, fills the gradients of the trainable
     parameters itself; the loss and notes it found."""
