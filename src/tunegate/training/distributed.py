@@ -99,6 +99,11 @@ class Team:
             remedy = "give every node the same commit, the same data/tokens and models/base, and the same environment"
             raise RefusedError(problem, place="train", remedy=remedy)
 
+    def draw_apart(self, seed: int) -> None:
+        """Let this process draw random numbers of its own, for dropout and answers. One alone draws as it did."""
+        if self.size > 1:
+            torch.manual_seed(seed * self.size + self.rank)
+
     def told(self, value: Any) -> Any:
         """The first process's value, which is JSON, in every process."""
         if self.size == 1:

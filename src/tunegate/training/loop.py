@@ -6,6 +6,7 @@ but checkpoints.
 """
 
 import contextlib
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from tunegate.models.examples import Example
 from tunegate.params import Train
-from tunegate.training import checkpoint, interrupts
+from tunegate.training import checkpoint, interrupts, sharding
 from tunegate.training.adapter import trainable
 from tunegate.training.distributed import ALONE, Team
 from tunegate.training.schedule import learning_rate
@@ -36,22 +37,32 @@ def run(  # noqa: PLR0913 (what is trained, on what, how, and by whom)
 ) -> checkpoint.Progress:
     """Train the trainable parameters of `model` in place, from the checkpoint if there is one; return the progress.
 
-    Raises RefusedError when the checkpoint is another run's or the loss stops being a number.
+    Raises RefusedError when the checkpoint is another run's, the loss stops being a number, or the processes of the
+    team do not train the same.
     """
+    sharding.require(technique, settings, team)
+    rows = hashlib.sha256(repr([*train, *valid]).encode()).hexdigest() if team.size > 1 else ""
+    team.agree({"rows": rows, **{key: value for key, value in fingerprint.items() if key != "machine"}})
+    team.draw_apart(settings.seed)
+    if technique.rows is not None:
+        train, valid = technique.rows(train, valid)
     stepper = _stepper(model, settings, technique, team)
-    progress = checkpoint.resume(stepper.parameters, stepper.optimizer, fingerprint)
+    progress = checkpoint.resume(stepper.parameters, stepper.optimizer, fingerprint, team=team)
     for phase in range(progress.phase, technique.phases):
         if progress.phase_step == 0 and technique.begin is not None:
             progress.state = team.told(technique.begin(stepper.model, train, phase))
         plan = technique.plan(train, settings, progress.state)
         _phase(stepper, plan, valid, progress, fingerprint)
         progress.phase, progress.phase_step = phase + 1, 0
+    sharding.unshard(stepper.model, team)
     return progress
 
 
 def _stepper(model: Any, settings: Train, technique: Technique, team: Team) -> Stepper:
     precision = "bf16" if settings.precision == "bf16" else "no"
     accelerator = Accelerator(cpu=settings.device == "cpu", mixed_precision=precision)
+    if team.sharded:
+        model = sharding.shard(model, accelerator)
     parameters = trainable(model)
     optimizer = torch.optim.AdamW(parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     return Stepper(model.to(accelerator.device), parameters, optimizer, accelerator, settings, technique, team)
@@ -65,7 +76,7 @@ def _phase(
     fingerprint: dict[str, Any],
 ) -> None:
     settings = stepper.settings
-    with interrupts.noted() as caught, _bar(len(plan), progress.phase_step) as bar:
+    with interrupts.noted() as caught, _bar(len(plan), progress.phase_step, stepper.team) as bar:
         for step in plan[progress.phase_step :]:
             started = time.perf_counter()
             rate = learning_rate(progress.phase_step, len(plan), settings)
@@ -79,14 +90,14 @@ def _phase(
             # A signal to one process stops all of them after the same step.
             signalled = stepper.team.most(caught[0] if caught else 0)
             if signalled or progress.step % settings.checkpoint_every == 0:
-                checkpoint.save(progress, stepper.parameters, stepper.optimizer, fingerprint)
+                checkpoint.save(progress, stepper.parameters, stepper.optimizer, fingerprint, team=stepper.team)
             if signalled:
                 interrupts.leave(signalled, progress.step)
 
 
 @contextlib.contextmanager
-def _bar(total: int, done: int) -> Iterator["tqdm[Any]"]:
-    bar = tqdm(total=total, initial=done, desc="train", unit="step", mininterval=1.0)
+def _bar(total: int, done: int, team: Team) -> Iterator["tqdm[Any]"]:
+    bar = tqdm(total=total, initial=done, desc="train", unit="step", mininterval=1.0, disable=not team.is_first)
     bar.started, bar.tokens = time.monotonic(), 0
     with bar:
         yield bar

@@ -1,0 +1,124 @@
+"""A started process joins its team: who it is, where the others meet, and what all must agree on.
+
+Reads the environment that a launcher sets: ours, torchrun, `accelerate launch`, or one process per rank under Slurm and
+the like. Processes of one machine meet in a file, so that nothing listens but gloo on loopback; those of several meet
+at MASTER_ADDR:MASTER_PORT, and only that address is listened on. Does not start processes.
+"""
+
+import contextlib
+import datetime
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+
+import torch
+import torch.distributed as dist
+from torch._C._distributed_c10d import FileStore, Store, TCPStore
+
+from tunegate.errors import InputError, MachineError
+from tunegate.params import Compute
+from tunegate.training.distributed import ALONE, Team
+
+MEETING = "TUNEGATE_MEETING"
+"""The variable with the path of the file in which the processes of one machine meet."""
+
+CHILD = "TUNEGATE_CHILD"
+"""The variable that says: end when standard input ends, for then the process that started you is gone."""
+
+LOST = "another process of the run has ended"
+"""What a process says that lost one it depends on; the cause is elsewhere."""
+
+_PATIENCE = datetime.timedelta(minutes=30)
+"""How long one process waits for the others, at the start and at each exchange."""
+
+_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+
+
+@contextlib.contextmanager
+def joined(compute: Compute, device: str) -> Iterator[Team]:
+    """The team that this process is one of, while the block runs.
+
+    Raises InputError when a launcher started another number of processes than `compute` says, MachineError when one of
+    the others is lost.
+    """
+    size = compute.processes * compute.nodes
+    _require(size)
+    if size == 1:
+        yield ALONE
+        return
+    if os.environ.get(CHILD) == "1":
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    rank, local = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
+    try:
+        if not dist.is_initialized():
+            _meet(rank, size, local, device)
+        yield Team(rank, size, sharded=compute.strategy == "fsdp2", device=device)
+        dist.barrier()
+        dist.destroy_process_group()
+    except (RuntimeError, dist.DistError) as error:
+        if not _is_loss(error):
+            raise
+        remedy = "look at what that process said last; `dvc repro` resumes from the last checkpoint"
+        raise MachineError(f"{LOST} ({str(error).splitlines()[0]})", place="train", remedy=remedy) from None
+
+
+def _require(size: int) -> None:
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started != size:
+        problem = f"the launcher started {started} processes, and compute.processes times compute.nodes is {size}"
+        raise InputError(problem, place="params.yaml: compute", remedy="let both say the same number")
+    missing = [name for name in _VARIABLES if size > 1 and name not in os.environ]
+    if missing:
+        problem = f"the launcher did not set {', '.join(missing)}"
+        raise InputError(
+            problem, place="environment", remedy="start with torchrun, or let the stage start the processes"
+        )
+
+
+def _meet(rank: int, size: int, local: int, device: str) -> None:
+    if device == "cuda":
+        torch.cuda.set_device(local)
+    backend = "nccl" if device == "cuda" else "gloo"
+    if MEETING in os.environ:
+        store: Store = FileStore(os.environ[MEETING], size)
+    elif os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        dist.init_process_group(backend, timeout=_PATIENCE)  # torchrun's agent has opened a store
+        return
+    else:
+        store = _store_at(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), rank, size)
+    store.set_timeout(_PATIENCE)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
+
+
+def _store_at(address: str, port: int, rank: int, size: int) -> Store:
+    if rank != 0:
+        return TCPStore(address, port, size, is_master=False, timeout=_PATIENCE, wait_for_workers=False)
+    family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
+    try:
+        # torch would listen on every address of the machine.
+        listening = socket.create_server((address, port), family=family, backlog=size)
+    except OSError as error:
+        problem = f"cannot listen on {address}:{port}: {error.strerror}"
+        remedy = "set MASTER_ADDR to an address of the node with NODE_RANK 0, and MASTER_PORT to a free port"
+        raise MachineError(problem, place="MASTER_ADDR", remedy=remedy) from None
+    return TCPStore(
+        address,
+        port,
+        size,
+        is_master=True,
+        timeout=_PATIENCE,
+        wait_for_workers=False,
+        master_listen_fd=listening.detach(),
+    )
+
+
+def _is_loss(error: Exception) -> bool:
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
+
+
+def _end_with_parent() -> None:
+    # A process that outlived its parent would write the same checkpoint as the one that is started next.
+    sys.stdin.buffer.read()
+    os._exit(1)

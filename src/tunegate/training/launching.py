@@ -1,0 +1,123 @@
+"""Starting the processes of one machine that train together, watching them, and answering for them.
+
+A signal to this process goes on to all of them; when one dies the others are ended, and the error names the one that
+died with its last lines. The first process's output is shown as it comes. Does not know what the processes do, and
+holds no tensors.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tunegate.errors import (
+    InconclusiveError,
+    InputError,
+    MachineError,
+    RefusedError,
+    Stopped,
+    TunegateError,
+    UsageError,
+)
+from tunegate.params import Compute
+from tunegate.training import interrupts
+from tunegate.training.joining import CHILD, LOST, MEETING
+from tunegate.training.workers import Worker
+
+_NODE = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
+_TURN_SECONDS = 0.05
+_ERRORS: dict[int, type[TunegateError]] = {
+    kind.exit_code: kind for kind in (UsageError, RefusedError, InconclusiveError)
+}
+
+
+def needed(compute: Compute) -> bool:
+    """Whether this process is to start others, and is not one that was started."""
+    return compute.processes * compute.nodes > 1 and "RANK" not in os.environ
+
+
+def launch(stage: str, paths: Sequence[str], compute: Compute) -> None:
+    """Run a stage in `compute.processes` processes on this machine, and wait for them.
+
+    Raises Stopped when a signal ended them, and what the first one that failed said otherwise.
+    """
+    if compute.engine == "ray":
+        from tunegate.training.ray_cluster import launch_on_ray
+
+        launch_on_ray(stage, paths, compute)
+        return
+    command = [sys.executable, "-m", "tunegate.stages", stage, *paths]
+    with _environments(compute) as environments, interrupts.noted() as caught:
+        workers = [Worker(command, environment) for environment in environments]
+        try:
+            _watch(workers, caught)
+        finally:
+            for worker in workers:
+                worker.end()
+    _answer_for(workers, compute.processes * compute.nodes)
+
+
+@contextmanager
+def _environments(compute: Compute) -> Iterator[list[dict[str, str]]]:
+    """What the environment of each process adds: who it is, and where the others meet."""
+    first, size = _node(compute) * compute.processes, compute.processes * compute.nodes
+    with tempfile.TemporaryDirectory(prefix="tunegate-") as folder:
+        shared = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(compute.processes), CHILD: "1"}
+        shared |= _threads(compute.processes, os.environ)
+        if compute.nodes == 1:
+            loopback = "lo0" if sys.platform == "darwin" else "lo"
+            shared |= {MEETING: str(Path(folder) / "meeting")}
+            shared |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
+        yield [shared | {"RANK": str(first + n), "LOCAL_RANK": str(n)} for n in range(compute.processes)]
+
+
+def _node(compute: Compute) -> int:
+    """Which node this is, from 0; with several, a launcher must say so, and where the first one is."""
+    if compute.nodes == 1:
+        return 0
+    missing = [name for name in _NODE if not os.environ.get(name)]
+    if missing:
+        problem = f"compute.nodes is {compute.nodes}, and the environment does not say {', '.join(missing)}"
+        remedy = "start it by what `tunegate launch --print` prints, or with compute.engine: ray"
+        raise InputError(problem, place="environment", remedy=remedy)
+    text = os.environ["NODE_RANK"]
+    if not text.isdecimal() or int(text) >= compute.nodes:
+        problem = f"must be a number from 0 to {compute.nodes - 1} (got {text!r})"
+        raise InputError(problem, place="NODE_RANK", remedy="number the nodes from 0, or raise compute.nodes")
+    return int(text)
+
+
+def _threads(processes: int, environment: Mapping[str, str]) -> dict[str, str]:
+    if "OMP_NUM_THREADS" in environment:
+        return {}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {"OMP_NUM_THREADS": str(max(1, cores // processes))}
+
+
+def _watch(workers: list[Worker], caught: list[int]) -> None:
+    """Until all have ended, or one has failed without having been told to stop. Passes signals on."""
+    told = 0
+    while any(worker.code is None for worker in workers):
+        for number in caught[told:]:
+            told += 1
+            for worker in workers:
+                worker.signal(number)
+        if any(worker.code not in (None, 0) for worker in workers) and not told:
+            return
+        time.sleep(_TURN_SECONDS)
+
+
+def _answer_for(workers: list[Worker], size: int) -> None:
+    failed = sorted((worker for worker in workers if worker.code != 0), key=lambda worker: worker.ended_at)
+    if not failed:
+        return
+    signals = [worker.signal_number for worker in failed]
+    if len(failed) == len(workers) and all(signals):
+        raise Stopped(signals[0])
+    worker = next((worker for worker in failed if LOST not in worker.last_lines), failed[0])
+    problem = f"process {worker.rank} of {size} {worker.ending}; its last lines:\n{worker.last_lines}"
+    remedy = "mend what it says; `dvc repro` resumes from the last checkpoint, if there is one"
+    raise _ERRORS.get(worker.code or 0, MachineError)(problem, place="train", remedy=remedy)
