@@ -14,6 +14,7 @@ from tunegate.errors import InputError
 from tunegate.models.chat_tokens import Recipe
 from tunegate.models.examples import IGNORED, TOKENS, Example, columns_of, examples_from
 from tunegate.models.formats.choice import Format
+from tunegate.models.formats.classes import shortened
 from tunegate.models.pieces import pieces_of
 from tunegate.models.template import messages_of
 
@@ -93,7 +94,7 @@ class Encoding:
     def __call__(self, batch: Any) -> Any:
         """Raises InputError that names the row which cannot be tokenised."""
         examples = self.format(self.recipe, batch.to_pylist())
-        made = [_within(example, self.max_length, self.over_length) for example in examples]
+        made = [_within(example, self.max_length, self.over_length, self.recipe) for example in examples]
         reasons = pa.array([reason for _, reason, _ in made], pa.string())
         parts = [[kept] if reason else self._pieces(kept) for kept, reason, _ in made]
         trained = [0 if reason else sum(map(_trained, p)) for p, (_, reason, _) in zip(parts, made, strict=True)]
@@ -148,14 +149,14 @@ def _count(recipe: Recipe, row: Row, format_: Format) -> int:
     try:
         return next(iter(format_(recipe, [row]))).length
     except InputError:
-        return recipe.chat().count(messages_of({**row, "text": row["text"] or "", "label": row["label"] or ""}))
+        return recipe.text().count(messages_of({**row, "text": row["text"] or "", "label": row["label"] or ""}))
 
 
 def _trained(example: Example) -> int:
     return len(example.labels) - example.labels.count(IGNORED)
 
 
-def _within(example: Example, limit: int, policy: Policy) -> tuple[Example, str | None, int]:
+def _within(example: Example, limit: int, policy: Policy, recipe: Recipe) -> tuple[Example, str | None, int]:
     """The example or what is left of it, why it is dropped, if it is, and how many tokens were cut off."""
     length = example.longest
     if length <= limit or policy == "split":
@@ -164,6 +165,10 @@ def _within(example: Example, limit: int, policy: Policy) -> tuple[Example, str 
         problem = f"{length} tokens, tokenize.max_length is {limit}"
         remedy = "raise tokenize.max_length, or set tokenize.over_length to drop or truncate"
         raise InputError(problem, place=f"row {example.id}", remedy=remedy)
+    if policy == "truncate" and not _trained(example):
+        ids = shortened(recipe, example.ids, limit)
+        kept = dataclasses.replace(example, ids=ids, labels=[IGNORED] * len(ids))
+        return kept, None if len(ids) <= limit else OVER_LENGTH, length - len(ids)
     # What is cut ends an answer and no prompt: a prompt as long as the whole leaves nothing to train on.
     if policy == "drop" or example.prompt >= limit:
         return example, OVER_LENGTH, 0

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from tunegate.models.chat_tokens import Recipe
 from tunegate.models.examples import Example
 from tunegate.models.formats.answers import Answers
+from tunegate.models.formats.classes import Classes
 from tunegate.models.formats.preferences import Preferences
 from tunegate.models.formats.raw_text import RawText
 from tunegate.params import Technique, Tokenize
@@ -24,6 +25,8 @@ def format_of(technique: Technique, settings: Tokenize) -> Format:
     match technique:
         case "pretrain":
             return RawText()
+        case "classify":
+            return Classes()
         case "preference":
             return Preferences()
         case "multitask" | "fewshot":

@@ -5,6 +5,8 @@ from typing import Any
 
 from tunegate.params import Train
 from tunegate.training.technique import Technique
+from tunegate.training.techniques.classify import classify
+from tunegate.training.techniques.preference import preference
 from tunegate.training.techniques.sft import sft
 
 
@@ -16,5 +18,9 @@ def technique_of(settings: Train, model: Any, base: Path) -> Technique:
     match settings.technique:
         case "sft":
             return sft()
+        case "classify":
+            return classify(settings, model)
+        case "preference":
+            return preference(settings, model)
         case other:
             raise NotImplementedError(other)

@@ -1,0 +1,134 @@
+"""Rows of different length through a model with a head, in the cheapest way that gives each what it gets alone.
+
+Decoders whose head reads the last token take rows laid end to end, position ids restarting; others take rows of similar
+length padded on the right or on the left, as their head reads the first token or the last. Which of these is exact is
+measured, not known by name: the model is asked three short rows alone and together. Where none is, only rows of equal
+length go together. Reads and writes nothing; does not know what the logits are for.
+"""
+
+import contextlib
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from torch.distributed.tensor import DTensor
+
+Layout = Literal["joined", "right", "left", "alone"]
+Rows = Sequence[Sequence[int]]
+
+FULLNESS = 0.8
+"""Padded rows go together where each is at least this share of the longest."""
+
+TOLERANCE = {"fp32": 1e-4, "bf16": 0.05}
+"""Largest difference of a logit from the row's alone, relative to the largest logit: what rounding can make. A layout
+that is not exact is off by 0.2 and more."""
+
+_PROBES = (3, 11, 6)
+_known: WeakKeyDictionary[Any, Layout] = WeakKeyDictionary()
+
+
+def head_logits(model: Any, rows: Rows) -> torch.Tensor:
+    """The head's logits in fp32, shape (rows, labels), in the order of the rows."""
+    layout = layout_of(model)
+    if layout == "joined":
+        return _joined(model, rows).float()
+    parts = list(_parts([len(row) for row in rows], 1.0 if layout == "alone" else 0.0 if _sharded(model) else FULLNESS))
+    side = "left" if layout == "left" else "right"
+    found = torch.cat([_padded(model, [rows[index] for index in part], side) for part in parts])
+    order = torch.tensor([index for part in parts for index in part], device=found.device)
+    return found[torch.argsort(order)].float()
+
+
+def layout_of(model: Any) -> Layout:
+    """The cheapest exact layout; measured once for each model object."""
+    if model not in _known:
+        _known[model] = _measured(model)
+    return _known[model]
+
+
+def _measured(model: Any) -> Layout:
+    pad, size = model.config.pad_token_id or 0, model.config.vocab_size
+    tokens = [token for token in range(min(size, 64)) if token != pad]
+    rows = [[tokens[(7 * row + 5 * place) % len(tokens)] for place in range(n)] for row, n in enumerate(_PROBES)]
+    with _quiet(model):
+        alone = torch.cat([_padded(model, [row], "right") for row in rows]).float()
+        off = TOLERANCE["bf16" if _is_rough(model, alone) else "fp32"] * float(alone.abs().max())
+        if _has_last_token_head(model) and float((_joined(model, rows).float() - alone).abs().max()) <= off:
+            return "joined"
+        for side in ("right", "left"):
+            if float((_padded(model, rows, side).float() - alone).abs().max()) <= off:
+                return "right" if side == "right" else "left"
+    return "alone"
+
+
+@contextlib.contextmanager
+def _quiet(model: Any) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+def _is_rough(model: Any, found: torch.Tensor) -> bool:
+    rough = any(parameter.dtype == torch.bfloat16 for parameter in model.parameters())
+    return rough or torch.is_autocast_enabled(found.device.type)
+
+
+def _has_last_token_head(model: Any) -> bool:
+    if _sharded(model):
+        # Where weights are sharded, every forward pass must begin at the whole model.
+        return False
+    inner = _inner(model)
+    body = getattr(inner, inner.base_model_prefix)
+    return hasattr(inner, "score") and "position_ids" in inspect.signature(body.forward).parameters
+
+
+def _joined(model: Any, rows: Rows) -> torch.Tensor:
+    inner = _inner(model)
+    device = next(model.parameters()).device
+    ids = torch.tensor([token for row in rows for token in row], device=device)
+    positions = torch.tensor([place for row in rows for place in range(len(row))], device=device)
+    body = getattr(inner, inner.base_model_prefix)
+    hidden = body(input_ids=ids[None], position_ids=positions[None], use_cache=False).last_hidden_state[0]
+    last = torch.tensor([len(row) for row in rows], device=device).cumsum(0) - 1
+    logits: torch.Tensor = inner.score(hidden[last])
+    return logits
+
+
+def _padded(model: Any, rows: Rows, side: str) -> torch.Tensor:
+    device, pad = next(model.parameters()).device, model.config.pad_token_id or 0
+    width = max(map(len, rows))
+    ids, mask = [], []
+    for row in rows:
+        more = width - len(row)
+        filled, seen = [pad] * more, [1] * len(row)
+        ids.append([*filled, *row] if side == "left" else [*row, *filled])
+        mask.append([0] * more + seen if side == "left" else seen + [0] * more)
+    tensors = {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
+    logits: torch.Tensor = model(**tensors).logits
+    return logits
+
+
+def _parts(lengths: Sequence[int], fullness: float) -> Iterator[list[int]]:
+    """The indices of rows that go together, the longest first."""
+    part: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
+        if part and lengths[index] < fullness * lengths[part[0]]:
+            yield part
+            part = []
+        part.append(index)
+    if part:
+        yield part
+
+
+def _inner(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _sharded(model: Any) -> bool:
+    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
