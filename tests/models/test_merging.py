@@ -6,7 +6,7 @@ import torch
 
 from tunegate.errors import RefusedError
 from tunegate.models.examples import Example
-from tunegate.models.loading import load_base
+from tunegate.models.loading import Record, Tuned, load_base, tuned_by
 from tunegate.models.merging import merge
 from tunegate.params import Train
 from tunegate.training.adapter import trainable, with_adapter
@@ -14,12 +14,12 @@ from tunegate.training.adapter import trainable, with_adapter
 EXAMPLES = [Example("a", [1, 5, 9, 30, 2], [-100] * 5), Example("b", [1, 40, 41, 42, 43, 44, 2], [-100] * 7)]
 
 
-def tuned(tiny_model: Path) -> Any:
+def tuned(tiny_model: Path) -> Tuned:
     torch.manual_seed(0)
     model = with_adapter(load_base(tiny_model, device="cpu", precision="fp32"), Train())
     for parameter in trainable(model).values():
         torch.nn.init.normal_(parameter.data, std=0.1)
-    return model.eval()
+    return tuned_by(model.eval(), Record())
 
 
 def test_a_merged_model_is_the_same_model(tiny_model: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_merge_that_gives_no_number_is_refused(tiny_model: Path) -> None:
     def spoil(_module: Any, _inputs: Any, output: Any) -> Any:
         return output * float("nan") if next(calls) == 3 else output
 
-    model.base_model.model.lm_head.register_forward_hook(spoil)
+    model.model.base_model.model.lm_head.register_forward_hook(spoil)
     with pytest.raises(RefusedError, match="differ by nan"):
         merge(model, EXAMPLES, tolerance=1e-3)
 

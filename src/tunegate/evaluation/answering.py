@@ -1,7 +1,7 @@
 """What a model answers to the test rows: greedy answers, correctness, likelihood of the reference, time.
 
-Rows of similar length are answered together, padded on the left. The untuned base is the tuned model with its adapter
-switched off, so both see the same tokens. This module neither reads nor writes files.
+Rows of similar length are answered together, padded on the left. The untuned base is what the tuned model
+was before training, and both see the same tokens. This module neither reads nor writes files.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from tunegate.errors import InputError
 from tunegate.evaluation.examples import MODELS, is_correct
 from tunegate.models.chat_tokens import Recipe
 from tunegate.models.conversations import pairs_of
+from tunegate.models.loading import Tuned
 from tunegate.models.template import messages_of
 from tunegate.params import Evaluate
 
@@ -59,16 +60,16 @@ class Question:
 
 
 def answer_all(
-    model: Any, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
+    tuned: Tuned, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
 ) -> list[Row]:
-    """One row of models/predictions.parquet per test row, sorted by id; `model` is the base with its adapter.
+    """One row of models/predictions.parquet per test row, sorted by id.
 
     `models` are those that answer; the columns of another are left out.
     """
     questions = _questions(tokenizer, rows)
     answers: dict[str, dict[str, Row]] = {}
     for name in models:
-        with model.disable_adapter() if name == "base" else contextlib.nullcontext():
+        with tuned.untuned() if name == "base" else contextlib.nullcontext(tuned.model) as model:
             answers[name] = _answers(model, tokenizer, questions, settings, name)
     return [_prediction(q, answers) for q in sorted(questions, key=lambda q: q.row["id"])]
 

@@ -36,14 +36,14 @@ def rescored(model: Snapshot, rows: Sequence[Row], settings: Evaluate) -> Any:
 
     from tunegate.evaluation.answering import PREDICTION
     from tunegate.evaluation.predicting import predictions_of
-    from tunegate.models.loading import attach_adapter, has_device, load_base, load_tokenizer
+    from tunegate.models.devices import has_device
+    from tunegate.models.loading import load_tokenizer, load_tuned
 
     base = model.output(BASE)
     device = settings.device if has_device(settings.device) else "cpu"
     here = settings.model_copy(update={"device": device})
-    adapter = model.output(ADAPTER)
-    network = attach_adapter(load_base(base, device=device, precision=here.precision), adapter, base)
-    answers = predictions_of(network, adapter, load_tokenizer(base), rows, here, models=["tuned"])
+    tuned = load_tuned(base, model.output(ADAPTER), device=device, precision=here.precision)
+    answers = predictions_of(tuned, load_tokenizer(base), rows, here, models=["tuned"])
     return pa.Table.from_pylist(answers, schema=PREDICTION)
 
 

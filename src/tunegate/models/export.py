@@ -52,7 +52,7 @@ def export_gguf(
     """
     import gguf
 
-    _check_model(merged, precision)
+    require_exportable(merged, precision)
     with atomic_file(target) as temporary:
         writer = gguf.GGUFWriter(temporary, "llama")
         _write_settings(writer, merged.config, precision)
@@ -66,10 +66,14 @@ def export_gguf(
         writer.close()
 
 
-def _check_model(model: Any, precision: Precision) -> None:
+def require_exportable(model: Any, precision: Precision) -> None:
+    """Raise InputError unless the file's reader computes this model faithfully."""
     name, config = type(model).__name__, model.config
     if name != ARCHITECTURE:
-        remedy = f"choose a base model whose architecture is {ARCHITECTURE} with byte-level BPE, such as SmolLM2"
+        remedy = (
+            f"choose a base model whose architecture is {ARCHITECTURE} with byte-level BPE, such as SmolLM2; or stop "
+            "before this stage, with `dvc repro score`, and use models/adapter with transformers"
+        )
         raise InputError(f"cannot export the architecture {name}", place="config.json: architectures", remedy=remedy)
     rope = (config.rope_parameters or {}).get("rope_type", "default")
     head = config.hidden_size // config.num_attention_heads

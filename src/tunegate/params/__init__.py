@@ -18,9 +18,10 @@ from tunegate.params.techniques import (
     Reward,
     Semisupervised,
 )
-from tunegate.params.training import Technique, Train
+from tunegate.params.training import Adapter, Technique, Train
 
 __all__ = [
+    "Adapter",
     "Augment",
     "Base",
     "Classify",

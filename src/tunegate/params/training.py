@@ -28,6 +28,7 @@ Technique = Literal[
     "semisupervised",
     "fewshot",
 ]
+Adapter = Literal["lora", "rslora", "dora", "qlora", "full", "head"]
 _OF_ADAPTERS = ("rank", "alpha", "dropout", "target_modules")
 
 
@@ -43,7 +44,7 @@ class Train(Closed):
     """Device class the model is trained on. Named here, not detected, so that it is part of the stage's key."""
     precision: Precision = "bf16"
     """Precision of the forward and backward pass; trained weights and the optimizer stay in fp32."""
-    adapter: Literal["lora", "rslora", "dora", "qlora", "full", "head"] = "lora"
+    adapter: Adapter = "lora"
     """LoRA (arXiv 2106.09685), rsLoRA (2312.03732), DoRA (2402.09353), QLoRA (2305.14314: base in NF4), every weight,
     or only the head of `classify`."""
     rank: Count = 16

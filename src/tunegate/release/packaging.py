@@ -12,8 +12,8 @@ from tunegate.errors import RefusedError
 from tunegate.files import read_json, write_text
 from tunegate.models.acquire import PROVENANCE
 from tunegate.models.examples import Example
-from tunegate.models.export import export_gguf
-from tunegate.models.loading import TOKENIZER_FILES, attach_adapter, load_base
+from tunegate.models.export import export_gguf, require_exportable
+from tunegate.models.loading import TOKENIZER_FILES, load_tuned
 from tunegate.models.merging import merge
 from tunegate.models.template import TEMPLATE
 from tunegate.params import Params
@@ -31,7 +31,8 @@ def package(
     """Fill the empty folder `target`. Raises RefusedError when the merge or the lineage does not hold."""
     lineage = _lineage(adapter, metrics)
     provenance = read_json(base / PROVENANCE)
-    tuned = attach_adapter(load_base(base, device="cpu", precision="fp32"), adapter, base)
+    tuned = load_tuned(base, adapter, device="cpu", precision="fp32")
+    require_exportable(tuned.plain, params.package.export)
     merged, proof = merge(tuned, examples[:CHECKED_EXAMPLES], params.package.tolerance)
     names = {LINEAGE_METADATA: lineage.key, "general.name": params.score.name, "general.license": provenance["license"]}
     export_gguf(merged, base, target / MODEL_FILE, params.package.export, names)

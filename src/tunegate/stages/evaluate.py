@@ -9,7 +9,7 @@ from tunegate.evaluation.answering import PREDICTION, require_rows
 from tunegate.evaluation.predicting import predictions_of
 from tunegate.files import write_json
 from tunegate.models.cost import Cost, hardware, measured
-from tunegate.models.loading import attach_adapter, load_base, load_tokenizer
+from tunegate.models.loading import load_tokenizer, load_tuned
 from tunegate.params import load_params
 from tunegate.tables import read_parquet, write_parquet
 
@@ -19,11 +19,10 @@ def main(params: str, prepared: str, base: str, adapter: str, predictions: str, 
     settings = load_params(Path(params)).evaluate
     path = Path(prepared) / "test.parquet"
     rows = require_rows(read_parquet(path).to_pylist(), place=str(path))
-    model = load_base(Path(base), device=settings.device, precision=settings.precision)
-    model = attach_adapter(model, Path(adapter), Path(base))
+    tuned = load_tuned(Path(base), Path(adapter), device=settings.device, precision=settings.precision)
     tokenizer = load_tokenizer(Path(base))
     with measured(settings.device) as meter:
-        answers = predictions_of(model, Path(adapter), tokenizer, rows, settings)
+        answers = predictions_of(tuned, tokenizer, rows, settings)
     write_parquet(Path(predictions), pa.Table.from_pylist(answers, schema=PREDICTION))
     spent = Cost(hardware=hardware(settings.device), **dataclasses.asdict(meter))
     write_json(Path(cost), spent.model_dump())

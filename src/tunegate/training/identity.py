@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from tunegate.files import sha256_of
-from tunegate.models.loading import base_parts, require_device
+from tunegate.models.devices import require_device
+from tunegate.models.loading import base_parts
 from tunegate.params import Params
 from tunegate.repository.lineage import Lineage, Parts, code_digest, digest, lineage_of
 

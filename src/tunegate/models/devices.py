@@ -1,0 +1,43 @@
+"""Which devices and precisions this machine has. Asks torch; does not know who computes."""
+
+from typing import Any
+
+from tunegate.errors import MachineError
+
+_AMPERE = (8, 0)
+"""Compute capability from which a GPU of NVIDIA computes in bf16."""
+
+
+def has_device(device: str) -> bool:
+    """Whether this machine has the device."""
+    import torch
+
+    return device != "cuda" or torch.cuda.is_available()
+
+
+def require_device(device: str) -> None:
+    """Raise MachineError unless this machine has the device."""
+    if not has_device(device):
+        remedy = "set device to cpu in params.yaml, run on a machine with a GPU, or `dvc pull` what one has computed"
+        raise MachineError("device is cuda and this machine has no usable GPU", place="params.yaml", remedy=remedy)
+
+
+def require_precision(device: str, precision: str, capability: tuple[int, int] | None = None) -> None:
+    """Raise MachineError when the device cannot compute in the precision; every CPU can, some of them slowly.
+
+    `capability` is the GPU's; asked of the machine when None.
+    """
+    if device != "cuda" or precision != "bf16":
+        return
+    found = capability or _capability()
+    if found < _AMPERE:
+        problem = f"precision is bf16, and this GPU (compute capability {found[0]}.{found[1]}) has no bf16"
+        raise MachineError(problem, place="params.yaml: train.precision", remedy="set it to fp32, or use a newer GPU")
+
+
+def _capability() -> tuple[int, int]:
+    import torch
+
+    # What calls itself otherwise (ROCm) has bf16 in all that torch still supports.
+    found: Any = torch.cuda.get_device_capability() if torch.version.hip is None else _AMPERE
+    return int(found[0]), int(found[1])

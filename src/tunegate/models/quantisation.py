@@ -1,0 +1,62 @@
+"""A base model in NF4, as QLoRA trains over it (arXiv 2305.14314), the same on every machine, and plain again.
+
+Weights are quantised from fp32 whatever the precision of the pass, so that training, evaluation and packaging have the
+same numbers. Knows bitsandbytes; does not know adapters, nor who asks.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+
+def load_nf4(kind: Any, folder: Path, *, device: str, dtype: Any, **how: Any) -> Any:
+    """A model of the transformers class `kind`: its linear layers in NF4, the rest in `dtype`, which it computes in.
+
+    `how` goes to `from_pretrained`.
+    """
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    silence()
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    model = kind.from_pretrained(
+        folder, quantization_config=config, dtype=torch.float32, device_map={"": device}, use_safetensors=True, **how
+    )
+    for layer in quantised_layers(model):
+        # bitsandbytes would repack the weights at the first evaluation on some processors, for a kernel that rounds to
+        # bf16 and has no gradient: validation would then change the model and end its training.
+        layer.support_avx512bf16_for_cpu = False
+        layer.weight.quant_state.dtype = dtype
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.to(dtype)
+    return model
+
+
+def dequantised(model: Any) -> Any:
+    """The model with plain linear layers of the values that the quantised ones computed with."""
+    from transformers.utils import logging as verbosity
+
+    level = verbosity.get_verbosity()
+    verbosity.set_verbosity_error()
+    try:
+        return model.dequantize()
+    finally:
+        verbosity.set_verbosity(level)
+
+
+def quantised_layers(model: Any) -> list[Any]:
+    """Its linear layers that are in NF4."""
+    from bitsandbytes.nn import Linear4bit
+
+    return [module for module in model.modules() if isinstance(module, Linear4bit)]
+
+
+def silence() -> None:
+    """Keep bitsandbytes from warning, on import, of a kernel that this module does not use."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
