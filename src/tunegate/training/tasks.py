@@ -32,11 +32,9 @@ def tasks_of(examples: Sequence[Example], name: str, place: str) -> Tasks:
 
 def require_same_tasks(train: Tasks, valid: Tasks, place: str) -> None:
     """Raise InputError that names the tasks which only one of both splits has."""
-    for missing, split in (
-        (sorted(valid.keys() - train.keys()), "train"),
-        (sorted(train.keys() - valid.keys()), "valid"),
-    ):
+    only = {"train": valid.keys() - train.keys(), "valid": train.keys() - valid.keys()}
+    for split, missing in only.items():
         if missing:
-            problem = f"no row of the task {', '.join(map(repr, missing))} in the split {split}"
+            problem = f"no row of the task {', '.join(map(repr, sorted(missing)))} in the split {split}"
             remedy = "give the task more rows, raise prepare.valid_share, or leave its rows out"
             raise InputError(problem, place=place, remedy=remedy)

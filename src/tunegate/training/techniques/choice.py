@@ -6,11 +6,15 @@ from typing import Any
 from tunegate.params import Train
 from tunegate.training.technique import Technique
 from tunegate.training.techniques.classify import classify
+from tunegate.training.techniques.fewshot import fewshot
+from tunegate.training.techniques.multitask import multitask
 from tunegate.training.techniques.preference import preference
+from tunegate.training.techniques.pretrain import pretrain
+from tunegate.training.techniques.semisupervised import semisupervised
 from tunegate.training.techniques.sft import sft
 
 
-def technique_of(settings: Train, model: Any, base: Path) -> Technique:
+def technique_of(settings: Train, model: Any, base: Path) -> Technique:  # noqa: PLR0911 (one for each technique)
     """The technique that `train.technique` names; `model` is what training starts from, made of the folder `base`.
 
     Ask before anything is trained or resumed: some techniques hold on to what the model was.
@@ -22,5 +26,13 @@ def technique_of(settings: Train, model: Any, base: Path) -> Technique:
             return classify(settings, model)
         case "preference":
             return preference(settings, model)
+        case "pretrain":
+            return pretrain(settings)
+        case "multitask":
+            return multitask(settings)
+        case "semisupervised":
+            return semisupervised(settings, base)
+        case "fewshot":
+            return fewshot(settings)
         case other:
             raise NotImplementedError(other)

@@ -93,7 +93,7 @@ def _pull(
             batches = (collate(rows).to(device) for rows in shots)
             losses.append(descend(parameters, batches, loss, settings.inner_learning_rate))
             for way, before, after in zip(ways, start, parameters, strict=True):
-                way += (before - after.detach()) / (settings.inner_learning_rate * len(parts))
+                way.add_((before - after.detach()) / (settings.inner_learning_rate * len(parts)))
     for parameter, way in zip(parameters, ways, strict=True):
         parameter.grad = way
     first, last = (sum(found[at] for found in losses) / len(parts) for at in (0, -1))
@@ -102,4 +102,5 @@ def _pull(
 
 def _loss(model: Any, autocast: Any, batch: Any) -> torch.Tensor:
     with autocast():
-        return next_token_loss(model, batch).total / batch.units
+        total: torch.Tensor = next_token_loss(model, batch).total / batch.units
+    return total
