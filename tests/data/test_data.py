@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -13,6 +13,7 @@ from tunegate.data.sources.ingest import ingest
 from tunegate.data.sources.json_text import MAX_DEPTH
 from tunegate.errors import InputError
 from tunegate.files import write_text
+from tunegate.params.training import Technique
 from tunegate.tables import read_parquet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,7 @@ def read(example: Example, folder: Path) -> list[dict[str, Any]]:
 
 
 def test_the_page_has_examples_for_each_way_to_bring_data() -> None:
-    assert len(BECOMING_ROWS) == 6
+    assert len(BECOMING_ROWS) == 10
     assert len(REFUSED) == 2
 
 
@@ -74,3 +75,8 @@ def test_the_page_names_every_suffix_and_the_limits_that_the_code_has() -> None:
     assert f"| a line or record | {streams.MAX_RECORD:,} characters |" in PAGE
     assert f"| {streams.MAX_RATIO} times its size, or {streams.HARMLESS // 2**20} MiB if that is more |" in PAGE
     assert f"| nesting of JSON | {MAX_DEPTH} |" in PAGE
+
+
+def test_the_page_says_what_rows_each_technique_has() -> None:
+    table = PAGE.split("## Rows for each technique")[1].split("\n## ")[0]
+    assert re.findall(r"(?m)^\| `(\w+)` \|", table) == list(get_args(Technique))

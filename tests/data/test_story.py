@@ -202,3 +202,15 @@ def test_a_file_that_is_no_parquet_is_named(way: Path) -> None:
     with pytest.raises(InputError, match="cannot be read") as caught:
         story_of("roof-3", PLACES)
     assert caught.value.place == "data/ingested/rows.parquet"
+
+
+def test_a_rejected_answer_is_told_with_what_was_done_to_it_and_raw_text_has_no_answer(way: Path) -> None:
+    kept = f"prepared/{split_of('broken')}"
+    for file, text in (("ingested/rows", "nÃ¤ra"), ("validated/rows", "nÃ¤ra"), (kept, "nära")):
+        rewrite(f"data/{file}.parquet", "broken", text="x", label="y", rejected=text)
+    story = story_of("broken", PLACES)
+    assert story.text == "user: x\nassistant: y\nrejected: nära"
+    assert "".join(part.text for part in story.steps[2].words if part.side != "before") == "rejected: nära"
+    for file in ("ingested/rows", "validated/rows", kept):
+        rewrite(f"data/{file}.parquet", "broken", text="x", label=None, rejected=None)
+    assert story_of("broken", PLACES).text == "user: x"

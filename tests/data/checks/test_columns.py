@@ -21,7 +21,9 @@ def path(row: Make, stored: Store) -> Path:
         [
             row("1", slices={"language": "sv"}),
             row("2", text=None, label=None, messages=messages),
-            row("3", text=None, label=None, messages=silent, slices={"desk": "roof"}),
+            row("3", text=None, label=None, messages=silent, slices={"desk": "roof"}, rejected="f"),
+            row("4", label=None),
+            row("5", text=None, label=None, messages=()),
         ]
     )
 
@@ -31,28 +33,31 @@ def test_the_checked_table_has_a_column_for_each_slice_and_the_last_turn_of_a_ta
     assert names[-2:] == ["slices.desk", "slices.language"]
     (chunk,) = chunks(path, names)
     assert {name: values.to_pylist() for name, values in chunk.columns.items()} == {
-        "id": ["1", "2", "3"],
-        "group": ["1", "2", "3"],
-        "source": ["s", "s", "s"],
-        "text": ["Question 1?", "c?", ""],
-        "answer": ["x", "d", "e"],
-        "label": ["x", None, None],
-        "turns": [1, 2, 0],
+        "id": ["1", "2", "3", "4", "5"],
+        "group": ["1", "2", "3", "4", "5"],
+        "source": ["s"] * 5,
+        "text": ["Question 1?", "c?", "", "Question 4?", ""],
+        "answer": ["x", "d", "e", None, ""],
+        "label": ["x", None, None, None, None],
+        "rejected": [None, None, "f", None, None],
+        "turns": [1, 2, 0, 1, 0],
         "messages": [
             None,
             '[{"role":"user","content":"a?"},{"role":"assistant","content":"b"},'
             '{"role":"user","content":"c?"},{"role":"assistant","content":"d"}]',
             '[{"role":"system","content":"“å”\\n"},{"role":"assistant","content":"e"}]',
+            None,
+            "[]",
         ],
-        "slices.desk": [None, None, "roof"],
-        "slices.language": ["sv", None, None],
+        "slices.desk": [None, None, "roof", None, None],
+        "slices.language": ["sv", None, None, None, None],
     }
 
 
 def test_rows_come_in_chunks_that_know_their_first_row(path: Path) -> None:
     found = list(chunks(path, ["text", "answer"], rows=2))
-    assert [(chunk.start, chunk.rows) for chunk in found] == [(0, 2), (2, 1)]
-    assert [chunk.columns["answer"].to_pylist() for chunk in found] == [["x", "d"], ["e"]]
+    assert [(chunk.start, chunk.rows) for chunk in found] == [(0, 2), (2, 2), (4, 1)]
+    assert [chunk.columns["answer"].to_pylist() for chunk in found] == [["x", "d"], ["e", None], [""]]
 
 
 def test_long_rows_make_small_chunks(row: Make, stored: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,3 +50,14 @@ def test_a_source_that_is_not_there_is_named_with_those_that_are(path: Path) -> 
         profile_of(path, "S2")
     assert caught.value.problem == "no rows of source 'S2'; did you mean 's'?"
     assert caught.value.remedy == "the sources are s, t"
+
+
+def test_texts_that_rows_lack_have_no_length_and_rows_that_reject_something_else_repeat_nothing(
+    row: Make, stored: Store
+) -> None:
+    rows = [row("1", text="aa", label=None), row("2", text="aa", label=None), row("3", text="aa")]
+    rows += [row("4", text="aa", rejected="yy"), row("5", text="aa", rejected="z")]
+    found = profile_of(stored(rows))
+    assert {name: len(lengths) for name, lengths in found.lengths.items()} == {"text": 5, "answer": 3, "rejected": 2}
+    assert [found.lengths["rejected"].at(share) for share in (0, 1)] == [1, 2]
+    assert found.repeated == 2

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.checks.running import Checked
+from tunegate.data.checks.running import Checked, run_suite
 from tunegate.data.checks.scopes import scope_of
+from tunegate.data.checks.suites import load_suite
 from tunegate.data.rows import Row
 from tunegate.errors import InputError, MachineError
 from tunegate.files import to_json
@@ -211,3 +212,39 @@ def test_a_column_that_does_not_fit_into_memory_is_refused_with_its_expectation(
 def test_nothing_is_said_while_checking(row: Make, check: Check, capfd: pytest.CaptureFixture[str]) -> None:
     check([row("1")], (LENGTHS, {"column": "text", "max_value": 1}, "info"))
     assert capfd.readouterr() == ("", "")
+
+
+DEFAULT = Path(__file__).resolve().parents[3] / "data/expectations"
+
+
+@pytest.mark.parametrize(
+    ("values", "observed"),
+    [
+        ([{"label": None}], "no row has an answer"),
+        ([{"label": None}, {"label": "roof"}, {"label": "heat"}], 2),
+        ([{"label": "roof", "rejected": "heat"}, {"label": "heat", "rejected": "roof"}], 2),
+    ],
+    ids=["raw text", "some unlabelled", "preference"],
+)
+def test_the_default_suite_holds_of_the_rows_of_every_technique(
+    row: Make, stored: Callable[[list[Row]], Path], values: list[dict[str, Any]], observed: object
+) -> None:
+    path = stored([row(str(n), **values[n % len(values)]) for n in range(6)])
+    suite = load_suite(DEFAULT, "questions")
+    outcomes = run_suite(suite, path, "questions.json", templates=DEFAULT, memory=2**28).outcomes
+    assert [outcome.expectation.name for outcome in outcomes if not outcome.success] == []
+    assert outcomes[1].observed == observed
+
+
+def test_raw_text_that_stands_twice_is_counted_though_there_are_no_answers(row: Make, check: Check) -> None:
+    rows = [row("1", text="a", label=None), row("2", text="a", label=None), row("3", text="b", label=None)]
+    pair = ("expect_compound_columns_to_be_unique", {"column_list": ["text", "answer"]}, "info")
+    assert check(rows, pair).outcomes[0].failing.tolist() == [0, 1]
+
+
+def test_a_rejected_answer_is_a_column_that_may_not_be_null_everywhere(row: Make, check: Check) -> None:
+    lengths = (LENGTHS, {"column": "rejected", "max_value": 2}, "info")
+    rows = [row("1", rejected="yes"), row("2", rejected="no"), row("3")]
+    assert check(rows, lengths).outcomes[0].failing.tolist() == [0]
+    with pytest.raises(InputError, match="'rejected' is null in all of 1 rows"):
+        check(rows[2:], lengths)

@@ -108,3 +108,41 @@ def test_malformed_conversations_are_counted_and_move_nothing(
     (found,) = [e for e in suite["expectations"] if e["type"] == "expect_conversation_to_be_well_formed"]
     assert found["severity"] == severity
     assert (f"{broken} are not well formed" in found["description"]) is bool(broken)
+
+
+RAW = {"label": None}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "always", "sometimes"),
+    [
+        ([RAW], ["text"], []),
+        ([RAW, {}], ["text"], ["answer"]),
+        ([{"rejected": "no"}], ["text", "answer", "rejected"], []),
+        ([{}, {"rejected": "no"}], ["text", "answer"], ["rejected"]),
+    ],
+)
+def test_rows_with_fewer_or_more_texts_than_others_pass_what_is_suggested_for_them(
+    row: Make,
+    stored: Store,
+    templates: Path,
+    tmp_path: Path,
+    kinds: list[dict[str, Any]],
+    always: list[str],
+    sometimes: list[str],
+) -> None:
+    made = [row(f"r{n}", text=f"Question {n:02d}?", **kinds[n % len(kinds)]) for n in range(20)]
+    suite = suggest(profile_of(stored(made)), "mine", templates)
+    assert failed(suite, stored(made), templates, tmp_path) == []
+    assert failed(suite, stored(made[:11]), templates, tmp_path) == []
+    asked = [e["kwargs"]["column"] for e in suite["expectations"] if e["type"] == "expect_column_values_to_not_be_null"]
+    assert asked == always[1:]
+    assert {e["kwargs"]["column"] for e in suite["expectations"] if "lengths" in e["type"]} == {*always, *sometimes}
+
+
+def test_a_row_without_an_answer_fails_where_all_had_one(
+    row: Make, stored: Store, templates: Path, tmp_path: Path
+) -> None:
+    suite = suggest(profile_of(stored(rows(row, 20))), "mine", templates)
+    found = failed(suite, stored([*rows(row, 20), row("open", label=None)]), templates, tmp_path)
+    assert "expect_column_values_to_not_be_null" in found

@@ -284,3 +284,33 @@ def test_the_stage_prepare_and_the_comparison_agree_on_a_planted_change(tmp_path
     assert found.personal_data
     assert found.personal_data.ids == [one.id for one in personal]
     assert (found.leaks.count, found.seen.count) == (0, 0)
+
+
+def test_rejected_answers_are_compared_and_an_older_base_has_none(tmp_path: Path) -> None:
+    def preferring(number: int, other: str) -> Row:
+        return row(number, rejected=f"{other} of house {number}")
+
+    old, new = (Data([preferring(n, other) for n in range(60)]) for other in ("the cellar", "a long way up the roof"))
+    found = diff(old, new, tmp_path / "a")
+    assert (found.total("edited"), {edit.field for one in found.edited for edit in one.fields}) == (60, {"rejected"})
+    assert shift_of(found, "length of the rejected answer, characters").verdict == "large"
+    assert shift_of(found, "words, by frequency").verdict != "none"
+    added = diff(Data(old.rows[:59]), old, tmp_path / "b").added[0]
+    assert (added.answer, added.rejected) == ("water", "the cellar of house 59")
+
+    base, head = side(Data([row(n) for n in range(60)]), tmp_path / "c/base"), side(new, tmp_path / "c/head")
+    for path in (tmp_path / "c/base").rglob("*.parquet"):
+        table = read_parquet(path)
+        if "rejected" in table.column_names:
+            write_parquet(path, table.drop_columns(["rejected"]))
+    assert compare(base, head, tmp_path / "c/work").total("edited") == 60
+    same = compare(base, side(Data([row(n) for n in range(60)]), tmp_path / "c/same"), tmp_path / "c/more")
+    assert (same.rows[0].edited, same.total("edited")) == (0, 0)
+
+
+def test_raw_text_is_compared_and_a_label_that_comes_is_an_edit(tmp_path: Path) -> None:
+    raw, labelled = Data([row(n, label=None) for n in range(60)]), Data([row(n) for n in range(60)])
+    assert diff(raw, raw, tmp_path / "a").total("edited") == 0
+    found = diff(raw, labelled, tmp_path / "b")
+    assert found.total("edited") == 60
+    assert {edit.field for one in found.edited for edit in one.fields} == {"answer"}

@@ -66,3 +66,9 @@ def test_a_label_is_told_without_personal_data_and_short(row: Make, prepared: Ca
     told = outcome.ledger["details"]["labels"]
     assert sorted(map(len, told)) == [7, 61]
     assert "[EMAIL]" in told
+
+
+def test_rows_without_a_label_need_no_company(row: Make, prepared: Callable[..., Any]) -> None:
+    outcome = prepared([row("1", label=None), row("2"), row("3")], min_rows_per_label=2)
+    assert (outcome.ledger["notes"]["labels"], len(outcome.where)) == (1, 3)
+    assert outcome.ledger["details"] == {"labels": {"x": {"train": 2, "valid": 0, "test": 0}}}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.preparing.frozen import FrozenRow, freeze, read_frozen
+from tunegate.data.preparing.frozen import FrozenRow, content_of, freeze, read_frozen
 from tunegate.data.rows import Row
 from tunegate.errors import InputError
 from tunegate.files import sha256_of, write_text
@@ -117,3 +117,21 @@ def test_an_empty_test_split_cannot_be_frozen(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the test split is empty"):
         freeze([], tmp_path)
     assert not (tmp_path / "test.json").exists()
+
+
+def test_a_test_set_without_rejected_answers_keeps_the_hashes_that_it_was_frozen_with() -> None:
+    record = {"group": "g", "text": "a?", "label": "x", "messages": None, "slices": [("language", "sv")]}
+    old = "ae953bbc"
+    assert content_of(record)[:8] == content_of(record | {"rejected": None})[:8] == old
+    assert content_of(record | {"rejected": "y"})[:8] != old
+
+
+def test_a_frozen_question_without_an_answer_stays_where_a_new_row_answers_it(
+    row: Make, prepared: Callable[..., Any], tmp_path: Path
+) -> None:
+    old = [row(f"r{n}", label=None) for n in range(60)]
+    rows = frozen(prepared(old, **SHARES), tmp_path / "frozen")
+    answered = row("new", text=next(one for one in old if one.id == rows[0].id).text)
+    after = prepared([*old, answered], rows, **SHARES)
+    assert {name for name, split in after.where.items() if split == "test"} == {one.id for one in rows}
+    assert after.dropped == {"new": ("question_also_in_test", rows[0].id, None)}

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from tunegate.data.rows import Row
+from tunegate.params import PersonalData
 
 Make = Callable[..., Row]
 
@@ -48,3 +49,50 @@ def test_a_row_that_breaks_two_rules_has_the_first_as_its_only_reason(
 
 def test_lengths_are_those_after_repair(row: Make, prepared: Callable[..., Any]) -> None:
     assert prepared([row("a", text="  Hi?  "), row("b")], min_characters=5).dropped["a"][1] == "3 characters"
+
+
+def test_of_two_answers_the_longer_counts(row: Make, prepared: Callable[..., Any]) -> None:
+    rows = [
+        row("a", text="x" * 5, label="y", rejected="z" * 6),
+        row("b", text="x" * 5, label="y" * 5, rejected="z"),
+        row("c", **chat("x" * 5, "y"), rejected="z" * 6),
+        row("d", **chat("x" * 5, "y" * 5), rejected="z"),
+    ]
+    found = prepared(rows, max_characters=10).dropped
+    assert found == {"a": ("too_long", "11 characters", None), "c": ("too_long", "11 characters", None)}
+
+
+def test_a_rejected_answer_of_a_conversation_may_not_repeat_itself_either(
+    row: Make, prepared: Callable[..., Any]
+) -> None:
+    rows = [
+        row("a", **chat("Open?", "Yes"), rejected="we are open " * 6),
+        row("b", **chat("Shut?", "Yes"), rejected="No"),
+    ]
+    assert prepared(rows, max_repetition=0.5).dropped == {"a": ("repetitive", "0.82 repeated", None)}
+
+
+def test_a_row_that_rejects_what_it_chooses_is_dropped(row: Make, prepared: Callable[..., Any]) -> None:
+    rows = [
+        row("a", label="x", rejected="x"),
+        row("b", label="x", rejected="X"),
+        row("c", **chat("Open?", "Yes"), rejected="Yes"),
+        row("d", **chat("Shut?", "Yes"), rejected="No"),
+        row("e", label=None),
+    ]
+    outcome = prepared(rows)
+    assert outcome.dropped == dict.fromkeys(("a", "c"), ("rejected_is_chosen", None, None))
+    assert outcome.ledger["reasons"] == {"rejected_is_chosen": 2}
+
+
+def test_answers_that_are_equal_once_they_are_repaired_and_masked_are_equal(
+    row: Make, prepared: Callable[..., Any]
+) -> None:
+    mail = PersonalData(action="mask")
+    rows = [
+        row("a", label="It is so", rejected="It is so  "),
+        row("b", **chat("Who?", "Ask ada@firma.se"), rejected="Ask bo@firma.se"),
+        row("c"),
+    ]
+    reasons = {name: reason for name, (reason, _, _) in prepared(rows, personal_data=mail).dropped.items()}
+    assert reasons == dict.fromkeys("ab", "rejected_is_chosen")

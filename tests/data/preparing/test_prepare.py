@@ -9,7 +9,7 @@ from tunegate.data.preparing.prepare import prepare
 from tunegate.data.rows import Row
 from tunegate.data.sources.ingest import ingest
 from tunegate.errors import InputError
-from tunegate.files import sha256_of_tree
+from tunegate.files import read_json, sha256_of_tree
 from tunegate.params import Compute, Mix, PersonalData, load_params
 from tunegate.tables import parquet_batches
 
@@ -157,3 +157,9 @@ def _tree(outcome: Any) -> str:
     for path in sorted((outcome.folder / "work").rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
     return sha256_of_tree(outcome.folder)
+
+
+def test_labels_of_labelled_rows_alone_are_doubted(row: Callable[..., Row], prepared: Callable[..., Any]) -> None:
+    rows = [row(f"r{n}", label=("roof", "heat", None)[n % 3]) for n in range(30)]
+    outcome = prepared(rows, label_noise=True)
+    assert read_json(outcome.folder / "label_issues.json")["rows"] == 20

@@ -50,12 +50,10 @@ def test_an_example_of_prepare_gives_what_is_shown(heading: str, prepared: Calla
 
 def test_every_reason_of_prepare_is_explained() -> None:
     code = "".join(path.read_text() for path in (ROOT / "src/tunegate/data/preparing").glob("*.py"))
-    stated = (
-        r"[\"'](empty_after_repair|secret|personal_data|too_short|too_long|repetitive|duplicate|near_duplicate)[\"']"
-    )
-    found = set(re.findall(stated, code))
+    alone = "empty_after_repair|secret|personal_data|too_short|too_long|repetitive|duplicate|near_duplicate"
+    found = set(re.findall(rf"[\"']({alone}|rejected_is_chosen)[\"']", code))
     found |= set(re.findall(r"[\"'](over_\w+|not_in_\w+)[\"']", code))
     found |= {f"{reason}test" for reason in re.findall(r"[\"'](question_\w+_)\{winner\}", code)}
-    assert len(found) == 13
+    assert len(found) == 14
     table = SECTIONS["Why a row is left out"]
     assert {reason for reason in found if f"`{reason}`" in table} == found

@@ -66,3 +66,36 @@ def test_conversations_in_which_the_user_says_nothing_are_not_near_each_other(
 
     outcome = prepared([opened("a", "You sell roofs."), opened("b", "You mend pipes.")], near_duplicates=0.5)
     assert set(outcome.where) == {"a", "b"}
+
+
+def test_one_question_may_have_many_pairs_of_answers(row: Make, said: Text, prepared: Callable[..., Any]) -> None:
+    rows = [row(f"r{n}", text=said(1), rejected=other) for n, other in enumerate(("y", "z", "Z ", None, "y"))]
+    outcome = prepared(rows, near_duplicates=0.8)
+    assert outcome.dropped == {"r2": ("duplicate", "r1", None), "r4": ("duplicate", "r0", None)}
+
+
+def test_an_unanswered_question_repeats_an_answered_one_wherever_that_stands(
+    row: Make, prepared: Callable[..., Any]
+) -> None:
+    rows = [row("open", text="Why so?", label=None), row("a", text="why  so?"), row("other", text="Who?", label=None)]
+    assert prepared(rows).dropped == {"open": ("duplicate", "a", None)}
+    assert not prepared(rows, deduplicate=False).dropped
+
+
+def test_raw_text_is_compared_with_raw_text_exactly_and_nearly(
+    row: Make, said: Text, prepared: Callable[..., Any]
+) -> None:
+    rows = [row(f"r{n}", text=text, label=None) for n, text in enumerate((said(1), said(1), said(1) + " now", said(2)))]
+    assert prepared(rows, near_duplicates=0.8).dropped == {
+        "r1": ("duplicate", "r0", None),
+        "r2": ("near_duplicate", "r0", 0.952381),
+    }
+
+
+def test_an_unanswered_question_near_an_answered_one_goes_before_it_can_take_that_out_of_training(
+    row: Make, said: Text, prepared: Callable[..., Any]
+) -> None:
+    rows = [row("open", text=said(1) + " now", label=None), row("a", text=said(1)), row("b", text=said(2), label=None)]
+    outcome = prepared(rows, near_duplicates=0.8)
+    assert outcome.dropped == {"open": ("near_duplicate", "a", 0.952381)}
+    assert set(outcome.where) == {"a", "b"}

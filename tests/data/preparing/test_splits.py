@@ -79,3 +79,29 @@ def test_an_empty_split_is_refused_with_its_share() -> None:
     assert caught.value.problem == "the test split is empty: 1 groups, of which a share of 0.2 goes there"
     assert "split_key" in caught.value.remedy
     check_not_empty({"train": 1, "valid": 0, "test": 0}, {**shares, "test": 0}, groups=1, place="params.yaml")
+
+
+def test_stratified_splits_give_labelled_and_unlabelled_rows_their_shares(
+    row: Make, prepared: Callable[..., Any]
+) -> None:
+    rows = [row(f"r{n}", label=None if n % 2 else "x") for n in range(200)]
+    place = prepared(rows, stratify=True, **SHARES).where
+    for odd in (0, 1):
+        counts = Counter(place[f"r{n}"] for n in range(odd, 200, 2))
+        assert counts == {"train": 70, "valid": 10, "test": 20}
+
+
+def test_a_group_with_a_label_is_stratified_by_it_however_many_rows_have_none(
+    row: Make, prepared: Callable[..., Any]
+) -> None:
+    rows = [row(f"g{n}-{m}", group=f"g{n}", label="xy"[n % 2] if m == 0 else None) for n in range(40) for m in range(3)]
+    place = prepared(rows, stratify=True, **SHARES).where
+    for odd in (0, 1):
+        counts = Counter(place[f"g{n}-0"] for n in range(odd, 40, 2))
+        assert counts == {"train": 14, "valid": 2, "test": 4}
+
+
+def test_a_label_that_a_row_gets_later_does_not_move_it(row: Make, prepared: Callable[..., Any]) -> None:
+    names = [f"r{n}" for n in range(60)]
+    before = prepared([row(name, label=None) for name in names], **SHARES).where
+    assert prepared([row(name) for name in names], **SHARES).where == before

@@ -52,3 +52,37 @@ def test_a_row_that_is_empty_after_its_repair_is_masked_where_it_is_written_down
     outcome = prepared([row("a", text="\u200b", label=label), row("b")], **masking)
     assert outcome.dropped["a"][0] == "empty_after_repair"
     assert rows_of(read_parquet(outcome.folder / "dropped.parquet"))[0].label == "ask [EMAIL] for [SECRET]"
+
+
+def test_a_rejected_answer_is_mended_and_masked_like_any_other_text(row: Make, prepared: Callable[..., Any]) -> None:
+    talk = ({"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Nobody."})
+    said = {"text": None, "label": None, "messages": talk}
+    rows = [
+        row("a", **said, rejected="<b>Vad Ã¤r</b> det?"),
+        row("b", **said, rejected="Ask ada@firma.se"),
+        row("c", **said, rejected=f"Use {TOKEN}"),
+        row("d", **said, rejected="\u200b"),
+        row("e", label="roof", rejected="ada@firma.se"),
+        row("f", label="roof", rejected="ask ada@firma.se"),
+    ]
+    masked = {"personal_data": PersonalData(action="mask"), "secrets": "mask", "deduplicate": False}
+    outcome = prepared(rows, strip_html=True, **masked)
+    found = {one.id: one.rejected for one in outcome.splits["train"]}
+    assert found == {
+        "a": "Vad är det?",
+        "b": "Ask [EMAIL]",
+        "c": "Use [SECRET]",
+        "e": "ada@firma.se",
+        "f": "ask [EMAIL]",
+    }
+    assert outcome.dropped == {"d": ("empty_after_repair", None, None)}
+    assert outcome.changes["b"] == ["masked: email"]
+
+
+def test_raw_text_that_is_mended_is_not_taken_for_a_row_that_lost_its_answer(
+    row: Make, prepared: Callable[..., Any]
+) -> None:
+    rows = [row("a", text="  So it is. ", label=None), row("b", text="\u200b", label=None)]
+    outcome = prepared(rows)
+    assert outcome.texts == {"a": "So it is."}
+    assert outcome.dropped == {"b": ("empty_after_repair", None, None)}

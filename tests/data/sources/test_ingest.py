@@ -134,7 +134,8 @@ def test_a_row_without_an_answer_is_refused(raw: Path, refusal: Refusal, label: 
     write_text(raw / "mine.csv", f"text,label\na?,x\nb?,{label}\n")
     error = refusal(CSV)
     assert (error.place, error.problem) == ("data/raw/mine.csv:3", "empty label: the row has no answer")
-    assert error.remedy == "complete this row, or delete it"
+    remedy = "complete this row, or delete it, or write `optional: true` for the label in data/sources.yaml: mine.row"
+    assert error.remedy == remedy
 
 
 def test_a_missing_column_is_named_with_the_nearest(raw: Path, refusal: Refusal) -> None:
@@ -302,3 +303,35 @@ def test_a_nul_byte_or_a_row_beyond_the_limit_is_refused_in_every_format(
     error = refusal({"name": "mine", "path": f"data/raw/a.{suffix}"})
     assert error.place == f"data/raw/a.{suffix}:2"
     assert error.problem.startswith(problem) or "a line of more than" in error.problem
+
+
+TEXT = {"name": "manual", "path": "data/raw/*.txt"}
+
+
+def test_a_text_file_is_one_row_of_raw_text_and_needs_no_mapping(raw: Path, read: Read) -> None:
+    write_text(raw / "b.txt", "Second.\n")
+    write_text(raw / "a.txt", "One.\n\nTwo.\n")
+    rows = read(TEXT).rows
+    assert [(row.text, row.label, row.place) for row in rows] == [
+        ("One.\n\nTwo.", None, "data/raw/a.txt:1"),
+        ("Second.", None, "data/raw/b.txt:1"),
+    ]
+    assert not any(row.is_answered for row in rows)
+
+
+def test_texts_that_are_equal_have_ids_of_their_own_and_one_group(raw: Path, read: Read) -> None:
+    write_text(raw / "a.txt", "Same.\n\nSame.\n")
+    one, other = read(TEXT | {"row_per": "paragraph"}).rows
+    assert (other.id, other.group) == (f"{one.id}-2", one.group)
+
+
+def test_an_id_does_not_change_because_rows_may_have_more_columns_now(raw: Path, read: Read) -> None:
+    write_text(raw / "mine.csv", "text,label\nDoes it leak?,roof\n")
+    assert read(CSV).rows[0].id == "c65cbb8a5792b555"
+
+
+def test_a_limit_counts_paragraphs(raw: Path, read: Read) -> None:
+    write_text(raw / "a.txt", "One.\n\nTwo.\n\nThree.\n")
+    found = read(TEXT | {"row_per": "paragraph"}, limit=2)
+    assert [row.text for row in found.rows] == ["One.", "Two."]
+    assert found.ledger["reasons"] == {"over_limit": 1}

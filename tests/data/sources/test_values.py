@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tunegate.data.sources.json_records import JsonBatch
-from tunegate.data.sources.row_declaration import Value
+from tunegate.data.sources.row_declaration import Label, Value
 from tunegate.data.sources.values import Columns, Kinds
 from tunegate.errors import InputError
 
@@ -78,3 +78,32 @@ def test_a_column_that_changes_its_kind_is_refused_with_both_places(one: object,
 
 def test_a_column_that_need_not_be_there_is_empty_without_it() -> None:
     assert columns({"input": "a"}, {}).optional("input") == ["a", None]
+
+
+def label(**more: Any) -> Label:
+    return Label.model_validate({"from": "{tags}"} | more)
+
+
+def test_labels_in_a_list_are_joined_in_their_order() -> None:
+    found = columns({"tags": ["roof", "heating"]}, {"tags": [7]}).labels(label())
+    assert found == ["roof;heating", "7"]
+
+
+@pytest.mark.parametrize("wrong", ["a;b", "", " ", None])
+def test_a_label_that_could_not_be_told_from_two_is_refused(wrong: object) -> None:
+    error = fault(lambda: columns({"tags": ["a"]}, {"tags": ["a", wrong]}).labels(label()))
+    assert (error.place, error.problem[:40]) == ("a.jsonl:2", "column 'tags' has a label that is empty "[:40])
+    error = fault(lambda: columns({"tags": ["a"]}, {"tags": ["a", ["b"]]}).labels(label()))
+    assert (error.place, error.problem) == ("a.jsonl:2", "column 'tags' must hold a text or a number (got list)")
+
+
+def test_a_list_is_joined_for_a_label_alone() -> None:
+    found = columns({"tags": ["a", "b"]})
+    found.labels(label())
+    assert "must hold a text or a number" in fault(lambda: found.filled(value("{tags}"))).problem
+
+
+def test_no_label_is_refused_unless_it_is_optional() -> None:
+    found = columns({"tags": ["a"]}, {"tags": []})
+    assert fault(lambda: found.labels(label())).problem == "empty label: the row has no answer"
+    assert found.labels(label(optional=True)) == ["a", None]

@@ -48,7 +48,7 @@ def _of_table(profile: Profile) -> Iterator[Suggested]:
     why = f"Seen: {profile.rows} rows. Far fewer is a source that broke off."
     yield _expectation("expect_table_row_count_to_be_between", "critical", why, min_value=fewest)
     repeated = f"Seen: {profile.repeated} rows that repeat another's question and answer; `prepare` drops repeats."
-    columns = [name for name, lengths in profile.lengths.items() if len(lengths)]
+    columns = ["text", "answer", *(["rejected"] if len(profile.lengths["rejected"]) else [])]
     yield _expectation("expect_compound_columns_to_be_unique", "info", repeated, column_list=columns)
 
 

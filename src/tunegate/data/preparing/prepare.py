@@ -78,7 +78,7 @@ def _select(connection: "duckdb.DuckDBPyConnection", wanted: Prepare, frozen: in
     if wanted.deduplicate:
         drop_duplicates(connection, frozen=frozen)
     if wanted.near_duplicates is not None:
-        drop_near_duplicates(connection, wanted.near_duplicates)
+        drop_near_duplicates(connection, wanted.near_duplicates, frozen=frozen)
     mix(connection, wanted.mixture, frozen=frozen, place=place)
     check_labels(connection, wanted.min_rows_per_label, place=place)
 

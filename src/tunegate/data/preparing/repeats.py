@@ -1,9 +1,9 @@
 """Rows that say what an earlier row says: equal ones, and near ones with the same answer. The first of them stays.
 
 Equal is question and answer but for case, width and white space (cleaning.comparable); near is what
-`tunegate.data.near` finds. A row without an answer also repeats an equal question that has one, wherever that stands. A
-row is left out when it is near an earlier row that stays: never because of a row that is left out itself, so that a
-chain of small steps does not drop both of its ends. Works in the tables of `loading`.
+`tunegate.data.near` finds. A row without an answer also repeats an equal or near question that has one, wherever that
+stands. A row is left out when it is near an earlier row that stays: never because of a row that is left out itself, so
+that a chain of small steps does not drop both of its ends. Works in the tables of `loading`.
 """
 
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from tunegate.data.database import add, batches
-from tunegate.data.near import pairs_within
+from tunegate.data.near import pairs_between, pairs_within
 from tunegate.data.preparing.loading import drop_sketches_of_dropped
 from tunegate.data.preparing.treatment import UNANSWERED
 from tunegate.data.shingles import plan_for
@@ -48,9 +48,13 @@ def drop_duplicates(connection: "duckdb.DuckDBPyConnection", *, frozen: int = 0)
     )
 
 
-def drop_near_duplicates(connection: "duckdb.DuckDBPyConnection", threshold: float) -> None:
-    """Drop rows near an earlier row with the same answer, as `near_duplicate` of its id."""
+def drop_near_duplicates(connection: "duckdb.DuckDBPyConnection", threshold: float, *, frozen: int = 0) -> None:
+    """Drop rows near an earlier row with the same answer, as `near_duplicate` of its id.
+
+    Also those without an answer that are near an answered one, but for the first `frozen` rows.
+    """
     drop_sketches_of_dropped(connection)
+    _drop_near_answered(connection, threshold, frozen)
     pairs_within(connection, "sketches", "near_duplicates", plan_for(threshold), threshold)
     largest = connection.execute("SELECT coalesce(max(n), 0) FROM keys").fetchall()[0][0]
     gone = np.zeros(largest + 1, dtype=bool)
@@ -69,3 +73,27 @@ def drop_near_duplicates(connection: "duckdb.DuckDBPyConnection", threshold: flo
         FROM nearest JOIN keys ON keys.n = nearest.earlier
     """)
     connection.execute("DROP TABLE nearest; DROP TABLE near_duplicates")
+
+
+def _drop_near_answered(connection: "duckdb.DuckDBPyConnection", threshold: float, frozen: int) -> None:
+    connection.execute(
+        """
+        CREATE TABLE open_sketches AS SELECT * FROM sketches WHERE alike = $unanswered AND n >= $frozen
+        """,
+        {"unanswered": UNANSWERED, "frozen": frozen},
+    )
+    if connection.execute("SELECT 1 FROM open_sketches LIMIT 1").fetchone():
+        connection.execute(
+            "CREATE TABLE answered_sketches AS SELECT * FROM sketches WHERE alike <> $unanswered",
+            {"unanswered": UNANSWERED},
+        )
+        tables = ("open_sketches", "answered_sketches")
+        pairs_between(connection, tables, "near_answered", plan_for(threshold), threshold)
+        connection.execute("""
+            INSERT INTO dropped
+            SELECT one, 'near_duplicate', min_by(keys.id, (-similarity, other)), max(similarity)
+            FROM near_answered JOIN keys ON keys.n = other GROUP BY one;
+            DROP TABLE near_answered; DROP TABLE answered_sketches
+        """)
+        drop_sketches_of_dropped(connection)
+    connection.execute("DROP TABLE open_sketches")

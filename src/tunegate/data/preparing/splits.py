@@ -73,7 +73,7 @@ def _stratified() -> str:
             SELECT "group", label, min(split_point) AS point, count(*) AS size FROM kept GROUP BY "group", label
         ), groups AS (
             SELECT "group", min(point) AS point, sum(size) AS size,
-                   min_by(label, (label IS NULL, -size, coalesce(label, ''))) AS label
+                   min_by(label, (-size, coalesce(label, ''))) AS label
             FROM counted GROUP BY "group"
         ), ranked AS (
             SELECT "group",
