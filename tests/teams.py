@@ -1,0 +1,49 @@
+"""Several processes for tests of teams: forks of the test's process that meet in a file."""
+
+import multiprocessing
+import os
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+from accelerate.state import AcceleratorState
+
+from tunegate.files import read_json, write_json
+from tunegate.params import Compute
+from tunegate.training.distributed import Team
+from tunegate.training.joining import MEETING, joined
+
+SECONDS = 120
+
+
+def together(work: Callable[[Team], Any], folder: Path, *, size: int = 2, strategy: Any = "ddp") -> list[Any]:
+    """What `work(team)` returns in each of `size` processes, as JSON; {"error": …} for what it raises."""
+    folder.mkdir(parents=True)
+    context = multiprocessing.get_context("fork")
+    compute = Compute(processes=size, strategy=strategy)
+    processes = [context.Process(target=_run, args=(work, folder, compute, rank)) for rank in range(size)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(SECONDS)
+        assert process.exitcode == 0, "a process of the team did not end by itself"
+    return [read_json(folder / f"{rank}.json") for rank in range(size)]
+
+
+def _run(work: Callable[[Team], Any], folder: Path, compute: Compute, rank: int) -> None:
+    AcceleratorState._reset_state(reset_partial_state=True)
+    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": compute.processes, "LOCAL_WORLD_SIZE": compute.processes}
+    os.environ |= {name: str(value) for name, value in own.items()}
+    os.environ |= {MEETING: str(folder / "meeting"), "GLOO_SOCKET_IFNAME": "lo"}
+    try:
+        with joined(compute, "cpu") as team:
+            found = work(team)
+    except BaseException as error:
+        traceback.print_exc()
+        found = {"error": str(error)}
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    write_json(folder / f"{rank}.json", found)
+    os._exit(0)
