@@ -6,6 +6,7 @@ code. The hub and MLflow are reached only for entries that name them. This modul
 
 import contextlib
 import importlib.util
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,7 +92,7 @@ def _verify(name: str, entry: Entry, folder: Path) -> None:
 
 def _materialise(entry: Entry, folder: Path, dtype: str, templates: Path, target: Path) -> None:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    from transformers import AutoTokenizer, GgufConfig
 
     with tempfile.TemporaryDirectory() as scratch:
         # Only the verified files are visible to the loader, so that nothing beside them can be picked up.
@@ -99,12 +100,14 @@ def _materialise(entry: Entry, folder: Path, dtype: str, templates: Path, target
         for relative in entry.source.files:
             (verified / relative).parent.mkdir(parents=True, exist_ok=True)
             (verified / relative).symlink_to((folder / relative).resolve())
+        verified /= os.path.commonpath([str(Path(relative).parent) for relative in entry.source.files])
         packed = _packed_file(entry)
         how = {"gguf_file": packed} if packed else {}
         unpack = {"quantization_config": GgufConfig(dequantize=True)} if packed else {}
         try:
             tokenizer = AutoTokenizer.from_pretrained(verified, **how)
-            model = AutoModelForCausalLM.from_pretrained(verified, dtype=getattr(torch, dtype), **how, **unpack)
+            kind = _kind_of(entry, verified)
+            model = kind.from_pretrained(verified, dtype=getattr(torch, dtype), **how, **unpack)
         except (ValueError, OSError) as error:
             problem = f"the listed files are no model that transformers loads: {str(error).splitlines()[0]}"
             remedy = "list weights, config.json, tokenizer.json and tokenizer_config.json under source.files"
@@ -115,13 +118,27 @@ def _materialise(entry: Entry, folder: Path, dtype: str, templates: Path, target
         tokenizer.eos_token = entry.eos_token
     if entry.template is not None:
         tokenizer.chat_template = read_text(templates / entry.template)
-    require_template(tokenizer.chat_template, tokenizer.eos_token)
+    if entry.architecture == "decoder":
+        require_template(tokenizer.chat_template, tokenizer.eos_token)
     for key in ("_name_or_path", "_model_name_or_path"):
         if hasattr(model.config, key):
             delattr(model.config, key)
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
-    write_text(target / TEMPLATE, tokenizer.chat_template)
+    if tokenizer.chat_template:
+        write_text(target / TEMPLATE, tokenizer.chat_template)
+
+
+def _kind_of(entry: Entry, verified: Path) -> Any:
+    """The class that loads the model: of an encoder the one that its files were saved by, so that no weight is lost."""
+    import transformers
+
+    if entry.architecture == "decoder":
+        return transformers.AutoModelForCausalLM
+    saved_by = (transformers.AutoConfig.from_pretrained(verified).architectures or ["AutoModel"])[0]
+    found = getattr(transformers, saved_by, None)
+    known = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
+    return found if known else transformers.AutoModel
 
 
 def restore_digits(tokenizer: Any, packed: Path) -> None:
@@ -144,7 +161,7 @@ def _packed_file(entry: Entry) -> str | None:
     names = list(entry.source.files)
     packed = [name for name in names if name.endswith(PACKED)]
     if packed:
-        return packed[0]
+        return Path(packed[0]).name
     if not any(name.endswith(WEIGHTS) for name in names):
         problem = f"no {WEIGHTS} or {PACKED} file among {', '.join(names)}"
         raise InputError(problem, place="models/catalog.yaml", remedy="other weight formats can run code when loaded")

@@ -24,7 +24,7 @@ class PackageSource(Closed):
     package: str
     """The package's import name."""
     files: Files
-    """Path inside the package → sha256. A single .gguf file, or safetensors with config and tokenizer."""
+    """Path inside the package → sha256. A single .gguf file, or safetensors with config and tokenizer in one folder."""
 
 
 class FolderSource(Closed):
@@ -71,6 +71,8 @@ class Entry(Closed):
     """Where people read about the model."""
     source: Source
     """Where the files come from, and what they must be."""
+    architecture: Literal["decoder", "encoder"] = "decoder"
+    """A decoder writes answers, by a chat template. An encoder (BERT and its kin) has none and can only classify."""
     template: str | None = None
     """A chat template in models/templates to use instead of the model's own, or where it has none."""
     eos_token: str | None = None
