@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunegate.evaluation.answering import answer_all
+from tunegate.evaluation.classifying import classify_all, unseen_labels
 from tunegate.evaluation.examples import MODELS
 from tunegate.models.loading import Tuned
 from tunegate.params import Evaluate
@@ -19,5 +20,17 @@ def predictions_of(
 ) -> list[Row]:
     """One row of models/predictions.parquet per test row, sorted by id; `models` are those that answer."""
     match tuned.record.technique:
+        case "classify":
+            return classify_all(tuned, tokenizer, rows, settings, models=models)
         case _:
             return answer_all(tuned, tokenizer, rows, settings, models=models)
+
+
+def remarks_of(tuned: Tuned, rows: Sequence[Row]) -> list[str]:
+    """What is to be said of the test rows, each in a line."""
+    if tuned.record.technique != "classify":
+        return []
+    return [
+        f"{count} test rows have the label {name!r}, which no training row has: they count as wrong"
+        for name, count in unseen_labels(tuned, rows).items()
+    ]

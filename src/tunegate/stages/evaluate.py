@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tunegate.evaluation.answering import PREDICTION, require_rows
-from tunegate.evaluation.predicting import predictions_of
+from tunegate.evaluation.predicting import predictions_of, remarks_of
 from tunegate.files import write_json
 from tunegate.models.cost import Cost, hardware, measured
 from tunegate.models.loading import load_tokenizer, load_tuned
@@ -26,5 +26,7 @@ def main(params: str, prepared: str, base: str, adapter: str, predictions: str, 
     write_parquet(Path(predictions), pa.Table.from_pylist(answers, schema=PREDICTION))
     spent = Cost(hardware=hardware(settings.device), **dataclasses.asdict(meter))
     write_json(Path(cost), spent.model_dump())
+    for remark in remarks_of(tuned, rows):
+        print(f"evaluate: {remark}")
     right = {name: sum(answer[f"{name}_correct"] for answer in answers) for name in ("base", "tuned")}
     print(f"evaluate: of {len(answers)} rows, base answers {right['base']} correctly, tuned {right['tuned']}")
