@@ -11,6 +11,7 @@ from tunegate import __version__
 from tunegate.cli import (
     check,
     ci,
+    curve,
     data,
     gate,
     image,
@@ -19,6 +20,7 @@ from tunegate.cli import (
     noise,
     params,
     plan,
+    preflight,
     report,
     runs,
     search,
@@ -40,6 +42,7 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("check")(check.check)
 app.add_typer(ci.app, name="ci")
+app.command("curve", epilog=curve.EPILOG)(curve.curve)
 app.add_typer(data.app, name="data")
 app.command("gate")(gate.gate)
 app.add_typer(image.app, name="image")
@@ -47,6 +50,7 @@ app.add_typer(lock.app, name="lock")
 app.command("noise")(noise.noise)
 app.add_typer(params.app, name="params")
 app.command("plan")(plan.plan)
+app.command("preflight")(preflight.preflight)
 app.command("report")(report.report)
 app.add_typer(runs.app, name="runs")
 app.command("search", epilog=search.EPILOG)(search.search)

@@ -53,7 +53,7 @@ class RunningTrial:
         self.number = number
         self._setting, self._params = setting, params
         self._judge = Judge(setting.search.pruner, finished)
-        self._started = time.monotonic()
+        self._started = 0.0
         self._open = contextlib.ExitStack()
         self._project = Path()
         self._stages: Background | None = None
@@ -61,7 +61,7 @@ class RunningTrial:
 
     def start(self) -> None:
         """Check the parameters, and run the pipeline with them in the background."""
-        setting = self._setting
+        setting, self._started = self._setting, time.monotonic()
         text = setting.repository.read(setting.commit, PARAMS) or ""
         try:
             text = changed(text, self._params)

@@ -64,9 +64,13 @@ def require_known(text: str, search: Search) -> None:
 
 def present(text: str, search: Search) -> dict[str, Any]:
     """The values that params.yaml has now, the schema's defaults included; None for one without."""
+    return {key: present_value(text, key) for key in search.space}
+
+
+def present_value(text: str, key: str) -> Any:
+    """The value of one key of params.yaml, or its default, or None."""
     values = parse(Params, parse_yaml(text, place=PARAMS), place=PARAMS, remedy=_REMEDY)
-    whole = values.model_dump(by_alias=True, mode="json")
-    return {key: _at(whole, key) for key in search.space}
+    return _at(values.model_dump(by_alias=True, mode="json"), key)
 
 
 def diff_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Change]:

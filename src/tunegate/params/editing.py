@@ -44,10 +44,10 @@ def _pair_at(node: Any, name: str) -> Any:
 
 def _replaced(text: str, key: Any, node: Any, new: str) -> str:
     start, end = node.start_mark.index, _end_of(node)
-    if _is_in_lines(node) or start == end:  # or a null that is not written: it has its place behind the colon
-        start = text.index(":", key.end_mark.index) + 1
-        new, end = f" {new}", max(start, end)
-    return text[:start] + new + text[end:]
+    written = start < end
+    if _is_in_lines(node) or not written:
+        start, new = text.index(":", key.end_mark.index) + 1, f" {new}"
+    return text[:start] + new + text[end if written else start :]
 
 
 def _is_in_lines(node: Any) -> bool:
