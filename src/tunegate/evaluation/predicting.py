@@ -31,6 +31,6 @@ def remarks_of(tuned: Tuned, rows: Sequence[Row]) -> list[str]:
     if tuned.record.technique != "classify":
         return []
     return [
-        f"{count} test rows have the label {name!r}, which no training row has: they count as wrong"
+        f"test rows with the label {name!r}, which no training row has: {count}, all counted as wrong"
         for name, count in unseen_labels(tuned, rows).items()
     ]

@@ -1,0 +1,35 @@
+import contextlib
+from pathlib import Path
+
+from architectures import make_model
+
+from tunegate.evaluation.predicting import predictions_of, remarks_of
+from tunegate.models.heads import load_headed
+from tunegate.models.labels import Labels
+from tunegate.models.loading import Record, Tuned, load_base, load_tokenizer
+from tunegate.params import Evaluate
+
+ROWS = [
+    {"id": n, "group": n, "messages": None, "text": "the roof leaks", "label": n, "rejected": None, "slices": []}
+    for n in ("heat", "lift", "roof")
+]
+
+
+def test_a_head_is_asked_for_labels_and_unseen_ones_are_remarked(tmp_path: Path) -> None:
+    folder, labels = make_model("bert", tmp_path), ("heat", "roof")
+    record = Record(technique="classify", adapter="head", labels=labels)
+    model = load_headed(folder, Labels(labels), device="cpu", precision="fp32", seed=7).model
+    tuned = Tuned(model, record, lambda: contextlib.nullcontext(model))
+    found = predictions_of(tuned, load_tokenizer(folder), ROWS, Evaluate())
+    assert {answer["tuned_answer"] for answer in found} <= set(labels)
+    assert remarks_of(tuned, ROWS) == [
+        "test rows with the label 'lift', which no training row has: 1, all counted as wrong"
+    ]
+
+
+def test_a_decoder_is_asked_for_words(tiny_model: Path) -> None:
+    model = load_base(tiny_model, device="cpu", precision="fp32")
+    tuned = Tuned(model, Record(technique="sft"), lambda: contextlib.nullcontext(model))
+    found = predictions_of(tuned, load_tokenizer(tiny_model), ROWS, Evaluate(max_new_tokens=2), models=["tuned"])
+    assert [answer["reference"] for answer in found] == ["heat", "lift", "roof"]
+    assert remarks_of(tuned, ROWS) == []
