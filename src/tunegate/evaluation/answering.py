@@ -66,15 +66,16 @@ def answer_all(
 
     `models` are those that answer; the columns of another are left out.
     """
-    questions = _questions(tokenizer, rows)
+    questions = questions_of(tokenizer, rows)
     answers: dict[str, dict[str, Row]] = {}
     for name in models:
         with tuned.untuned() if name == "base" else contextlib.nullcontext(tuned.model) as model:
             answers[name] = _answers(model, tokenizer, questions, settings, name)
-    return [_prediction(q, answers) for q in sorted(questions, key=lambda q: q.row["id"])]
+    return [prediction_of(q, answers) for q in sorted(questions, key=lambda q: q.row["id"])]
 
 
-def _questions(tokenizer: Any, rows: Sequence[Row]) -> list[Question]:
+def questions_of(tokenizer: Any, rows: Sequence[Row]) -> list[Question]:
+    """The test rows as tokens, with the answer that each should get. Raises InputError that names a refused row."""
     found = []
     for row, (prompt, answer) in zip(rows, pairs_of(Recipe.of(tokenizer).chat(), rows), strict=True):
         end = answer.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in answer else len(answer)
@@ -90,7 +91,7 @@ def _answers(model: Any, tokenizer: Any, questions: list[Question], settings: Ev
             started = time.perf_counter()
             texts = _generate(model, tokenizer, batch, settings)
             seconds = (time.perf_counter() - started) / len(batch)
-            losses = _nll(model, tokenizer, batch, settings)
+            losses = nll_of(model, tokenizer, batch, settings)
             for question, text, nll in zip(batch, texts, losses, strict=True):
                 correct = is_correct(text, question.reference, ignore_case=settings.ignore_case)
                 found[question.row["id"]] = {"answer": text, "correct": correct, "nll": nll, "seconds": seconds}
@@ -112,7 +113,7 @@ def _generate(model: Any, tokenizer: Any, batch: list[Question], settings: Evalu
     return [text.strip() for text in texts]
 
 
-def _nll(model: Any, tokenizer: Any, batch: list[Question], settings: Evaluate) -> list[float]:
+def nll_of(model: Any, tokenizer: Any, batch: list[Question], settings: Evaluate) -> list[float]:
     """Mean negative log-likelihood of each reference, in nats per token."""
     ids, mask = _pad_left([q.prompt + q.reference_ids for q in batch], tokenizer.pad_token_id, settings.device)
     longest = max(len(q.reference_ids) for q in batch)
@@ -132,7 +133,8 @@ def _pad_left(rows: list[list[int]], pad: int, device: str) -> tuple[torch.Tenso
     return ids, mask
 
 
-def _prediction(question: Question, answers: dict[str, dict[str, Row]]) -> Row:
+def prediction_of(question: Question, answers: dict[str, dict[str, Row]]) -> Row:
+    """The row of models/predictions.parquet; `answers` are by model and the row's id."""
     row = question.row
     asked = next((m["content"] for m in reversed(messages_of(row)) if m["role"] == "user"), "")
     common = {"id": row["id"], "group": row["group"], "question": asked, "reference": question.reference}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunegate.evaluation.answering import answer_all
+from tunegate.evaluation.choosing import choose_all
 from tunegate.evaluation.classifying import classify_all, unseen_labels
 from tunegate.evaluation.examples import MODELS
 from tunegate.models.loading import Tuned
@@ -22,6 +23,8 @@ def predictions_of(
     match tuned.record.technique:
         case "classify":
             return classify_all(tuned, tokenizer, rows, settings, models=models)
+        case "preference":
+            return choose_all(tuned, tokenizer, rows, settings, models=models)
         case _:
             return answer_all(tuned, tokenizer, rows, settings, models=models)
 
