@@ -1,16 +1,21 @@
-"""`tunegate runs`: the runs recorded on this machine, and uploading those that are still here.
+"""`tunegate runs`: the runs recorded on this machine, comparing them, and uploading those that are still here.
 
-Reads the outbox (tunegate.tracking.outbox); only `sync` speaks with MLflow.
+Reads the outbox (tunegate.tracking.outbox); only `sync`, and `compare --html` of what is uploaded, speak with MLflow.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunegate.files import to_json
+from tunegate.errors import UsageError
+from tunegate.files import to_json, write_text
 from tunegate.reporting.numbers import LABELS, shown
 from tunegate.tracking.outbox import Record, read_records
+
+if TYPE_CHECKING:
+    from tunegate.tracking.comparison import Comparison, Line
 
 app = typer.Typer(
     help="Training runs recorded on this machine.",
@@ -49,6 +54,44 @@ def sync() -> None:
         print(f"{record.id}: run {receipt.run_id}, model {record.name} version {receipt.version}, in {receipt.store}")
     if not count:
         print("nothing to upload")
+
+
+@app.command(epilog="Example: tunegate runs compare 1f715605 48ca644b --html curves.html")
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="RUN RUN…", help="Beginning of an id, lineage or commit.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the loss curves, too.")] = None,
+) -> None:
+    """Compare runs with the first one: parameters that differ, numbers, costs."""
+    from tunegate.reporting.runs_page import render_runs
+    from tunegate.tracking.comparison import compare as side_by_side
+    from tunegate.tracking.comparison import find, trajectory_of
+
+    if len(names) < 2:
+        raise UsageError("name at least two runs", place="runs compare", remedy="`tunegate runs` lists them")
+    found = side_by_side(find(names))
+    if html:
+        write_text(html, render_runs(found, [trajectory_of(record) for record in found.runs]))
+    print(to_json(found.as_json()) if as_json else f"{_compared(found)}\n", end="")
+
+
+def _compared(found: "Comparison") -> str:
+    head = ("", *(f"{record.id[:8]} ({record.checkout.short})" for record in found.runs))
+    same = "the parameters are the same"
+    params = [(key, *("-" if value is None else value for value in values)) for key, values in found.params.items()]
+    parts = [table([("parameter", *head[1:]), *params]) if params else same]
+    for title, lines in (("metric", found.metrics), ("cost", found.costs)):
+        if lines:
+            parts.append(table([(title, *head[1:]), *map(_line, lines)]))
+    return "\n\n".join(parts)
+
+
+def _line(line: "Line") -> tuple[str, ...]:
+    cells = []
+    for number, (value, delta) in enumerate(zip(line.values, line.deltas, strict=True)):
+        change = "" if not number or not delta else f" ({delta:+.4g})"
+        cells.append("-" if value is None else f"{value:.6g}{change}")
+    return (line.name, *cells)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

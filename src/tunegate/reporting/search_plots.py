@@ -78,9 +78,8 @@ def parallel(found: Findings, objective: Objective) -> str:
     parts = [_pillar(x(i), key, _ends(found.search.space[key])) for i, key in enumerate(keys)]
     last = (f"{ends[0]:.4g}", f"{ends[1]:.4g}")
     parts.append(_pillar(x(len(keys)), objective.metric, last if objective.direction == "maximize" else last[::-1]))
-    for trial in sorted(
-        done, key=lambda trial: (trial.number in found.best, goal(trial.values[objective.metric]) * -1)
-    ):
+    heights = {trial.number: goal(trial.values[objective.metric]) for trial in done}
+    for trial in sorted(done, key=lambda trial: (trial.number in found.best, -heights[trial.number])):
         value = trial.values[objective.metric]
         points = [(x(i), _height(found.search.space[key], trial.params[key])) for i, key in enumerate(keys)]
         points.append((x(len(keys)), heights[trial.number]))
