@@ -4,7 +4,9 @@ Reads the base's folder. The head is transformers' own for the architecture; wha
 is drawn anew, the same for the same seed. Does not know how the model is trained.
 """
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,32 +31,45 @@ def load_headed(folder: Path, labels: Labels, *, device: str, precision: str, se
     """
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification
-    from transformers.utils import logging
 
     require_device(device)
-    logging.disable_progress_bar()
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     if type(config) not in AutoModelForSequenceClassification._model_mapping:
         remedy = "choose another base, or set train.technique to sft"
         problem = f"transformers has no classification head for the architecture {config.model_type}"
         raise InputError(problem, place="params.yaml: train.technique", remedy=remedy)
     torch.manual_seed(seed)
-    model, found = AutoModelForSequenceClassification.from_pretrained(
-        folder,
-        num_labels=len(labels.names),
-        id2label=dict(enumerate(labels.names)),
-        label2id={name: number for number, name in enumerate(labels.names)},
-        problem_type="multi_label_classification" if labels.multi else "single_label_classification",
-        dtype=torch.bfloat16 if precision == "bf16" else torch.float32,
-        use_safetensors=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-    )
+    with _quietly():
+        model, found = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            num_labels=len(labels.names),
+            id2label=dict(enumerate(labels.names)),
+            label2id={name: number for number, name in enumerate(labels.names)},
+            problem_type="multi_label_classification" if labels.multi else "single_label_classification",
+            dtype=torch.bfloat16 if precision == "bf16" else torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
     _require_precision(model, precision)
     if model.config.pad_token_id is None:
         ends = model.config.eos_token_id
         model.config.pad_token_id = (ends[0] if isinstance(ends, list) else ends) or 0
     return Headed(model.to(device).eval(), head_of(model, found["missing_keys"]))
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the report of weights that are missing: that they are is what a new head means."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def head_of(model: Any, missing: list[str]) -> tuple[str, ...]:

@@ -20,6 +20,9 @@ from tunegate.params import Train
 from tunegate.training.batching import shuffled
 from tunegate.training.technique import Loss, State, Technique
 
+_RESERVED = 2
+"""Positions that some encoders count but do not use: RoBERTa's begin behind its padding token's."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelledRows:
@@ -78,13 +81,14 @@ def _loss(labels: Labels, model: Any, batch: LabelledRows) -> Loss:
 def _begin(model: Any, examples: Sequence[Example], _phase: int) -> State:
     """Raise InputError when the longest example has more tokens than the model has positions."""
     longest = max(examples, key=lambda example: example.length)
+    positions = getattr(model.config, "max_position_embeddings", None)
     try:
         with torch.no_grad():
             head_logits(model, [longest.ids])
-    except IndexError:
-        limit = getattr(model.config, "max_position_embeddings", "fewer")
-        problem = f"row {longest.id} has {longest.length} tokens, the model has {limit} positions"
-        raise InputError(
-            problem, place="tokenize.max_length", remedy="lower it, and see tokenize.over_length"
-        ) from None
+    except (IndexError, RuntimeError):
+        if positions is None or longest.length <= positions - _RESERVED:
+            raise
+        problem = f"row {longest.id} has {longest.length} tokens, the model has {positions} positions"
+        remedy = f"set it to {positions - _RESERVED} at most; tokenize.over_length says what happens to longer rows"
+        raise InputError(problem, place="tokenize.max_length", remedy=remedy) from None
     return {}
