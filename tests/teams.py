@@ -1,5 +1,6 @@
 """Several processes for tests of teams: forks of the test's process that meet in a file."""
 
+import faulthandler
 import multiprocessing
 import os
 import traceback
@@ -15,7 +16,7 @@ from tunegate.params import Compute
 from tunegate.training.distributed import Team
 from tunegate.training.joining import MEETING, joined
 
-SECONDS = 120
+SECONDS = 60
 
 
 def together(work: Callable[[Team], Any], folder: Path, *, size: int = 2, strategy: Any = "ddp") -> list[Any]:
@@ -28,7 +29,8 @@ def together(work: Callable[[Team], Any], folder: Path, *, size: int = 2, strate
         process.start()
     for process in processes:
         process.join(SECONDS)
-        assert process.exitcode == 0, "a process of the team did not end by itself"
+        process.kill()
+    assert [process.exitcode for process in processes] == [0] * size, "a process of the team did not end by itself"
     return [read_json(folder / f"{rank}.json") for rank in range(size)]
 
 
@@ -37,6 +39,7 @@ def _run(work: Callable[[Team], Any], folder: Path, compute: Compute, rank: int)
     own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": compute.processes, "LOCAL_WORLD_SIZE": compute.processes}
     os.environ |= {name: str(value) for name, value in own.items()}
     os.environ |= {MEETING: str(folder / "meeting"), "GLOO_SOCKET_IFNAME": "lo"}
+    faulthandler.dump_traceback_later(SECONDS - 5)
     try:
         with joined(compute, "cpu") as team:
             found = work(team)

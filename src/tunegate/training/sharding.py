@@ -48,7 +48,11 @@ def shard(model: Any, accelerator: Accelerator) -> Any:
     )
     # accelerate takes the plugin by itself only on GPUs.
     accelerator.state.fsdp_plugin = plugin
-    return fsdp2_prepare_model(accelerator, model)
+    # The base model inside of PEFT's is the one that is run, by PEFT's and also without it.
+    core = model.get_base_model() if hasattr(model, "peft_config") else model
+    # Also the last layers, which accelerate leaves whole after a forward pass: weights may change before the next one.
+    fsdp2_prepare_model(accelerator, core).set_reshard_after_forward(True)
+    return model
 
 
 def unshard(model: Any, team: Team) -> None:
