@@ -1,0 +1,98 @@
+"""`tunegate preflight`: what can be known before an hour is spent, on the terminal, as JSON and as a page.
+
+Reads data/prepared, data/tokens and models/base as the working tree has them; writes nothing but the page asked for.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunegate.cli.runs import table
+from tunegate.errors import RefusedError, visible
+from tunegate.files import to_json, write_text
+from tunegate.params import load_params
+from tunegate.reporting.preflight_page import costs_of, render_preflight
+
+if TYPE_CHECKING:
+    from tunegate.models.preview import Piece
+    from tunegate.training.preflight.findings import Finding
+    from tunegate.training.preflight.run import Preflight
+
+_MARKS = {"ok": ("ok", "green"), "warning": ("look", "yellow"), "refused": ("NO", "red")}
+_SHOWN = 4
+
+
+def preflight(
+    params: Annotated[Path, typer.Option(metavar="FILE", help="The parameters.")] = Path("params.yaml"),
+    prepared: Annotated[Path, typer.Option(metavar="DIR", help="What `prepare` wrote.")] = Path("data/prepared"),
+    tokens: Annotated[Path, typer.Option(metavar="DIR", help="What `tokenize` wrote.")] = Path("data/tokens"),
+    base: Annotated[Path, typer.Option(metavar="DIR", help="What `base` wrote.")] = Path("models/base"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write them as a page, too.")] = None,
+) -> None:
+    """Check rows, template and model before training, and forecast its memory and time.
+
+    Example: dvc repro tokenize && tunegate preflight
+
+    Exits with 3 where training is refused. It takes a minute on a CPU for a small model: the model is loaded, two small
+    batches are measured, and one is learned by heart. Nothing is kept of it.
+    """
+    from tunegate.training.preflight.run import preflight as run
+    from tunegate.training.preflight.run import read_inputs
+
+    with _progress() as say:
+        found = run(read_inputs(load_params(params), prepared, tokens), base, say)
+    if html:
+        write_text(html, render_preflight(found))
+    typer.echo(to_json(_plain(found)) if as_json else as_text(found), nl=not as_json)
+    if found.refused:
+        problem = "; ".join(f"{finding.check}: {finding.found}" for finding in found.refused)
+        raise RefusedError(problem, place="preflight", remedy="; ".join(f.remedy for f in found.refused))
+
+
+def as_text(found: "Preflight") -> str:
+    """Findings, mask and forecast for a terminal."""
+    return "\n\n".join(
+        ["\n".join(_findings(found.findings)), "\n".join(_mask(found.preview)), table(costs_of(found.forecast))]
+    )
+
+
+def _findings(findings: "Sequence[Finding]") -> Iterator[str]:
+    width = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        word, colour = _MARKS[finding.status]
+        yield f"{typer.style(word.ljust(4), fg=colour, bold=True)}  {finding.check.ljust(width)}  {finding.found}"
+        if finding.remedy and finding.status != "ok":
+            yield f"{' ' * (width + 8)}{typer.style(finding.remedy, dim=True)}"
+
+
+def _mask(preview: "Sequence[tuple[str, list[Piece]]]") -> Iterator[str]:
+    green = typer.style("what is trained on", fg="green", underline=True)
+    yield f"{green}, and what is only read:"
+    for name, pieces in preview[:_SHOWN]:
+        yield f"  {name}  {''.join(map(_shown, pieces))}"
+
+
+def _shown(piece: "Piece") -> str:
+    text = visible(piece.text, keep="").replace("\\n", "↵")
+    return typer.style(text, fg="green", underline=True) if piece.trained else typer.style(text, dim=True)
+
+
+@contextlib.contextmanager
+def _progress() -> "Iterator[Callable[[str], None]]":
+    from tqdm import tqdm
+
+    with tqdm(bar_format="preflight: {desc} ({elapsed})", leave=False, disable=None) as bar:
+        yield bar.set_description_str
+
+
+def _plain(found: "Preflight") -> dict[str, Any]:
+    forecast = {**dataclasses.asdict(found.forecast), "gpu_name": found.forecast.gpu_name}
+    preview = [
+        {"id": name, "pieces": [dataclasses.asdict(piece) for piece in pieces]} for name, pieces in found.preview
+    ]
+    return {"findings": [dataclasses.asdict(f) for f in found.findings], "forecast": forecast, "preview": preview}

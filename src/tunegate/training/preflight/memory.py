@@ -1,0 +1,162 @@
+"""How much memory and time a training will take, from two small batches that are measured here.
+
+What weights, gradients and the optimizer take is counted; what activations take is measured at two sizes and carried on
+along a line to the largest batch. On a CPU the peak of the process is measured, allocator and libraries included. For a
+GPU only the tensors that autograd keeps are counted: a guess that was not measured on one. Reads /proc; writes nothing.
+"""
+
+import dataclasses
+import gc
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tunegate.models.examples import Example
+from tunegate.params import Train
+from tunegate.training.adapter import trainable
+from tunegate.training.batching import grouped
+from tunegate.training.preflight.probes import gradients
+from tunegate.training.technique import Step, Technique
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_SIZES = (0.2, 0.4)
+"""Shares of the largest batch that are measured."""
+_MOMENTS = {"adamw": 8.0, "adamw_8bit": 2.06, "sgd": 0.0}
+"""Bytes of state for each trained parameter: two numbers of four bytes, two of one byte and their scales, none."""
+GPUS = (
+    ("T4", 16), ("A10G or L4", 24), ("A100 40GB", 40), ("L40S", 48), ("A100 80GB or H100", 80), ("H200", 141),
+)  # fmt: skip
+"""Names people know, by GB of memory, from their makers' data sheets."""
+CONTEXT = 600_000_000
+"""Bytes that CUDA and its libraries take before the first tensor, about."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """Bytes, seconds and steps."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+    """Of the largest batch."""
+    rest: int
+    """Interpreter, libraries and what they keep."""
+    peak: int
+    """Of the process on a CPU."""
+    gpu: int
+    """Of a GPU, not measured."""
+    largest_batch: int
+    """Tokens."""
+    steps: int
+    tokens: int
+    """Of all steps."""
+    tokens_per_second: float
+    seconds: float
+
+    @property
+    def gpu_name(self) -> str:
+        """The smallest GPU with room for it."""
+        return next((name for name, size in GPUS if self.gpu < 0.92 * size * 1e9), "several GPUs (docs/scaling.md)")
+
+
+def forecast(model: Any, technique: Technique, settings: Train, plan: Sequence[Step]) -> Forecast:
+    """The forecast of a plan. Leaves the weights as they are."""
+    groups = _batches(plan, settings)
+    largest = max(groups, key=_tokens)
+    seen = [_measured(model, technique, settings, _first(largest, share * _tokens(largest))) for share in _SIZES]
+    tokens = sum(_tokens(group) for group in groups)
+    return _of(model, settings, seen, _tokens(largest), steps=len(plan), tokens=tokens)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+    tokens: int
+    peak: int
+    kept: int
+    seconds: float
+
+
+def _of(model: Any, settings: Train, seen: Sequence[_Seen], largest: int, *, steps: int, tokens: int) -> Forecast:
+    trained = sum(parameter.numel() for parameter in trainable(model).values())
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    optimizer = round(trained * _MOMENTS[settings.optimizer])
+    activations = max(0, _line(seen, lambda s: s.peak)(largest) - _line(seen, lambda s: s.peak)(0))
+    kept = max(0, _line(seen, lambda s: s.kept)(largest))
+    peak = _line(seen, lambda s: s.peak)(largest) + optimizer
+    fixed = weights + 4 * trained + optimizer
+    speed = seen[-1].tokens / seen[-1].seconds
+    return Forecast(
+        weights=weights,
+        gradients=4 * trained,
+        optimizer=optimizer,
+        activations=activations,
+        rest=max(0, peak - fixed - activations),
+        peak=peak,
+        gpu=round(1.1 * (fixed + kept)) + CONTEXT,
+        largest_batch=largest,
+        steps=steps,
+        tokens=tokens,
+        tokens_per_second=speed,
+        seconds=tokens / speed,
+    )
+
+
+def _measured(model: Any, technique: Technique, settings: Train, rows: Sequence[Example]) -> _Seen:
+    batch = technique.collate(rows).to(settings.device)
+    model.train()
+    gradients(model, technique, settings, [batch])  # the first time, libraries lay out the weights anew
+    gc.collect()
+    _forget_peak()
+    kept: dict[int, int] = {}
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    started = time.perf_counter()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        gradients(model, technique, settings, [batch])
+    return _Seen(batch.tokens, _peak(), sum(kept.values()), time.perf_counter() - started)
+
+
+def _line(seen: Sequence[_Seen], value: Callable[[_Seen], int]) -> Callable[[int], int]:
+    """What the value would be at another number of tokens, along the line through two that were measured."""
+    (few, many) = seen
+    slope = (value(many) - value(few)) / max(1, many.tokens - few.tokens)
+    return lambda tokens: round(value(many) + slope * (tokens - many.tokens))
+
+
+def _batches(plan: Sequence[Step], settings: Train) -> list[Sequence[Example]]:
+    limit = settings.tokens_per_batch
+    return [group for step in plan for group in ([step.examples] if limit is None else grouped(step.examples, limit))]
+
+
+def _tokens(rows: Sequence[Example]) -> int:
+    return sum(row.length for row in rows)
+
+
+def _first(rows: Sequence[Example], tokens: float) -> list[Example]:
+    found: list[Example] = []
+    for row in rows:
+        if found and _tokens(found) + row.length > tokens:
+            break
+        found.append(row)
+    return found
+
+
+def _peak() -> int:
+    """Largest memory of this process since it was last forgotten, in bytes."""
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def _forget_peak() -> None:
+    # 5: the peak is what is used now (Linux, Documentation/filesystems/proc.rst).
+    _CLEAR.write_text("5")

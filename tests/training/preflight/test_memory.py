@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from tunegate.models.examples import Example
+from tunegate.params import Train
+from tunegate.training.adapter import start, trainable
+from tunegate.training.preflight.memory import GPUS, Forecast, forecast
+from tunegate.training.techniques.sft import sft
+
+SETTINGS = Train(precision="fp32", rank=4, tokens_per_step=256, epochs=2)
+ROWS = [Example(str(n), [5 + (n + i) % 90 for i in range(40)], [-100] * 20 + [7] * 20) for n in range(24)]
+
+
+@pytest.fixture
+def found(tiny_model: Path) -> Forecast:
+    model = start(tiny_model, SETTINGS)
+    kept = {name: parameter.detach().clone() for name, parameter in trainable(model).items()}
+    made = forecast(model, sft(), SETTINGS, sft().plan(ROWS, SETTINGS, {}))
+    assert all(torch.equal(kept[name], parameter) for name, parameter in trainable(model).items())
+    return made
+
+
+def test_the_work_is_that_of_the_plan(found: Forecast) -> None:
+    assert found.largest_batch == 240
+    assert found.steps == 8
+    assert found.tokens == 2 * 24 * 40
+    assert found.seconds == pytest.approx(found.tokens / found.tokens_per_second)
+
+
+def test_weights_gradients_and_moments_are_counted(tiny_model: Path, found: Forecast) -> None:
+    model = start(tiny_model, SETTINGS)
+    trained = sum(parameter.numel() for parameter in trainable(model).values())
+    assert found.weights == sum(parameter.numel() * 4 for parameter in model.parameters())
+    assert (found.gradients, found.optimizer) == (4 * trained, 8 * trained)
+    assert found.peak >= found.weights + found.gradients + found.optimizer
+
+
+@pytest.mark.parametrize(("needed", "name"), [(3e9, "T4"), (30e9, "A100 40GB"), (500e9, "several GPUs")])
+def test_the_gpu_it_needs_has_a_name(found: Forecast, needed: float, name: str) -> None:
+    import dataclasses
+
+    assert dataclasses.replace(found, gpu=int(needed)).gpu_name.startswith(name)
+    assert [size for _, size in GPUS] == sorted(size for _, size in GPUS)
