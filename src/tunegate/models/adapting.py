@@ -24,19 +24,24 @@ def restored(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[torch.Te
 
 
 def descend(
-    parameters: Sequence[torch.nn.Parameter], batches: Iterable[Any], loss: Callable[[Any], torch.Tensor], rate: float
+    parameters: Sequence[torch.nn.Parameter],
+    batches: Iterable[Any],
+    loss: Callable[[Any], torch.Tensor],
+    *,
+    rate: float,
+    max_norm: float,
 ) -> list[float]:
-    """One step of SGD for each batch, in place; the losses before each. `loss` is a mean with a graph.
+    """One step of SGD for each batch, in place, its gradient scaled down to `max_norm`; the losses before each.
 
-    A gradient longer than 1 is scaled down to 1: few rows can have steep losses.
+    `loss` is a mean with a graph.
     """
     found = []
     for batch in batches:
         value = loss(batch)
-        gradients = list(torch.autograd.grad(value, parameters))
-        norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g.float()) for g in gradients])))
+        gradients = torch.autograd.grad(value, list(parameters))
+        norm = float(torch.nn.utils.get_total_norm(gradients))
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
-                parameter.sub_(rate / max(1.0, norm) * gradient)
+                parameter.sub_(rate * min(1.0, max_norm / max(norm, 1e-12)) * gradient)
         found.append(float(value.detach()))
     return found

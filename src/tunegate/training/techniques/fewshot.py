@@ -15,7 +15,7 @@ import torch
 from tunegate.errors import InputError
 from tunegate.models.adapting import descend, restored
 from tunegate.models.examples import Example
-from tunegate.params import Fewshot, Train
+from tunegate.params import Train
 from tunegate.training.batching import collate
 from tunegate.training.loss import next_token_loss
 from tunegate.training.tasks import tasks_of
@@ -38,7 +38,7 @@ def fewshot(settings: Train) -> Technique:
             raise InputError(problem, place=PLACE, remedy="name a slice that tells tasks apart")
         return train, valid
 
-    pull = functools.partial(_pull, settings.fewshot, settings.device)
+    pull = functools.partial(_pull, settings)
     return Technique(collate=collate, loss=next_token_loss, plan=episodes, rows=rows, pull=pull, notes=(ADAPTED,))
 
 
@@ -77,23 +77,21 @@ def _endless(items: Sequence[Any], seed: Sequence[int]) -> Iterator[Any]:
         yield from (items[index] for index in random.permutation(len(items)))
 
 
-def _pull(
-    settings: Fewshot, device: str, model: Any, examples: Rows, autocast: Any
-) -> tuple[float, Mapping[str, float]]:
+def _pull(settings: Train, model: Any, examples: Rows, autocast: Any) -> tuple[float, Mapping[str, float]]:
     """Fill the gradients of the trainable parameters; the mean first and last loss of the episodes."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    size = settings.inner_steps * settings.shots
+    own, loss = settings.fewshot, functools.partial(_loss, model, autocast)
+    size = own.inner_steps * own.shots
     parts = [examples[at : at + size] for at in range(0, len(examples), size)]
     ways = [torch.zeros_like(parameter) for parameter in parameters]
     losses = []
     for episode in parts:
-        shots = [episode[at : at + settings.shots] for at in range(0, size, settings.shots)]
+        batches = [collate(episode[at : at + own.shots]).to(settings.device) for at in range(0, size, own.shots)]
         with restored(parameters) as start:
-            loss = functools.partial(_loss, model, autocast)
-            batches = (collate(rows).to(device) for rows in shots)
-            losses.append(descend(parameters, batches, loss, settings.inner_learning_rate))
+            how = {"rate": own.inner_learning_rate, "max_norm": settings.max_grad_norm}
+            losses.append(descend(parameters, batches, loss, **how))
             for way, before, after in zip(ways, start, parameters, strict=True):
-                way.add_((before - after.detach()) / (settings.inner_learning_rate * len(parts)))
+                way.add_((before - after.detach()) / (own.inner_learning_rate * len(parts)))
     for parameter, way in zip(parameters, ways, strict=True):
         parameter.grad = way
     first, last = (sum(found[at] for found in losses) / len(parts) for at in (0, -1))
