@@ -86,23 +86,28 @@ def parquet_writer(path: Path, schema: Any) -> Iterator[Callable[[Any], None]]:
     import pyarrow.parquet
 
     held: list[Any] = []
+    count = 0
 
     def append(rows: Any) -> None:
         table = rows if isinstance(rows, pyarrow.Table) else pyarrow.Table.from_batches([rows])
+        nonlocal count
         held.append(table.cast(schema))
-        while sum(part.num_rows for part in held) >= GROUP_ROWS:
+        count += table.num_rows
+        while count >= GROUP_ROWS:
             flush(GROUP_ROWS)
 
     def flush(rows: int) -> None:
+        nonlocal count
         whole = pyarrow.concat_tables(held)
         # One chunk a column: where a page ends must not depend on how the rows came.
         writer.write_table(whole.slice(0, rows).combine_chunks())
         held[:] = [whole.slice(rows)]
+        count = held[0].num_rows
 
     options = {"compression": "zstd", "version": "2.6", "write_page_checksum": True}
     with atomic_file(path) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema, **options) as writer:
         yield append
-        if sum(part.num_rows for part in held):
+        if count:
             flush(GROUP_ROWS)
 
 

@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from tunegate.data.database import add
 from tunegate.errors import InputError
-from tunegate.tables import parquet_batches, parquet_writer
+from tunegate.tables import BATCH_ROWS, parquet_batches, parquet_writer
 
 if TYPE_CHECKING:
     import duckdb
 
+_TOGETHER = 256
 _REPEATED = """
 CREATE TABLE repeated AS
 SELECT number, id, own, min(number) OVER same AS first, row_number() OVER (same ORDER BY number) AS time
@@ -41,17 +42,22 @@ class Names:
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         self._connection = connection
         self._rows = 0
+        self._held: list[pa.Table] = []
         connection.execute("CREATE TABLE ids (number BIGINT, id VARCHAR, own BOOLEAN)")
 
     def add(self, ids: Any, *, own: bool) -> None:
         """Take the ids of the rows that come next: a `pyarrow` array; `own` when the records gave them."""
         numbers = pa.array(range(self._rows, self._rows + len(ids)), pa.int64())
         owned = pa.repeat(own, len(ids))
-        add(self._connection, "ids", pa.table({"number": numbers, "id": ids, "own": owned}))
+        self._held.append(pa.table({"number": numbers, "id": ids, "own": owned}))
         self._rows += len(ids)
+        # Of many small files, one row at a time would take the database longer than all else.
+        if len(self._held) >= _TOGETHER or len(ids) >= BATCH_ROWS:
+            self._flush()
 
     def make_unique(self, rows: Path, declared: str) -> None:
         """Count up equal rows in the file `rows`. Raises InputError with both places for an own id that is taken."""
+        self._flush()
         self._connection.execute(_REPEATED)
         self._connection.execute(_RENAMED)
         clash = self._connection.execute(_CLASH).fetchone()
@@ -60,6 +66,11 @@ class Names:
             raise _taken(rows, (first, second), name, declared)
         if self._connection.execute("SELECT 1 FROM renamed LIMIT 1").fetchone():
             self._rename(rows)
+
+    def _flush(self) -> None:
+        if self._held:
+            add(self._connection, "ids", pa.concat_tables(self._held).combine_chunks())
+            self._held = []
 
     def _rename(self, rows: Path) -> None:
         start = 0
