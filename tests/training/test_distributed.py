@@ -15,6 +15,8 @@ from tunegate.params import Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import save_adapter, with_adapter
 from tunegate.training.distributed import ALONE, Team
+from tunegate.training.selection import Selection
+from tunegate.training.state import Trained
 from tunegate.training.stepping import Stepper
 from tunegate.training.techniques.sft import sft
 
@@ -91,8 +93,10 @@ def test_dropout_differs_by_process_and_a_resumed_team_equals_an_uninterrupted_o
     whole = together(lambda team: train(tiny_model, team, settings), tmp_path / "whole")
     checkpoint.discard()
     assert [found["error"] for found in together(killed, tmp_path / "killed")] == ["'killed'"] * 2
-    states = load_file(checkpoint.FOLDER / "state.safetensors")
-    assert not torch.equal(states["random.0"], states["random.1"])
+    newest = checkpoint.newest()
+    assert newest is not None
+    states = load_file(newest / checkpoint.TENSORS)
+    assert not torch.equal(states["random/0"], states["random/1"])
     assert together(lambda team: train(tiny_model, team, settings), tmp_path / "resumed") == whole
 
 
@@ -103,12 +107,16 @@ def test_processes_with_different_data_are_refused_with_the_hashes_of_both(tiny_
         assert re.search(r"rows: [0-9a-f]{12}, [0-9a-f]{12}\n", each["error"])
 
 
+def nothing() -> Trained:
+    return Trained({}, torch.optim.SGD([torch.zeros(1)]), Selection({}, Train()))
+
+
 def test_a_checkpoint_that_only_one_process_sees_is_refused(tmp_path: Path) -> None:
     def resume(team: Team) -> Any:
         mine = tmp_path / f"node-{team.rank}"
         if team.is_first:
-            checkpoint.save(checkpoint.Progress(step=3), {}, torch.optim.SGD([torch.zeros(1)]), {}, folder=mine)
-        checkpoint.resume({}, torch.optim.SGD([torch.zeros(1)]), {}, team=team, folder=mine)
+            checkpoint.save(checkpoint.Progress(step=3), nothing(), {}, folder=mine)
+        checkpoint.resume(nothing(), {}, team=team, folder=mine)
 
     assert all("must be one that all nodes share" in each["error"] for each in together(resume, tmp_path / "team"))
 

@@ -72,7 +72,9 @@ def test_a_run_resumed_at_any_checkpoint_equals_the_uninterrupted_one(tiny_model
     stop_after(interrupted, calls=5)
     with pytest.raises(KeyError):
         loop.run(interrupted, ROWS, ROWS[:6], SETTINGS, sft(), {})
-    saved = checkpoint.FOLDER / "run.json"
+    newest = checkpoint.newest()
+    assert newest is not None
+    saved = newest / checkpoint.RUN
     assert read_json(saved)["seconds"] > 0
     write_json(saved, read_json(saved) | {"seconds": 1000.0})
     resumed = fresh(tiny_model)

@@ -16,10 +16,10 @@ from tunegate.errors import InputError, RefusedError
 from tunegate.files import read_json, sha256_of
 from tunegate.models.acquire import PROVENANCE
 from tunegate.models.companions import TEACHER
-from tunegate.models.devices import require_device
+from tunegate.models.devices import placed, require_device
 from tunegate.models.heads import load_headed
 from tunegate.models.labels import Labels
-from tunegate.models.quantisation import load_nf4
+from tunegate.models.quantisation import load_nf4, silence
 from tunegate.models.template import TEMPLATE
 from tunegate.params import Adapter, Closed, Technique, parse
 from tunegate.repository.lineage import digest, read_lineage
@@ -55,7 +55,7 @@ def load_base(folder: Path, *, device: str, precision: str, quantised: bool = Fa
     if quantised:
         return load_nf4(AutoModelForCausalLM, folder, device=device, dtype=dtype, trust_remote_code=False).eval()
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False)
-    return model.to(device).eval()
+    return placed(model, device)
 
 
 class Record(Closed):
@@ -105,9 +105,7 @@ def load_tuned(base_folder: Path, folder: Path, *, device: str, precision: str) 
     model = before()
     if record.adapter == "head":
         return Tuned(_with_head(model, folder), record, lambda: contextlib.nullcontext(before()))
-    from peft import PeftModel
-
-    return tuned_by(PeftModel.from_pretrained(model, folder).eval(), record)
+    return tuned_by(_with_peft(model, folder), record)
 
 
 def load_untuned(folder: Path, record: Record, *, device: str, precision: str) -> Any:
@@ -140,6 +138,19 @@ def require_base(base_folder: Path, folder: Path) -> None:
         if getattr(lineage.parts, part) != found:
             problem = f"the adapter was trained on another {part} than the one in {base_folder}"
             raise RefusedError(problem, place=str(folder), remedy="run `dvc repro`, or `dvc checkout` for both")
+
+
+def _with_peft(model: Any, folder: Path) -> Any:
+    silence()
+    from peft import PeftModel
+    from peft.utils import ModulesToSaveWrapper
+
+    tuned = PeftModel.from_pretrained(model, folder).eval()
+    for part in tuned.modules():
+        if isinstance(part, ModulesToSaveWrapper):
+            # PEFT leaves a trained head in fp32, which a pass in bf16 cannot enter.
+            part.to(model.dtype)
+    return tuned
 
 
 def _with_head(model: Any, folder: Path) -> Any:

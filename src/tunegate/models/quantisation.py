@@ -5,6 +5,7 @@ same numbers. Knows bitsandbytes; does not know adapters, nor who asks.
 """
 
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -58,5 +59,6 @@ def quantised_layers(model: Any) -> list[Any]:
 
 
 def silence() -> None:
-    """Keep bitsandbytes from warning, on import, of a kernel that this module does not use."""
+    """Keep bitsandbytes from warning, on import, of a kernel that is not used here, and PEFT of an old name in it."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)

@@ -104,6 +104,11 @@ class Train(Closed):
     fewshot: Fewshot = Fewshot()
     """Keys of meta-learning."""
 
+    @property
+    def has_head(self) -> bool:
+        """Whether the model answers by a head over labels instead of words."""
+        return self.technique == "classify"
+
     @model_validator(mode="after")
     def _says_nothing_without_effect(self) -> "Train":
         for name in get_args(Technique):

@@ -1,15 +1,23 @@
-"""train: fine-tune a LoRA adapter, resume exactly after a kill, refuse to resume anything else."""
+"""train: fine-tune by the technique of params.yaml, resume exactly after a kill, refuse to resume anything else.
+
+With several processes, the one that is run starts them or, as one of them, trains with the others.
+"""
 
 from pathlib import Path
 
 from tunegate.files import atomic_folder, write_json, write_text
 from tunegate.models.cost import hardware, measured
 from tunegate.models.examples import examples_from
-from tunegate.params import load_params
+from tunegate.models.labels import labels_of
+from tunegate.models.loading import TUNED
+from tunegate.params import Params, load_params
 from tunegate.repository.lineage import FILE
 from tunegate.tables import read_parquet
 from tunegate.training import checkpoint, identity, loop
-from tunegate.training.adapter import save_adapter, start
+from tunegate.training.adapter import record_of, save_adapter, start
+from tunegate.training.distributed import Team
+from tunegate.training.joining import joined
+from tunegate.training.launching import launch, needed
 from tunegate.training.techniques.choice import technique_of
 from tunegate.training.trajectory import cost_of, summary, to_csv
 
@@ -17,19 +25,33 @@ from tunegate.training.trajectory import cost_of, summary, to_csv
 def main(params: str, tokens: str, base: str, lock: str, adapter: str, trajectory: str, cost: str) -> None:
     """Write the adapter's folder, the trajectory and what they cost."""
     settings = load_params(Path(params))
+    if needed(settings.compute):
+        launch("train", (params, tokens, base, lock, adapter, trajectory, cost), settings.compute)
+        return
+    with joined(settings.compute, settings.train.device) as team:
+        _train(settings, tokens, base, lock, adapter, trajectory, cost, team)
+
+
+def _train(
+    settings: Params, tokens: str, base: str, lock: str, adapter: str, trajectory: str, cost: str, team: Team
+) -> None:
     made_of = identity.lineage(settings, Path(tokens), Path(base), Path(lock))
     fingerprint = identity.fingerprint(made_of, settings)
     rows = {split: examples_from(read_parquet(Path(tokens) / f"{split}.parquet")) for split in ("train", "valid")}
-    model = start(Path(base), settings.train)
+    labels = labels_of(rows["train"], rows["valid"], settings.train.classify) if settings.train.has_head else None
+    model = start(Path(base), settings.train, labels)
     technique = technique_of(settings.train, model, Path(base))
     with measured(settings.train.device) as meter:
-        progress = loop.run(model, rows["train"], rows["valid"], settings.train, technique, fingerprint)
+        progress = loop.run(model, rows["train"], rows["valid"], settings.train, technique, fingerprint, team=team)
+    if not team.is_first:
+        return
     with atomic_folder(Path(adapter)) as folder:
         save_adapter(model, folder, base)
+        write_json(folder / TUNED, record_of(settings.train, labels).model_dump(mode="json"))
         write_json(folder / FILE, made_of.model_dump())
         if technique.keep is not None:
             technique.keep(folder, rows["train"], progress.state)
-        write_json(folder / "training.json", summary(progress.records, len(rows["train"])))
+        write_json(folder / "training.json", summary(progress.records, len(rows["train"]), settings.train.select))
     write_text(Path(trajectory), to_csv(progress.records, technique.notes))
     write_json(Path(cost), cost_of(progress, meter, hardware(settings.train.device)).model_dump())
     checkpoint.discard()

@@ -1,9 +1,12 @@
-"""The LoRA adapter: made from the parameters, written as PEFT reads it, byte-identical for equal weights.
+"""What is trained of a model: an adapter of PEFT, its head, or all of it; seeded, checked, and written.
 
-Knows PEFT's file names; does not know the training loop.
+Written are PEFT's own files, or the weights themselves; equal weights give equal bytes. Does not know the training
+loop.
 """
 
+import difflib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,65 +15,172 @@ from safetensors.torch import save_file
 
 from tunegate.errors import InputError
 from tunegate.files import read_json, write_json
-from tunegate.models.loading import load_base
+from tunegate.models.devices import require_precision
+from tunegate.models.heads import load_headed
+from tunegate.models.labels import Labels
+from tunegate.models.loading import WEIGHTS, Record, load_base
+from tunegate.models.quantisation import silence
 from tunegate.params import Train
 
+ALL = "all-linear"
+_PLACE = "params.yaml: train."
 
-def start(base: Path, settings: Train) -> Any:
-    """The model that training starts from: seeded first, then loaded, then given its adapter."""
+
+def start(base: Path, settings: Train, labels: Labels | None = None) -> Any:
+    """The model that training starts from: seeded first, then loaded, with a head over `labels` if there are any, then
+    given what is trained.
+    """
+    require_precision(settings.device, settings.precision)
     torch.manual_seed(settings.seed)
     # Once the loss is small, gradients are full of denormal numbers, on which a CPU is slow. The flag
     # is inherited by threads made later, so it is set before the first operation.
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True, warn_only=settings.device == "cuda")
-    return with_adapter(load_base(base, device=settings.device, precision=settings.precision), settings)
+    # Weights that are trained stay in fp32; autocast has the pass in bf16.
+    where = {"device": settings.device, "precision": "fp32" if settings.adapter == "full" else settings.precision}
+    quantised = settings.adapter == "qlora"
+    if labels is None:
+        return with_adapter(load_base(base, quantised=quantised, **where), settings)
+    if quantised:
+        problem = "qlora quantises a model that answers in words, not one with a head"
+        raise InputError(problem, place=f"{_PLACE}adapter", remedy="set it to lora, full or head")
+    headed = load_headed(base, labels, seed=settings.seed, **where)
+    return with_adapter(headed.model, settings, headed.head)
 
 
-def with_adapter(base: Any, settings: Train) -> Any:
-    """The base model with a new, trainable LoRA adapter in fp32; everything else is frozen.
+def with_adapter(base: Any, settings: Train, head: Sequence[str] = ()) -> Any:
+    """The model, ready to be trained: what is trained is in fp32, everything else is frozen.
 
-    Seed torch before: the adapter's initial weights are drawn here.
+    Seed torch before: an adapter's initial weights are drawn here. Raises InputError for target modules that the model
+    has not and for a rank that they have no room for.
     """
+    if settings.activation_checkpointing:
+        # The other kind loses the gradients of adapters below frozen embeddings.
+        base.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    if settings.adapter == "full":
+        return base.float().requires_grad_(True)
+    for name in head:
+        base.get_submodule(name).float()
+    if settings.adapter == "head":
+        base.requires_grad_(False)
+        for name in head:
+            base.get_submodule(name).requires_grad_(True)
+        return base
+    return _with_peft(base, settings, head)
+
+
+def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
+    """The trained parameters by name, in a fixed order."""
+    return dict(sorted((name, p) for name, p in model.named_parameters() if p.requires_grad))
+
+
+def record_of(settings: Train, labels: Labels | None = None) -> Record:
+    """What tuned.json says of a model trained with these settings."""
+    kept = labels.record() if labels else {}
+    return Record(technique=settings.technique, adapter=settings.adapter, seed=settings.seed, **kept)
+
+
+def save_adapter(model: Any, folder: Path, base: str) -> None:
+    """Write what was trained: adapter_model.safetensors and adapter_config.json, or model.safetensors and config.json.
+
+    `base` is the folder of the base model as the configuration names it.
+    """
+    if hasattr(model, "peft_config"):
+        _save_peft(model, folder, base)
+    elif all(parameter.requires_grad for parameter in model.parameters()):
+        model.save_pretrained(folder)
+    else:
+        _save_tensors(trainable(model), folder / WEIGHTS)
+        model.config.save_pretrained(folder)
+
+
+def _with_peft(base: Any, settings: Train, head: Sequence[str]) -> Any:
+    silence()
     from peft import LoraConfig, get_peft_model
 
-    targets = settings.target_modules
+    targets = _targets(base, settings, head)
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
-        target_modules=targets if isinstance(targets, str) else list(targets),
-        task_type="CAUSAL_LM",
+        use_rslora=settings.adapter == "rslora",
+        use_dora=settings.adapter == "dora",
+        # PEFT's own choice, for a model without a head: the names of layers, not those of each.
+        target_modules=ALL if settings.target_modules == ALL and not head else targets,
+        modules_to_save=list(head) or None,
+        task_type=None if head else "CAUSAL_LM",
     )
-    try:
-        return get_peft_model(base, config)
-    except ValueError as error:
-        linear = {name.rsplit(".", 1)[-1] for name, part in base.named_modules() if isinstance(part, torch.nn.Linear)}
-        remedy = f"`all-linear`, or some of: {', '.join(sorted(linear))}"
-        problem = f"no such module: {str(error).splitlines()[0]}"
-        raise InputError(problem, place="params.yaml: train.target_modules", remedy=remedy) from None
+    return get_peft_model(base, config)
 
 
-def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
-    """The adapter's parameters by name, in a fixed order."""
-    return dict(sorted((name, p) for name, p in model.named_parameters() if p.requires_grad))
+def _targets(model: Any, settings: Train, head: Sequence[str]) -> list[str]:
+    """The linear layers that get an adapter: their names as asked for, or the full name of each."""
+    layers = _linear_layers(model, head)
+    asked = settings.target_modules
+    if asked == ALL:
+        _require_room(layers, settings.rank)
+        return list(layers)
+    names = [asked] if isinstance(asked, str) else list(asked)
+    for name in names:
+        if not any(_is_named(layer, name) for layer in layers):
+            known = sorted({layer.rsplit(".", 1)[-1] for layer in layers})
+            near = difflib.get_close_matches(name, known, n=2)
+            meant = f"did you mean {' or '.join(near)}? " if near else ""
+            remedy = f"{meant}Write {ALL}, or some of: {', '.join(known)}"
+            raise InputError(f"the model has no linear layer {name!r}", place=f"{_PLACE}target_modules", remedy=remedy)
+    chosen = {layer: sizes for layer, sizes in layers.items() if any(_is_named(layer, name) for name in names)}
+    _require_room(chosen, settings.rank)
+    return names
 
 
-def save_adapter(model: Any, folder: Path, base: str) -> None:
-    """Write adapter_model.safetensors and adapter_config.json."""
+def _linear_layers(model: Any, head: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Every linear layer but the output and the head: its name and what it maps to what."""
+    from transformers.pytorch_utils import Conv1D
+
+    output = model.get_output_embeddings()
+    found = {}
+    for name, part in model.named_modules():
+        if isinstance(part, Conv1D):
+            found[name] = (part.nx, part.nf)
+        elif isinstance(part, torch.nn.Linear) and part is not output:
+            found[name] = (part.in_features, part.out_features)
+    return {name: sizes for name, sizes in found.items() if not any(_is_in(name, module) for module in head)}
+
+
+def _require_room(layers: Mapping[str, tuple[int, int]], rank: int) -> None:
+    if not layers:
+        raise InputError("the model has no linear layer", place=f"{_PLACE}adapter", remedy="set it to full")
+    name = min(layers, key=lambda layer: min(layers[layer]))
+    inwards, outwards = layers[name]
+    if rank > min(inwards, outwards):
+        problem = f"rank {rank} is more than {name} has, which maps {inwards} to {outwards}"
+        remedy = f"set it to at most {min(inwards, outwards)}, or leave that layer out of train.target_modules"
+        raise InputError(problem, place=f"{_PLACE}rank", remedy=remedy)
+
+
+def _is_named(layer: str, name: str) -> bool:
+    return layer == name or layer.endswith(f".{name}")
+
+
+def _is_in(layer: str, module: str) -> bool:
+    return layer == module or layer.startswith(f"{module}.")
+
+
+def _save_peft(model: Any, folder: Path, base: str) -> None:
     from peft import get_peft_model_state_dict
 
-    weights = get_peft_model_state_dict(model)
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(weights.items())},
-        folder / "adapter_model.safetensors",
-        metadata={"format": "pt"},
-    )
+    _save_tensors(get_peft_model_state_dict(model), folder / "adapter_model.safetensors")
     config = model.peft_config["default"]
     config.save_pretrained(folder)
     path = folder / "adapter_config.json"
     # PEFT writes sets in an order that varies between runs.
     values = {
-        key: sorted(v) if key == "target_modules" and not isinstance(v, str) else v
+        key: sorted(v) if key in ("target_modules", "modules_to_save") and isinstance(v, list) else v
         for key, v in read_json(path).items()
     }
     write_json(path, json.loads(json.dumps(values | {"base_model_name_or_path": base, "inference_mode": True})))
+
+
+def _save_tensors(weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(weights.items())}
+    save_file(held, path, metadata={"format": "pt"})

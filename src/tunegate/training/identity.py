@@ -22,6 +22,9 @@ CODE = ("data", "models", "training")
 SECTIONS = ("base", "ingest", "validate", "prepare", "tokenize", "train")
 """The sections of params.yaml up to and including `train`."""
 
+LIBRARIES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "numpy", "safetensors")
+"""The libraries on whose code the next step's bits depend."""
+
 SPLIT = ("processes", "nodes", "strategy")
 """What of `compute` decides how sums of floats are split."""
 
@@ -46,12 +49,11 @@ def fingerprint(made_of: Lineage, params: Params) -> dict[str, Any]:
     Besides the lineage: the installed versions, the number of threads and the processor or GPU, because sums of floats
     depend on how they are split.
     """
-    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "accelerate")}
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
     require_device(params.train.device)
     cuda = params.train.device == "cuda"
-    hardware = {
-        "machine": torch.cuda.get_device_name() if cuda else f"{platform.machine()}, {torch.get_num_threads()} threads"
-    }
+    kind = f"{platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
+    hardware = {"machine": torch.cuda.get_device_name() if cuda else f"{kind}, {torch.get_num_threads()} threads"}
     settings = {f"train.{key}": value for key, value in params.train.model_dump(mode="json").items()}
     shared = {f"compute.{key}": value for key, value in _split(params).items()}
     return made_of.parts.model_dump() | settings | shared | versions | hardware

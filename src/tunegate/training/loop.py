@@ -1,8 +1,8 @@
 """The training loop: phases of steps, exact resume, a recorded trajectory, validation, an answer to signals.
 
-Every optimizer step is one batch of whole examples. A signal lets the current step finish, saves a checkpoint and
-leaves with 128 + its number. What is learned, and from what, is the technique's. This module reads and writes nothing
-but checkpoints.
+Every optimizer step takes whole examples. A signal lets the current step finish, saves a checkpoint and leaves with
+128 + its number. What is learned, and from what, is the technique's. This module reads and writes nothing but
+checkpoints.
 """
 
 import contextlib
@@ -11,16 +11,18 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
 from tunegate.models.examples import Example
 from tunegate.params import Train
-from tunegate.training import checkpoint, interrupts, sharding
+from tunegate.training import checkpoint, fast_path, interrupts, sharding, watchdog
 from tunegate.training.adapter import trainable
 from tunegate.training.distributed import ALONE, Team
+from tunegate.training.optimizers import optimizer_of
 from tunegate.training.schedule import learning_rate
+from tunegate.training.selection import Selection, has_stalled
+from tunegate.training.state import Trained
 from tunegate.training.stepping import Stepper
 from tunegate.training.technique import Step, Technique
 
@@ -37,8 +39,8 @@ def run(  # noqa: PLR0913 (what is trained, on what, how, and by whom)
 ) -> checkpoint.Progress:
     """Train the trainable parameters of `model` in place, from the checkpoint if there is one; return the progress.
 
-    Raises RefusedError when the checkpoint is another run's, the loss stops being a number, or the processes of the
-    team do not train the same.
+    Raises RefusedError when the checkpoint is another run's, the watchdog barks, or the processes of the team do not
+    train the same; MachineError when memory or disk run out.
     """
     sharding.require(technique, settings, team)
     rows = hashlib.sha256(repr([*train, *valid]).encode()).hexdigest() if team.size > 1 else ""
@@ -46,15 +48,19 @@ def run(  # noqa: PLR0913 (what is trained, on what, how, and by whom)
     team.draw_apart(settings.seed)
     if technique.rows is not None:
         train, valid = technique.rows(train, valid)
+    fast_path.install(model)
     stepper = _stepper(model, settings, technique, team)
-    progress = checkpoint.resume(stepper.parameters, stepper.optimizer, fingerprint, team=team)
+    trained = Trained(stepper.parameters, stepper.optimizer, Selection(stepper.parameters, settings))
+    progress = checkpoint.resume(trained, fingerprint, team=team)
     for phase in range(progress.phase, technique.phases):
         if progress.phase_step == 0 and technique.begin is not None:
             progress.state = team.told(technique.begin(stepper.model, train, phase))
         plan = technique.plan(train, settings, progress.state)
-        _phase(stepper, plan, valid, progress, fingerprint)
+        _phase(stepper, trained, plan, valid, progress, fingerprint)
         progress.phase, progress.phase_step = phase + 1, 0
+    trained.selection.finish()
     sharding.unshard(stepper.model, team)
+    fast_path.uninstall(stepper.model)
     return progress
 
 
@@ -64,47 +70,82 @@ def _stepper(model: Any, settings: Train, technique: Technique, team: Team) -> S
     if team.sharded:
         model = sharding.shard(model, accelerator)
     parameters = trainable(model)
-    optimizer = torch.optim.AdamW(parameters.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = optimizer_of(parameters, settings)
     return Stepper(model.to(accelerator.device), parameters, optimizer, accelerator, settings, technique, team)
 
 
 def _phase(
     stepper: Stepper,
+    trained: Trained,
     plan: list[Step],
     valid: Sequence[Example],
     progress: checkpoint.Progress,
     fingerprint: dict[str, Any],
 ) -> None:
-    settings = stepper.settings
-    with interrupts.noted() as caught, _bar(len(plan), progress.phase_step, stepper.team) as bar:
+    settings, team = stepper.settings, stepper.team
+    with interrupts.noted() as caught, _bar(len(plan), progress.phase_step, team) as bar:
         for step in plan[progress.phase_step :]:
+            # Asked before a step, not after one: a run that is killed in between then stops at the same step.
+            if has_stalled(_of_phase(progress), settings.early_stopping):
+                return
             started = time.perf_counter()
-            rate = learning_rate(progress.phase_step, len(plan), settings)
-            record = stepper.step(step.examples, progress.step, rate)
-            progress.step += 1
-            progress.phase_step += 1
-            valid_loss = stepper.mean_loss(valid) if step.ends_epoch else None
-            progress.records.append({"step": progress.step, "epoch": step.epoch, "valid_loss": valid_loss} | record)
+            _step(stepper, trained, plan, step, valid, progress)
             progress.seconds += time.perf_counter() - started
-            _show(bar, record)
+            _show(bar, progress.records[-1])
             # A signal to one process stops all of them after the same step.
-            signalled = stepper.team.most(caught[0] if caught else 0)
-            if signalled or progress.step % settings.checkpoint_every == 0:
-                checkpoint.save(progress, stepper.parameters, stepper.optimizer, fingerprint, team=stepper.team)
+            signalled = team.most(caught[0] if caught else 0)
+            is_due = progress.step % settings.checkpoint_every == 0 and not watchdog.is_suspicious(progress.records)
+            if signalled or is_due:
+                checkpoint.save(progress, trained, fingerprint, team=team, keep=settings.keep_checkpoints)
             if signalled:
                 interrupts.leave(signalled, progress.step)
+
+
+def _step(
+    stepper: Stepper,
+    trained: Trained,
+    plan: list[Step],
+    step: Step,
+    valid: Sequence[Example],
+    progress: checkpoint.Progress,
+) -> None:
+    rate = learning_rate(progress.phase_step, len(plan), stepper.settings)
+    found = stepper.step(step.examples, progress.step, rate)
+    progress.step += 1
+    progress.phase_step += 1
+    trained.selection.follow(progress.step)
+    record: dict[str, Any] = {"step": progress.step, "epoch": step.epoch, "valid_loss": None} | found
+    progress.records.append(record)
+    watchdog.check(progress.records, [example.id for example in step.examples])
+    if _measures(stepper.settings, step, progress, len(plan)):
+        with trained.selection.kept():
+            record["valid_loss"] = stepper.mean_loss(valid)
+    trained.selection.remember(progress.records)
+
+
+def _measures(settings: Train, step: Step, progress: checkpoint.Progress, steps: int) -> bool:
+    """Whether the validation rows are measured after this step. The last one always is: it may be the one kept."""
+    if settings.validate_every is None:
+        return step.ends_epoch or progress.phase_step == steps
+    return progress.step % settings.validate_every == 0 or progress.phase_step == steps
+
+
+def _of_phase(progress: checkpoint.Progress) -> list[dict[str, Any]]:
+    return progress.records[len(progress.records) - progress.phase_step :]
 
 
 @contextlib.contextmanager
 def _bar(total: int, done: int, team: Team) -> Iterator["tqdm[Any]"]:
     bar = tqdm(total=total, initial=done, desc="train", unit="step", mininterval=1.0, disable=not team.is_first)
-    bar.started, bar.tokens = time.monotonic(), 0
+    bar.started, bar.units, bar.valid = time.monotonic(), 0, ""
     with bar:
         yield bar
 
 
 def _show(bar: Any, record: dict[str, Any]) -> None:
-    bar.tokens += record["tokens"]
-    speed = bar.tokens / (time.monotonic() - bar.started)
-    bar.set_postfix_str(f"loss {record['loss']:.3f}, {speed:,.0f} tokens/s", refresh=False)
+    bar.units += record["units"]
+    speed = bar.units / (time.monotonic() - bar.started)
+    if record["valid_loss"] is not None:
+        bar.valid = f", valid {record['valid_loss']:.3f}"
+    bar.set_postfix_str(f"loss {record['loss']:.3f}{bar.valid}, {speed:,.0f} trained/s", refresh=False)
     bar.update()

@@ -4,21 +4,26 @@ The loss is a mean over all units of the step (trained tokens, rows or pairs), h
 another size give the same step, and so do several processes that share its examples. Reads and writes nothing.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
-from tunegate.errors import RefusedError
 from tunegate.models.examples import Example
 from tunegate.params import Train
+from tunegate.training import watchdog
 from tunegate.training.batching import grouped
 from tunegate.training.distributed import ALONE, Team, whole
+from tunegate.training.shortage import explained
 from tunegate.training.technique import Batch, Loss, Technique
 
 Record = dict[str, Any]
+
+_WATCHED = {"the loss": "loss", "the gradient's norm": "grad_norm"}
 
 
 @dataclasses.dataclass
@@ -34,19 +39,32 @@ class Stepper:
     team: Team = ALONE
 
     def step(self, examples: Sequence[Example], step: int, rate: float) -> Record:
-        """Do step `step` (from 0) at a learning rate; return what it recorded."""
+        """Do step `step` (from 0) at a learning rate; return what it recorded.
+
+        Raises RefusedError, before the weights change, when the loss or the gradient is no number; MachineError when
+        memory runs out.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        batches = self.batches(self._prepared(self.team.share(examples), step))
+        items = self._prepared(self.team.share(examples), step)
+        batches = self.batches(items)
+        with explained(self.settings, step, batches):
+            return self._updated(examples, items, batches, step) | {"learning_rate": rate}
+
+    def _updated(
+        self, examples: Sequence[Example], items: Sequence[Any], batches: Sequence[Batch], step: int
+    ) -> Record:
         tokens, units = map(int, self.team.sums([sum(b.tokens for b in batches), sum(b.units for b in batches)]))
         rounds = list(self.team.even(batches, lambda: self._filler(examples)))
         self.model.train()
         for _ in range(self.technique.updates):
             self.optimizer.zero_grad(set_to_none=True)
-            found = self._pulled(examples) if self.technique.pull else self._gradients(rounds, units, step)
+            found = self._pulled(examples) if self.technique.pull else self._gradients(rounds, units)
             norm = torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.max_grad_norm)
+            found["grad_norm"] = float(whole(norm))
+            self._require_finite(found, examples, items, step)
             self.optimizer.step()
-        return found | {"grad_norm": float(whole(norm)), "learning_rate": rate, "tokens": tokens, "units": units}
+        return found | {"tokens": tokens, "units": units}
 
     def batches(self, items: Sequence[Any]) -> list[Batch]:
         """The items as batches of at most `tokens_per_batch` tokens, the longest first: if memory fails, then soon."""
@@ -58,16 +76,28 @@ class Stepper:
 
     @torch.no_grad()
     def mean_loss(self, examples: Sequence[Example]) -> float:
-        """Mean loss per unit over the examples."""
+        """Mean loss per unit over the examples. Leaves nothing as a trace: not even a random number is drawn.
+
+        Raises RefusedError with the rows when it is no number.
+        """
         self.model.eval()
-        found = units = 0.0
-        groups = grouped(examples, self.settings.tokens_per_batch or self.settings.tokens_per_step)
-        for group, weight in self.team.even(groups[self.team.rank :: self.team.size], lambda: groups[0]):
-            batch = self.technique.collate(self._prepared(group, -1)).to(self.settings.device)
-            found += weight * float(self._loss(batch).total)
-            units += weight * batch.units
-        total, count = self.team.sums([found, units])
+        with _same_random_numbers():
+            found = units = 0.0
+            groups = grouped(examples, self.settings.tokens_per_batch or self.settings.tokens_per_step)
+            for group, weight in self.team.even(groups[self.team.rank :: self.team.size], lambda: groups[0]):
+                loss, counted = self._measured(group)
+                found += weight * loss
+                units += weight * counted
+            total, count = self.team.sums([found, units])
+            if not math.isfinite(total):
+                alone = not self.team.sharded
+                rows = [e.id for e in examples if alone and not math.isfinite(self._measured([e])[0])]
+                watchdog.require_finite("the validation loss", total / count, self._on(rows, examples))
         return total / count
+
+    def _measured(self, examples: Sequence[Example]) -> tuple[float, int]:
+        batch = self.technique.collate(self._prepared(examples, -1)).to(self.settings.device)
+        return float(self._loss(batch).total), batch.units
 
     def _prepared(self, examples: Sequence[Example], step: int) -> Sequence[Any]:
         if self.technique.prepare is None or not examples:
@@ -82,16 +112,37 @@ class Stepper:
         with self.accelerator.autocast():
             return self.technique.loss(self.model, batch)
 
-    def _gradients(self, rounds: Sequence[tuple[Batch, float]], units: int, step: int) -> Record:
+    def _require_finite(self, found: Record, examples: Sequence[Example], items: Sequence[Any], step: int) -> None:
+        """Raise RefusedError, in every process, with the rows whose own loss or gradient is no number."""
+        for what, name in _WATCHED.items():
+            if not math.isfinite(found[name]):
+                alone = not self.team.sharded and self.technique.pull is None
+                rows = [item.id for item in items if alone and not self._is_sound(item)]
+                when = f"at step {step + 1}, {self._on(rows, examples)}"
+                watchdog.require_finite(what, found[name], when)
+
+    def _on(self, rows: Sequence[str], examples: Sequence[Example]) -> str:
+        if not rows and self.team.size > 1 and not self.team.sharded:
+            return "on rows of another process"
+        # None is at fault alone where only their sum is too large.
+        return f"on the rows {watchdog.listed(list(dict.fromkeys(rows)) or [example.id for example in examples])}"
+
+    def _is_sound(self, item: Any) -> bool:
+        self.optimizer.zero_grad(set_to_none=True)
+        total = self._loss(self.technique.collate([item]).to(self.settings.device)).total
+        if not torch.isfinite(total):
+            return False
+        self.accelerator.backward(total)
+        gradients = [parameter.grad for parameter in self.parameters.values() if parameter.grad is not None]
+        return all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+    def _gradients(self, rounds: Sequence[tuple[Batch, float]], units: int) -> Record:
         sums = dict.fromkeys(("loss", *self.technique.notes), 0.0)
         # Where weights are sharded, the backward pass takes the mean over the processes.
         parts = units / self.team.size if self.team.sharded else units
         for batch, weight in rounds:
             loss = self._loss(batch)
             value = float(loss.total.detach())
-            if not torch.isfinite(loss.total):
-                problem = f"the loss is {value} at step {step + 1}, on the rows {', '.join(batch.rows)}"
-                raise RefusedError(problem, place="train", remedy="lower train.learning_rate, or look at these rows")
             self.accelerator.backward(loss.total * (weight / parts) if weight != 1 else loss.total / parts)
             for name, note in {"loss": value, **loss.notes}.items():
                 sums[name] += weight * note
@@ -103,3 +154,14 @@ class Stepper:
         assert self.technique.pull is not None
         loss, notes = self.technique.pull(self.model, examples, self.accelerator.autocast)
         return {"loss": loss, **notes}
+
+
+@contextlib.contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    cpu, gpu = torch.get_rng_state(), torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+    try:
+        yield
+    finally:
+        torch.set_rng_state(cpu)
+        if gpu is not None:
+            torch.cuda.set_rng_state(gpu)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tunegate.models.cost import Meter, TrainCost
 from tunegate.training.checkpoint import Progress
+from tunegate.training.selection import best_of
 
 COLUMNS = ("step", "epoch", "loss", "valid_loss", "grad_norm", "learning_rate", "tokens")
 """What every technique records; its own columns come after them."""
@@ -24,9 +25,12 @@ def to_csv(records: list[dict[str, Any]], notes: Sequence[str]) -> str:
     return buffer.getvalue()
 
 
-def summary(records: list[dict[str, Any]], rows: int) -> dict[str, Any]:
-    """What the run was, in numbers: steps, rows, tokens seen, units (trained tokens, rows or pairs), last losses."""
+def summary(records: list[dict[str, Any]], rows: int, select: str) -> dict[str, Any]:
+    """What the run was, in numbers: steps, rows, tokens seen, units (trained tokens, rows or pairs), the losses of the
+    last step, and the step whose weights are kept.
+    """
     last = records[-1]
+    kept = records[best_of(records)] if select == "best" else last
     valid = [record["valid_loss"] for record in records if record["valid_loss"] is not None]
     return {
         "steps": last["step"],
@@ -36,6 +40,8 @@ def summary(records: list[dict[str, Any]], rows: int) -> dict[str, Any]:
         "units": sum(record["units"] for record in records),
         "loss": last["loss"],
         "valid_loss": valid[-1] if valid else None,
+        "kept_step": kept["step"],
+        "kept_valid_loss": kept["valid_loss"],
     }
 
 
