@@ -1,4 +1,4 @@
-"""Which devices and precisions this machine has. Asks torch; does not know who computes."""
+"""Which devices and precisions this machine has, and how a model is put there. Asks torch; does not know who asks."""
 
 from typing import Any
 
@@ -6,6 +6,9 @@ from tunegate.errors import MachineError
 
 _AMPERE = (8, 0)
 """Compute capability from which a GPU of NVIDIA computes in bf16."""
+
+_ALIGNED = 64
+"""Bytes: a line of the processor's cache, which is how torch allocates."""
 
 
 def has_device(device: str) -> bool:
@@ -33,6 +36,20 @@ def require_precision(device: str, precision: str, capability: tuple[int, int] |
     if found < _AMPERE:
         problem = f"precision is bf16, and this GPU (compute capability {found[0]}.{found[1]}) has no bf16"
         raise MachineError(problem, place="params.yaml: train.precision", remedy="set it to fp32, or use a newer GPU")
+
+
+def placed(model: Any, device: str) -> Any:
+    """The model on a device, in evaluation mode.
+
+    On the CPU every weight is moved to an address that vector instructions like. Loaded from a file, weights lie where
+    the file's header leaves them, and sums of floats are split by address: the last bit of a logit would depend on it.
+    """
+    model = model.to(device).eval()
+    if device == "cpu":
+        for weight in (*model.parameters(), *model.buffers()):
+            if weight.data_ptr() % _ALIGNED:
+                weight.data = weight.data.clone()
+    return model
 
 
 def _capability() -> tuple[int, int]:

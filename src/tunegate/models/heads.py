@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegate.errors import InputError
-from tunegate.models.devices import require_device
+from tunegate.models.devices import placed, require_device
 from tunegate.models.labels import Labels
 
 
@@ -55,7 +55,7 @@ def load_headed(folder: Path, labels: Labels, *, device: str, precision: str, se
     if model.config.pad_token_id is None:
         ends = model.config.eos_token_id
         model.config.pad_token_id = (ends[0] if isinstance(ends, list) else ends) or 0
-    return Headed(model.to(device).eval(), head_of(model, found["missing_keys"]))
+    return Headed(placed(model, device), head_of(model, found["missing_keys"]))
 
 
 @contextlib.contextmanager
