@@ -8,6 +8,7 @@ from tunegate.models.examples import Example
 from tunegate.models.formats.answers import Answers
 from tunegate.models.formats.classes import Classes
 from tunegate.models.formats.preferences import Preferences
+from tunegate.models.formats.prompts import Prompts
 from tunegate.models.formats.raw_text import RawText
 from tunegate.params import Technique, Tokenize
 
@@ -20,7 +21,7 @@ class Format(Protocol):
         ...
 
 
-def format_of(technique: Technique, settings: Tokenize) -> Format:
+def format_of(technique: Technique, settings: Tokenize) -> Format:  # noqa: PLR0911 (one for each format)
     """The row format of a technique."""
     match technique:
         case "pretrain":
@@ -29,6 +30,8 @@ def format_of(technique: Technique, settings: Tokenize) -> Format:
             return Classes()
         case "preference":
             return Preferences()
+        case "reinforce":
+            return Prompts()
         case "multitask" | "fewshot":
             return Answers(with_tasks=True, turns=settings.turns)
         case "semisupervised":

@@ -10,6 +10,7 @@ from tunegate.training.techniques.fewshot import fewshot
 from tunegate.training.techniques.multitask import multitask
 from tunegate.training.techniques.preference import preference
 from tunegate.training.techniques.pretrain import pretrain
+from tunegate.training.techniques.reinforce import reinforce
 from tunegate.training.techniques.semisupervised import semisupervised
 from tunegate.training.techniques.sft import sft
 
@@ -26,6 +27,8 @@ def technique_of(settings: Train, model: Any, base: Path) -> Technique:  # noqa:
             return classify(settings, model)
         case "preference":
             return preference(settings, model)
+        case "reinforce":
+            return reinforce(settings, model, base)
         case "pretrain":
             return pretrain(settings)
         case "multitask":
