@@ -62,3 +62,18 @@ def test_sync_fails_clearly_when_the_server_is_away(monkeypatch: pytest.MonkeyPa
     assert done.returncode == 1
     assert "error: http://***@127.0.0.1:1: " in done.stderr
     assert "s3cret" not in done.stderr
+
+
+def test_runs_are_compared_in_a_table_as_json_and_on_a_page() -> None:
+    for letter in "ab":
+        record = recorded(letter * 64)
+        (Path(".tunegate/runs") / record.id / "artifacts/trajectory.csv").write_text("step,loss\n1,2\n")
+    done = tunegate("runs", "compare", "aaaa", "bbbb", "--html", "page.html")
+    assert done.returncode == 0, done.stderr
+    assert "the parameters are the same" in done.stdout
+    assert "tuned.accuracy  0.5" in done.stdout
+    assert Path("page.html").read_text().count("<polyline") == 4
+    found = json.loads(tunegate("runs", "compare", "aaaa", "bbbb", "--json").stdout)
+    assert found["metrics"]["tuned.accuracy"] == {"deltas": [0.0, 0.0], "values": [0.5, 0.5]}
+    assert tunegate("runs", "compare", "aaaa").returncode == 2
+    assert "error: zzzz: no run on this machine" in tunegate("runs", "compare", "aaaa", "zzzz").stderr

@@ -106,8 +106,8 @@ class Search(Closed):
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = (Objective(),)
     """What is sought. Of several, the trials that no other beats in all of them are shown."""
     pruner: Literal["none", "median", "halving"] = "none"
-    """Stops a trial whose validation loss is worse than the median of the finished ones at the same point, or than the
-    better quarter's at the points of successive halving (arXiv 1810.05934)."""
+    """Stops a trial whose validation loss is worse than the median of the finished ones at the same point, or not among
+    the better third at the points of successive halving (arXiv 1810.05934)."""
 
     @model_validator(mode="after")
     def _can_be_run(self) -> "Search":

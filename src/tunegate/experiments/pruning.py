@@ -12,7 +12,7 @@ from tunegate.experiments.trials import Trial
 STARTUP = 4
 """Trials that must be complete before the median of them counts."""
 FIRST = 2
-"""The first measurement at which the median counts: one alone says little."""
+"""The first measurement at which a trial can be stopped: one alone says little."""
 
 
 def pruner_of(kind: str) -> Any:
@@ -20,7 +20,7 @@ def pruner_of(kind: str) -> Any:
     import optuna
 
     if kind == "halving":
-        return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=4)
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=FIRST, reduction_factor=3)
     return optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=FIRST)
 
 

@@ -86,7 +86,7 @@ def _address(url: str) -> str:
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("postgresql", "postgres")
-        secret = parts.password is not None
+        secret = bool(parts.password)
     except ValueError:
         known, secret = False, False
     if secret:

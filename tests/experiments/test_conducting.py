@@ -1,0 +1,176 @@
+"""A search from end to end, on the project of tests/formula.py: real git, real DVC, real Optuna storage."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from outside_servers import postgres
+
+from tunegate.errors import InputError, MachineError, RefusedError, UsageError
+from tunegate.experiments.conducting import Machines, conduct, rehearse, setting_of
+from tunegate.experiments.findings import Findings
+from tunegate.experiments.storage import sole_searcher
+from tunegate.experiments.trials import Trial
+from tunegate.files import read_json, read_yaml
+from tunegate.repository.revisions import open_repository
+from tunegate.tracking.outbox import read_records
+
+SPACE = {
+    "train.rank": {"values": [8, 16, 32]},
+    "train.learning_rate": {"low": 0.0001, "high": 0.1, "log": True},
+}
+
+
+def searched(seen: list[Trial] | None = None, machines: Machines | None = None, **more: Any) -> Findings:
+    declared = {"name": "s", "space": SPACE, "trials": 3, "batch": 2} | more
+    setting = setting_of(open_repository(), declared)
+    return conduct(setting, machines or Machines(), (seen if seen is not None else []).append)
+
+
+def test_the_same_search_gives_one_table_however_many_workers_and_from_its_journal(formula: Path) -> None:
+    seen: list[Trial] = []
+    one = searched(seen, trials=2)
+    assert [trial.number for trial in seen] == [0, 1]
+    assert one.trials[0].diff == {}
+    assert {trial.state for trial in one.trials} == {"complete"}
+    two = searched(name="other", trials=2, machines=Machines(workers=2))
+    assert two.table == one.table
+    assert [trial.params for trial in two.trials] == [trial.params for trial in one.trials]
+    again: list[Trial] = []
+    assert searched(again, trials=2).table == one.table
+    assert again == []
+    more = searched(again)
+    assert [trial.number for trial in again] == [2]
+    assert more.trials[:2] == one.trials
+
+
+def test_a_trial_is_a_record_and_a_run_and_leaves_the_working_tree_alone(formula: Path, run: Any) -> None:
+    params = (formula / "params.yaml").read_text()
+    (formula / "params.yaml").write_text(params.replace("rank: 8", "rank: 64"))  # not committed: no part of it
+    found = searched(trials=2, objectives=[{"metric": "tuned.accuracy", "direction": "maximize"}])
+    assert read_yaml(formula / "params.yaml")["train"]["rank"] == 64
+    assert run("git", "status", "--porcelain", cwd=formula) == " M params.yaml\n"
+    trial = found.trials[1]
+    record = read_json(formula / ".tunegate/search/s/trials/1.json")
+    assert record == trial.model_dump(mode="json")
+    assert record["diff"]["train.learning_rate"]["before"] == 0.002
+    runs = {made.id: made for made in read_records()}
+    made = runs[trial.run]
+    assert made.tags["tunegate.search"] == "s"
+    assert made.tags["tunegate.trial"] == "1"
+    assert made.params["train.learning_rate"] == str(trial.params["train.learning_rate"])
+    assert (made.dirty, runs[found.trials[0].run].dirty) == (True, False)
+    assert not list((formula / ".tunegate/search/s/checkouts").iterdir())
+    assert found.best == [max(found.trials, key=lambda trial: trial.values["tuned.accuracy"]).number]
+
+
+def test_a_trial_can_fail_at_its_check_or_in_a_stage_and_says_why(formula: Path) -> None:
+    found = searched(space={"train.rank": {"values": [8, 0, 64]}}, sampler="grid", batch=3)
+    assert [trial.state for trial in found.trials] == ["complete", "failed", "failed"]
+    assert found.trials[1].reason == "params.yaml: train.rank: must be greater than or equal to 1 (got 0)"
+    assert found.trials[2].reason == "train: the loss is nan at step 3"
+    assert "loss is nan" in (formula / ".tunegate/search/s/logs/2.log").read_text()
+
+
+def test_a_search_in_which_nothing_succeeds_stops_after_its_first_batch(formula: Path) -> None:
+    seen: list[Trial] = []
+    with pytest.raises(InputError, match="every trial so far failed: params"):
+        searched(seen, space={"train.rank": {"low": -9, "high": 0}}, trials=12)
+    assert len(seen) == 2
+
+
+def test_scores_on_other_test_rows_are_not_compared(formula: Path) -> None:
+    space = {"prepare.split_key": {"values": ["permit-helpdesk", "other"]}}
+    found = searched(space=space, sampler="grid")
+    assert [trial.state for trial in found.trials] == ["complete", "failed"]
+    assert "other test rows" in found.trials[1].reason
+
+
+def test_a_hopeless_trial_is_stopped_while_it_runs(formula: Path, run: Any) -> None:
+    """The last of the grid is hopeless, and would train for minutes."""
+    space = {"train.learning_rate": {"values": [0.01, 0.011, 0.012, 0.013, 0.0001]}}
+    text = (formula / "train.py").read_text()
+    pause = "time.sleep(60 if loss > 3 and epoch > 1 else 0)"
+    (formula / "train.py").write_text(text.replace("time.sleep(float(pause.read_text()))", pause))
+    run("git", "commit", "-qam", "A hopeless training takes long", cwd=formula)
+    found = searched(space=space, sampler="grid", trials=5, batch=4, pruner="median")
+    last = found.trials[4]
+    assert [trial.state for trial in found.trials[:4]] == ["complete"] * 4
+    assert last.state == "pruned"
+    assert last.reason.startswith("stopped at measurement 2: validation loss 5.")
+    assert len(last.course) == 2
+
+
+def test_several_objectives_give_the_trials_that_no_other_beats(formula: Path) -> None:
+    objectives = [
+        {"metric": "valid_loss", "direction": "minimize"},
+        {"metric": "trainable_parameters", "direction": "minimize"},
+    ]
+    space = {"train.rank": {"values": [8, 16, 32]}}
+    found = searched(space=space, sampler="grid", objectives=objectives)
+    assert [trial.values["trainable_parameters"] for trial in found.trials] == [32, 64, 128]
+    assert found.best == [1, 0]
+
+
+def test_another_search_under_the_same_name_is_refused_with_the_differences(formula: Path) -> None:
+    searched(trials=1)
+    with pytest.raises(RefusedError, match="seed: 7 → 8"):
+        searched(trials=1, seed=8)
+    with sole_searcher(formula / ".tunegate/search/s"), pytest.raises(MachineError, match="another process"):
+        searched(trials=1)
+
+
+def test_a_cut_journal_and_a_lock_that_a_kill_left_are_mended(formula: Path) -> None:
+    found = searched(trials=1)
+    folder = formula / ".tunegate/search/s"
+    with (folder / "journal.log").open("a") as journal:
+        journal.write('{"op_code":4,"worker')
+    (folder / "journal.log.lock").symlink_to(folder / "journal.log")
+    assert searched(trials=1).table == found.table
+    assert len(searched(trials=2).trials) == 2
+
+
+def test_a_rehearsal_shows_the_first_batch_and_runs_nothing(formula: Path) -> None:
+    setting = setting_of(open_repository(), {"space": {"train.rank": {"values": [8, 0]}}, "sampler": "grid"})
+    assert list(rehearse(setting)) == [
+        ({"train.rank": 8}, ""),
+        ({"train.rank": 0}, "params.yaml: train.rank: must be greater than or equal to 1 (got 0)"),
+    ]
+    assert not (formula / ".tunegate").exists()
+
+
+def test_machines_share_a_database_and_its_password_comes_from_the_environment(
+    formula: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("git", "clone", "-q", str(formula), str(tmp_path / "second"), cwd=tmp_path)
+    with postgres() as url:
+        machines = Machines(storage=url.replace("postgresql+psycopg", "postgresql"))
+        one = searched(machines=machines, trials=2)
+        seen: list[Trial] = []
+        monkeypatch.chdir(tmp_path / "second")
+        both = searched(seen, machines=machines, trials=4)
+        assert [trial.number for trial in seen] == [2, 3]
+        assert both.trials[:2] == one.trials
+        assert both.elsewhere == []
+        assert not (tmp_path / "second/.tunegate/search/s/journal.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("postgresql://me:s3cret@db/x", "a password in the URL"),
+        ("mysql://me@db/x", "not the URL of a PostgreSQL database"),
+    ],
+)
+def test_a_storage_with_a_password_in_its_url_or_of_another_kind_is_refused(
+    formula: Path, url: str, problem: str
+) -> None:
+    with pytest.raises(UsageError, match=problem) as caught:
+        searched(machines=Machines(storage=url))
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_database_that_is_away_is_a_machine_error_without_its_url(formula: Path) -> None:
+    with pytest.raises(MachineError, match=r"--storage 127\.0\.0\.1") as caught:
+        searched(machines=Machines(storage="postgresql://me@127.0.0.1:1/x"))
+    assert "postgresql://" not in str(caught.value)

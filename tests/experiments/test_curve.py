@@ -1,0 +1,115 @@
+"""The curve on a project whose model knows more the more rows it was trained on: real git and DVC, no torch."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tunegate.cli.init import project_files
+from tunegate.errors import MachineError, UsageError
+from tunegate.experiments.curve import Asked, curve_of, measure, require_sound
+from tunegate.files import read_yaml, write_text, write_yaml
+from tunegate.reporting.curve_page import render_curve
+from tunegate.repository.revisions import open_repository
+
+_TOKENIZE = """
+import pyarrow as pa, pyarrow.parquet as pq
+from pathlib import Path
+
+for folder in ("data/prepared", "data/tokens"):
+    Path(folder).mkdir(parents=True)
+ids = [f"row-{number}" for number in range(160)]
+pq.write_table(pa.table({"id": ids, "group": [f"pair-{n // 2}" for n in range(160)]}), "data/prepared/train.parquet")
+pq.write_table(pa.table({"id": ids, "ids": [[1]] * 160}), "data/tokens/train.parquet")
+"""
+_TRAIN = """
+import pyarrow.parquet as pq
+from pathlib import Path
+
+rows = pq.read_table("data/tokens/train.parquet").num_rows
+assert "seed: 666" not in Path("params.yaml").read_text(), "error: train: this seed is unlucky"
+Path("models").mkdir(exist_ok=True)
+Path("models/adapter").write_text(str(rows))
+"""
+_EVALUATE = """
+import pyarrow as pa, pyarrow.parquet as pq
+from pathlib import Path
+
+rows = int(Path("models/adapter").read_text())
+right = [n >= 200 * (rows / 160) ** -0.5 * 0.3 for n in range(200)]
+found = {"id": [f"t-{n:03}" for n in range(200)], "group": [f"g-{n // 2}" for n in range(200)]}
+found |= {"tuned_correct": right, "tuned_nll": [0.1 if r else 2.0 for r in right]}
+pq.write_table(pa.table(found), "models/predictions.parquet")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "project"
+    write_text(folder / "params.yaml", project_files("curve")["params.yaml"])
+    for name, text in (("tokenize", _TOKENIZE), ("train", _TRAIN), ("evaluate", _EVALUATE)):
+        write_text(folder / f"{name}.py", text)
+    outs = {"tokenize": ["data/prepared", "data/tokens"], "train": ["models/adapter"]}
+    outs["evaluate"] = ["models/predictions.parquet"]
+    deps = {"tokenize": ["tokenize.py"], "train": ["data/tokens"], "evaluate": ["models/adapter"]}
+    stages = {name: {"cmd": f"python {name}.py", "deps": deps[name], "outs": outs[name]} for name in outs}
+    write_yaml(folder / "dvc.yaml", {"stages": stages})
+    write_text(folder / ".gitignore", ".tunegate/\n")
+    run("git", "init", "-q", "-b", "main", cwd=folder)
+    run("dvc", "init", "-q", cwd=folder)
+    run("git", "add", "-A", cwd=folder)
+    run("git", "commit", "-qm", "A curve", cwd=folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_more_rows_help_and_the_page_says_so(project: Path, run: Callable[..., str]) -> None:
+    asked = Asked(seeds=2)
+    points = list(measure(open_repository(), asked))
+    assert [point.rows for point in points[:4]] == [20, 40, 80, 160]
+    assert {point.seed for point in points} == {7, 8}
+    curve = curve_of("c" * 40, asked, points)
+    assert curve.helps
+    assert 0.05 < curve.fit.gain < 0.12
+    assert curve.sentence.startswith("doubling the rows would give about +")
+    page = render_curve(curve)
+    assert page == render_curve(curve)
+    assert "D" + curve.sentence[1:] in page
+    assert run("git", "status", "--porcelain", cwd=project) == ""
+
+
+def test_a_stopped_curve_goes_on_and_trains_nothing_again(project: Path, run: Callable[..., str]) -> None:
+    first = next(measure(open_repository(), Asked()))
+    (kept,) = (project / ".tunegate/curve").rglob("12.5-0.json")
+    before = kept.stat().st_mtime_ns
+    points = list(measure(open_repository(), Asked()))
+    assert (points[0], kept.stat().st_mtime_ns) == (first, before)
+    assert len(points) == 4
+
+
+def test_a_stage_that_fails_stops_the_curve_with_its_words(project: Path, run: Callable[..., str]) -> None:
+    params = read_yaml(project / "params.yaml")
+    params["train"]["seed"] = 666
+    write_yaml(project / "params.yaml", params)
+    run("git", "commit", "-qam", "An unlucky seed", cwd=project)
+    with pytest.raises(MachineError, match="this seed is unlucky"):
+        next(measure(open_repository(), Asked()))
+
+
+@pytest.mark.parametrize("shares", [(0.5, 1.0), (0.5, 0.25, 1.0), (0.0, 0.5, 1.0), (0.5, 1.0, 1.5)])
+def test_shares_through_which_no_curve_goes_are_refused(shares: tuple[float, ...]) -> None:
+    with pytest.raises(UsageError, match="at least 3 shares in ascending order"):
+        require_sound(Asked(shares))
+
+
+def test_the_command_prints_the_curve_and_its_sentence(project: Path) -> None:
+    command = [sys.executable, "-m", "tunegate.cli", "curve", "--shares", "25,50,100", "--metric", "nll", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["rows"] == [40, 80, 160]
+    assert found["helps"]
+    assert "nats less" in found["sentence"]
+    assert Path(found["report"]).exists()

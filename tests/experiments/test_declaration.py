@@ -1,0 +1,72 @@
+from typing import Any
+
+import pytest
+
+from tunegate.errors import InputError, UsageError
+from tunegate.experiments.declaration import Axis, Search, axis_of, objective_of
+from tunegate.params import parse
+
+SPACE = {"train.rank": {"values": [8, 16]}}
+
+
+def searched(**more: Any) -> Search:
+    return parse(Search, {"space": SPACE} | more, place="search.yaml", remedy="docs/search.md")
+
+
+@pytest.mark.parametrize(
+    ("text", "axis"),
+    [
+        ("a.b=8,16,32", {"values": [8, 16, 32]}),
+        ("a.b=adamw,sgd", {"values": ["adamw", "sgd"]}),
+        ("a.b=null,true", {"values": [None, True]}),
+        ("a.b=2:6", {"low": 2, "high": 6}),
+        ("a.b=0.5:2:0.5", {"low": 0.5, "high": 2, "step": 0.5}),
+        ("a.b=log:1e-4:1e-2", {"low": 1e-4, "high": 1e-2, "log": True}),
+    ],
+)
+def test_the_command_line_says_what_the_file_can(text: str, axis: dict[str, Any]) -> None:
+    assert axis_of(text) == ("a.b", axis)
+    assert parse(Axis, axis, place="--param", remedy="")
+
+
+@pytest.mark.parametrize("text", ["a.b", "=1,2", "a.b=", "a.b=log:1", "a.b=1:2:3:4"])
+def test_a_parameter_without_values_is_refused_with_the_forms_there_are(text: str) -> None:
+    with pytest.raises(UsageError, match="not a parameter and its values"):
+        axis_of(text)
+
+
+def test_an_objective_needs_a_direction() -> None:
+    assert objective_of("slices.language.sv.tuned.accuracy:maximize")["metric"] == "slices.language.sv.tuned.accuracy"
+    with pytest.raises(UsageError, match="not a metric and its direction"):
+        objective_of("tuned.accuracy")
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"space": {"a.b": {"low": 1.0, "high": 2.0}}, "sampler": "grid"}, "values or a step for a.b"),
+        ({"space": {"a.b": {"low": 2, "high": 1}}}, "low of at most high"),
+        ({"space": {"a.b": {"low": 0, "high": 1, "log": True}}}, "begins above 0"),
+        ({"space": {"a.b": {"low": 1}}}, "low and high, or values"),
+        ({"space": {"a.b": {"values": [1], "low": 1}}}, "not both"),
+        ({"space": {}}, "at least 1"),
+        ({"pruner": "median", "objectives": [{"metric": "minutes"}, {"metric": "latency"}]}, "pruner none"),
+        ({"objectives": [{"metric": "minutes"}, {"metric": "minutes"}]}, "one objective alone"),
+        ({"trails": 3}, "did you mean 'trials'"),
+    ],
+)
+def test_a_search_that_cannot_be_run_is_refused(more: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        searched(**more)
+
+
+def test_points_of_a_range_are_round() -> None:
+    assert Axis(low=0.1, high=0.5, step=0.1).points() == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert Axis(low=2, high=5).points() == [2, 3, 4, 5]
+    assert Axis(low=0.1, high=0.5).points() is None
+
+
+def test_the_number_of_trials_and_the_name_are_no_part_of_what_a_search_is() -> None:
+    assert searched(trials=3, name="a").definition("c") == searched(trials=9).definition("c")
+    assert searched(seed=1).definition("c") != searched(seed=2).definition("c")
+    assert searched().title("c" * 40) != searched().title("d" * 40)

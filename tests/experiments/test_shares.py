@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tunegate.experiments.shares import groups_in, keep_share
+from tunegate.tables import read_parquet, write_parquet
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    ids = [f"row-{number}" for number in range(100)]
+    groups = [f"pair-{number // 2}" for number in range(100)]
+    write_parquet(tmp_path / "data/prepared/train.parquet", pa.table({"id": ids, "group": groups}))
+    made = [f"{row}~typo" for row in ids]
+    write_parquet(tmp_path / "data/tokens/augmented.parquet", pa.table({"id": made, "parent": ids}))
+    write_parquet(tmp_path / "data/tokens/train.parquet", pa.table({"id": [*ids, *made]}))
+    return tmp_path
+
+
+def kept(project: Path, share: float) -> list[str]:
+    path = project / "data/tokens/train.parquet"
+    whole = path.read_bytes()
+    count = keep_share(project, share, groups_in(project))
+    found: list[str] = read_parquet(path)["id"].to_pylist()
+    path.write_bytes(whole)
+    assert len(found) == count
+    return found
+
+
+def test_shares_are_nested_and_groups_stay_together_with_what_was_made_of_them(project: Path) -> None:
+    quarter, half, whole = (kept(project, share) for share in (0.25, 0.5, 1.0))
+    assert set(quarter) < set(half) < set(whole)
+    assert (len(half), len(whole)) == (100, 200)
+    groups = groups_in(project)
+    for rows in (quarter, half):
+        chosen = {groups[row] for row in rows}
+        assert set(rows) == {row for row in whole if groups[row] in chosen}
+    assert kept(project, 0.25) == quarter
+    assert len(kept(project, 0.001)) == 4

@@ -1,0 +1,82 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunegate.errors import InputError
+from tunegate.experiments.declaration import REMEDY, Search
+from tunegate.experiments.space import (
+    changed,
+    diff_of,
+    distributions_of,
+    grid_of,
+    point_of,
+    present,
+    require_known,
+    values_of,
+)
+from tunegate.files import parse_yaml
+from tunegate.params import parse
+
+TEXT = (Path(__file__).resolve().parents[2] / "params.yaml").read_text()
+
+
+def search(space: dict[str, Any], **more: Any) -> Search:
+    return parse(Search, {"space": space} | more, place="search.yaml", remedy=REMEDY)
+
+
+def test_a_key_that_params_yaml_cannot_have_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"space: train.learnin_rate: unknown key; did you mean 'learning_rate'"):
+        require_known(TEXT, search({"train.learnin_rate": {"low": 0.1, "high": 0.2}}))
+    require_known(TEXT, search({"prepare.mixture.faq.weight": {"low": 0.5, "high": 2.0}}))
+    require_known(TEXT, search({"train.rank": {"values": [0]}}))
+
+
+def test_a_value_that_the_schema_refuses_is_an_error_with_its_key() -> None:
+    with pytest.raises(InputError, match=r"params.yaml: train.rank: must be greater than or equal to 1 \(got 0\)"):
+        changed(TEXT, {"train.rank": 0})
+    found = parse_yaml(changed(TEXT, {"prepare.mixture.faq.weight": 0.5, "train.rank": 8}), place="x")
+    assert (found["prepare"]["mixture"], found["train"]["rank"]) == ({"faq": {"weight": 0.5}}, 8)
+
+
+def test_what_optuna_chooses_becomes_values_of_params_yaml() -> None:
+    space = {
+        "train.rank": {"values": [8, 16]},
+        "train.target_modules": {"values": ["all-linear", ["q_proj", "v_proj"]]},
+        "train.learning_rate": {"low": 0.0001, "high": 0.01, "log": True},
+        "train.epochs": {"low": 2, "high": 6, "step": 2},
+    }
+    found = distributions_of(search(space))
+    assert list(found) == sorted(space)
+    assert found["train.learning_rate"].log
+    assert found["train.epochs"].step == 2
+    chosen = {"train.rank": "16", "train.target_modules": '["q_proj", "v_proj"]'}
+    values = values_of(search(space), chosen | {"train.learning_rate": 0.00123456, "train.epochs": 4})
+    assert values == {
+        "train.rank": 16,
+        "train.target_modules": ["q_proj", "v_proj"],
+        "train.learning_rate": 0.001235,
+        "train.epochs": 4,
+    }
+
+
+def test_the_commits_own_values_are_a_point_where_the_space_holds_them() -> None:
+    inside = search({"train.rank": {"values": [8, 16]}, "train.learning_rate": {"low": 0.001, "high": 0.01}})
+    now = present(TEXT, inside)
+    assert now == {"train.rank": 16, "train.learning_rate": 0.002}
+    assert point_of(inside, now) == {"train.rank": "16", "train.learning_rate": 0.002}
+    assert point_of(search({"train.rank": {"values": [8]}}), now) is None
+    assert point_of(search({"train.rank": {"low": 1, "high": 9, "step": 2}}), {"train.rank": 8}) is None
+    weight = search({"prepare.mixture.faq.weight": {"low": 0.5, "high": 2.0}})
+    assert point_of(weight, present(TEXT, weight)) is None
+
+
+def test_only_what_differs_is_in_the_diff() -> None:
+    found = diff_of({"a": 1, "b": 2}, {"a": 1, "b": 3})
+    assert {key: (change.before, change.after) for key, change in found.items()} == {"b": (2, 3)}
+
+
+def test_a_grid_has_every_point_once() -> None:
+    grid = grid_of(search({"train.rank": {"values": [8, 16]}, "train.epochs": {"low": 1, "high": 3}}, sampler="grid"))
+    assert len({tuple(point.items()) for point in grid}) == len(grid) == 6
+    assert [point["train.epochs"] for point in grid[:3]] == [1, 2, 3]
