@@ -33,3 +33,18 @@ def test_a_decoder_is_asked_for_words(tiny_model: Path) -> None:
     found = predictions_of(tuned, load_tokenizer(tiny_model), ROWS, Evaluate(max_new_tokens=2), models=["tuned"])
     assert [answer["reference"] for answer in found] == ["heat", "lift", "roof"]
     assert remarks_of(tuned, ROWS) == []
+
+
+def test_rows_without_a_label_are_not_asked_and_tasks_are_slices(tiny_model: Path) -> None:
+    model = load_base(tiny_model, device="cpu", precision="fp32")
+    rows = [row | {"source": "desk"} for row in ROWS]
+    asked = {}
+    for technique in ("semisupervised", "multitask", "sft"):
+        tuned = Tuned(model, Record.model_validate({"technique": technique}), lambda: contextlib.nullcontext(model))
+        given = [*rows, rows[0] | {"id": "none", "label": None}] if technique == "semisupervised" else rows
+        asked[technique] = predictions_of(
+            tuned, load_tokenizer(tiny_model), given, Evaluate(max_new_tokens=2), models=["tuned"]
+        )
+    assert [row["id"] for row in asked["semisupervised"]] == ["heat", "lift", "roof"]
+    assert dict(asked["multitask"][0]["slices"]) == {"source": "desk"}
+    assert dict(asked["sft"][0]["slices"]) == {}

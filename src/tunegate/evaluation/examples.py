@@ -49,6 +49,11 @@ class Example:
     base: Answer
     tuned: Answer
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether there is something to answer; raw text has no question, and is only read."""
+        return bool(self.question) or self.label is not None
+
     def answer_of(self, model: str) -> Answer:
         """The answer of one of `MODELS`."""
         return self.base if model == "base" else self.tuned

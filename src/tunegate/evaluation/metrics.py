@@ -2,8 +2,9 @@
 
 Conventions. Rows with a label are a classification: the classes are the references that occur among them; an answer
 that is no class is "(other)" and counts as wrong for its row; macro averages weigh every class alike and take 0 where a
-class was never answered. Rows without a label (free text) get exact match and NLL only. Numbers are rounded to six
-decimals, and sums do not depend on the order of the rows. Pure functions over plain values: no file is read here.
+class was never answered. Rows without a label (free text) get exact match and NLL only, rows without a question (raw
+text) perplexity and NLL. Numbers are rounded to six decimals, and sums do not depend on the order of the rows. Pure
+functions over plain values: no file is read here.
 """
 
 import csv
@@ -20,6 +21,8 @@ OTHER = "(other)"
 """Stands for an answer that is none of the classes."""
 
 Metrics = dict[str, float]
+
+_LARGEST_EXPONENT = 700.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,11 +103,20 @@ def _overall(examples: Sequence[Example], model: str, ignore_case: bool) -> Metr
 def _shares(examples: Sequence[Example], model: str) -> Metrics:
     """The metrics that mean the same on any set of rows; a kind of row that does not occur has none."""
     found = {"nll": _mean(example.answer_of(model).nll for example in examples)}
+    raw = [example for example in examples if not example.is_asked]
+    if raw:
+        found["perplexity"] = _perplexity(raw, model)
     for name, labelled in (("accuracy", True), ("exact_match", False)):
-        rows = [example for example in examples if (example.label is not None) is labelled]
+        rows = [example for example in examples if example.is_asked and (example.label is not None) is labelled]
         if rows:
             found[name] = _mean(float(example.answer_of(model).correct) for example in rows)
     return found
+
+
+def _perplexity(examples: Sequence[Example], model: str) -> float:
+    """The exponential of the mean NLL of the rows, each counted alike however long it is."""
+    mean = math.fsum(example.answer_of(model).nll for example in examples) / len(examples)
+    return _round(math.exp(min(mean, _LARGEST_EXPONENT)))
 
 
 def _slices(examples: Sequence[Example], min_rows: int) -> dict[str, Any]:

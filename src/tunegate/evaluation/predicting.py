@@ -10,8 +10,10 @@ from tunegate.evaluation.answering import answer_all
 from tunegate.evaluation.choosing import choose_all
 from tunegate.evaluation.classifying import classify_all, unseen_labels
 from tunegate.evaluation.examples import MODELS
+from tunegate.evaluation.likelihood import likelihoods, with_source
+from tunegate.models.formats.answers import is_answered
 from tunegate.models.loading import Tuned
-from tunegate.params import Evaluate
+from tunegate.params import Evaluate, Technique
 
 Row = dict[str, Any]
 
@@ -25,8 +27,18 @@ def predictions_of(
             return classify_all(tuned, tokenizer, rows, settings, models=models)
         case "preference":
             return choose_all(tuned, tokenizer, rows, settings, models=models)
-        case _:
-            return answer_all(tuned, tokenizer, rows, settings, models=models)
+        case "pretrain":
+            return likelihoods(tuned, tokenizer, rows, settings, models=models)
+        case "multitask" | "fewshot":
+            told = [with_source(row) for row in rows]
+            return answer_all(tuned, tokenizer, told, settings, models=models)
+        case technique:
+            return answer_all(tuned, tokenizer, answerable(technique, rows), settings, models=models)
+
+
+def answerable(technique: Technique, rows: Sequence[Row]) -> list[Row]:
+    """The test rows that are answered: of a technique that learns from rows without a label too, those with one."""
+    return [row for row in rows if is_answered(row)] if technique == "semisupervised" else list(rows)
 
 
 def remarks_of(tuned: Tuned, rows: Sequence[Row]) -> list[str]:

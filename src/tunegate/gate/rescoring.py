@@ -48,8 +48,11 @@ def rescored(model: Snapshot, rows: Sequence[Row], settings: Evaluate) -> Any:
 
 
 def rows_of_test(snapshot: Snapshot) -> list[Row]:
-    """The locked test rows of a project."""
-    rows: list[Row] = read_parquet(snapshot.output(PREPARED) / "test.parquet").to_pylist()
+    """The locked test rows of a project, those that its technique answers."""
+    from tunegate.evaluation.predicting import answerable
+
+    found: list[Row] = read_parquet(snapshot.output(PREPARED) / "test.parquet").to_pylist()
+    rows = answerable(snapshot.params.train.technique, found)
     if not rows:
         raise InputError("no test rows", place=snapshot.place(PREPARED), remedy="raise prepare.test_share")
     return rows

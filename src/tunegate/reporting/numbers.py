@@ -9,13 +9,14 @@ LABELS = {
     "macro_precision": "Precision, macro",
     "macro_recall": "Recall, macro",
     "macro_f1": "F1, macro",
+    "perplexity": "Perplexity",
     "nll": "NLL, nats per token",
 }
 """Metrics in the order in which people see them."""
 
 Tone = Literal["better", "worse", "same"]
 
-_LOWER_IS_BETTER = {"nll"}
+_LOWER_IS_BETTER = {"nll", "perplexity"}
 _MINUS = "\N{MINUS SIGN}"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -40,7 +41,7 @@ def compare(base: dict[str, float], tuned: dict[str, float]) -> list[Comparison]
 
 def headline(metrics: dict[str, float]) -> str:
     """The name of the metric that stands for the others."""
-    return "accuracy" if "accuracy" in metrics else "exact_match"
+    return next(name for name in ("accuracy", "exact_match", "perplexity") if name in metrics)
 
 
 def shown(name: str, value: float) -> str:
@@ -65,7 +66,7 @@ def tone_of(name: str, change: float) -> Tone:
 
 def unit_of(name: str) -> str:
     """The unit of a difference of the metric."""
-    return "nats" if name in _LOWER_IS_BETTER else "points"
+    return {"nll": "nats", "perplexity": ""}.get(name, "points")
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,88 @@
+import contextlib
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tunegate.errors import InputError
+from tunegate.evaluation import likelihood
+from tunegate.evaluation.examples import examples_of
+from tunegate.evaluation.metrics import metrics_of
+from tunegate.evaluation.predicting import predictions_of
+from tunegate.models.loading import Record, Tuned, load_base, load_tokenizer, tuned_by
+from tunegate.params import Evaluate, Train
+from tunegate.training.adapter import trainable, with_adapter
+
+TEXTS = {"a": "the roof leaks above room 3", "b": "no warm water", "c": "the roof leaks " * 12, "d": "<|im_end|>"}
+
+
+def rows(source: str = "manuals") -> list[dict[str, Any]]:
+    plain = {"messages": None, "label": None, "rejected": None, "slices": [("kind", "x")], "source": source}
+    return [plain | {"id": name, "group": name, "text": text} for name, text in TEXTS.items()]
+
+
+@pytest.fixture(scope="module")
+def tuned(tiny_model: Path) -> Tuned:
+    torch.manual_seed(0)
+    model = with_adapter(load_base(tiny_model, device="cpu", precision="fp32"), Train(rank=4))
+    for parameter in trainable(model).values():
+        torch.nn.init.normal_(parameter.data, std=0.1)
+    return tuned_by(model.eval(), Record(technique="pretrain"))
+
+
+def test_every_text_has_the_likelihood_that_a_plain_forward_pass_gives_it(tuned: Tuned, tiny_model: Path) -> None:
+    tokenizer, plain = load_tokenizer(tiny_model), load_base(tiny_model, device="cpu", precision="fp32")
+    found = {row["id"]: row for row in predictions_of(tuned, tokenizer, rows(), Evaluate(batch_size=3))}
+    for name in ("a", "b"):
+        ids = torch.tensor([[1, *tokenizer(TEXTS[name], add_special_tokens=False)["input_ids"], 2]])
+        with torch.no_grad():
+            expected = float(plain(input_ids=ids, labels=ids).loss)
+        assert found[name]["base_nll"] == pytest.approx(expected, rel=1e-4)
+        assert found[name]["tuned_nll"] != found[name]["base_nll"]
+
+
+def test_likelihoods_do_not_depend_on_the_batch(tuned: Tuned, tiny_model: Path) -> None:
+    tokenizer = load_tokenizer(tiny_model)
+    together = predictions_of(tuned, tokenizer, rows(), Evaluate(batch_size=4))
+    alone = predictions_of(tuned, tokenizer, rows(), Evaluate(batch_size=1))
+    assert [row["tuned_nll"] for row in together] == pytest.approx([row["tuned_nll"] for row in alone], rel=1e-4)
+
+
+def test_a_long_document_is_read_in_pieces(tuned: Tuned, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = load_tokenizer(tiny_model)
+    whole = {row["id"]: row["tuned_nll"] for row in predictions_of(tuned, tokenizer, rows(), Evaluate())}
+    monkeypatch.setattr(likelihood, "LONGEST", 32)
+    cut = {row["id"]: row["tuned_nll"] for row in predictions_of(tuned, tokenizer, rows(), Evaluate())}
+    assert cut["b"] == pytest.approx(whole["b"])
+    assert cut["c"] != pytest.approx(whole["c"])
+    assert math.isfinite(cut["c"])
+
+
+def test_raw_text_has_perplexity_by_source_and_no_share_of_right_answers(tuned: Tuned, tiny_model: Path) -> None:
+    import pyarrow as pa
+
+    from tunegate.evaluation.answering import PREDICTION
+
+    general = [row | {"id": f"g{row['id']}"} for row in rows("news")]
+    made = predictions_of(tuned, load_tokenizer(tiny_model), rows() + general, Evaluate())
+    table = pa.Table.from_pylist(made, schema=PREDICTION)
+    examples = examples_of(table, place="predictions")
+    found = metrics_of(examples, lineage="", test_set="", min_slice_rows=1, ignore_case=True)
+    assert set(found["base"]) == {"nll", "perplexity"}
+    mean = sum(example.base.nll for example in examples) / len(examples)
+    assert found["base"]["perplexity"] == pytest.approx(math.exp(mean), rel=1e-4)
+    assert set(found["slices"]["source"]) == {"manuals", "news"}
+    delta = found["slices"]["source"]["news"]
+    assert delta["delta"]["perplexity"] == pytest.approx(
+        delta["tuned"]["perplexity"] - delta["base"]["perplexity"], abs=1e-5
+    )
+
+
+def test_a_test_row_with_an_answer_is_named(tiny_model: Path) -> None:
+    model = load_base(tiny_model, device="cpu", precision="fp32")
+    tuned = Tuned(model, Record(technique="pretrain"), lambda: contextlib.nullcontext(model))
+    with pytest.raises(InputError, match="this row has a label") as caught:
+        predictions_of(tuned, load_tokenizer(tiny_model), [rows()[0] | {"label": "roof"}], Evaluate())
+    assert caught.value.place == "row a"
