@@ -108,3 +108,45 @@ def test_every_key_has_a_documented_meaning() -> None:
         assert model.__doc__
         for key, field in model.model_fields.items():  # type: ignore[attr-defined]
             assert field.description, f"{model.__name__}.{key}"
+
+
+@pytest.mark.parametrize(
+    ("instead", "said"),
+    [
+        ("[{kind: template}]", "at least one text in templates with kind template (got 0)"),
+        ('[{kind: template, templates: ["hi"]}]', "templates with {text} in each"),
+        ('[{kind: typo, templates: ["{text}"]}]', "no templates with kind typo (got 1)"),
+        ('[{kind: template, templates: ["{text}"], rate: 0.1}]', "no rate with kind template"),
+        ('[{kind: back_translation, templates: ["{text}"]}]', "two prompts in templates with kind back_translation"),
+        (
+            '[{kind: back_translation, templates: ["a {text}", "b {text}"], copies: 2}]',
+            "a greedy translator says the same each time",
+        ),
+        (
+            '[{kind: back_translation, templates: ["a {text}", "b {text}"]}]',
+            "base.translator must be named for augment kind back_translation",
+        ),
+    ],
+)
+def test_an_augmentation_that_says_too_little_or_nothing_is_refused(
+    fault: Callable[[str, str], str], instead: str, said: str
+) -> None:
+    assert said in fault("  augment: []", f"  augment: {instead}")
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "said"),
+    [
+        ("  over_length: drop", "  over_length: split", "tokenize.over_length must not be split with technique sft"),
+        ("  translator: null", "  translator: other", "base.translator must be named for augment kind"),
+        (
+            "  turns: last\n  augment: []\n\ntrain:\n  technique: sft",
+            "  turns: all\n  augment: []\n\ntrain:\n  technique: pretrain",
+            "tokenize.turns must be last with technique pretrain",
+        ),
+    ],
+)
+def test_rows_are_treated_only_as_the_technique_can(
+    fault: Callable[[str, str], str], line: str, instead: str, said: str
+) -> None:
+    assert said in fault(line, instead)

@@ -109,6 +109,21 @@ class Augment(Closed):
     templates: tuple[str, ...] = ()
     """template: texts with {text} in them. back_translation: the two prompts, there and back."""
 
+    @model_validator(mode="after")
+    def _names_what_its_kind_needs(self) -> "Augment":
+        wanted = {"template": "at least one text in templates", "back_translation": "two prompts in templates"}
+        count = len(self.templates)
+        enough = {"template": count > 0, "back_translation": count == len(("there", "back"))}
+        if not enough.get(self.kind, count == 0):
+            raise ValueError(f"{wanted.get(self.kind, 'no templates')} with kind {self.kind} (got {count})")
+        if any("{text}" not in template for template in self.templates):
+            raise ValueError("templates with {text} in each, which stands for the question")
+        if self.kind in wanted and "rate" in self.model_fields_set:
+            raise ValueError(f"no rate with kind {self.kind}: it has no effect")
+        if self.kind == "back_translation" and self.copies > 1:
+            raise ValueError("one copy with kind back_translation: a greedy translator says the same each time")
+        return self
+
 
 class Tokenize(Closed):
     """From rows to token ids and the mask of what is trained on."""

@@ -11,6 +11,9 @@ from tunegate.params.data import Ingest, Prepare, Tokenize, Validate
 from tunegate.params.kinds import Count, Device, Precision
 from tunegate.params.training import Train
 
+OF_TURNS = ("sft", "distill", "multitask", "semisupervised", "fewshot")
+"""Techniques that learn the assistant's answers, and so may learn those of every turn."""
+
 
 class Base(Closed):
     """The pretrained model that everything starts from."""
@@ -103,6 +106,26 @@ class Params(Closed):
     def _has_a_teacher_to_learn_from(self) -> "Params":
         if (self.base.teacher is not None) != (self.train.technique == "distill"):
             raise ValueError("base.teacher must be named for technique distill, and for no other")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_translator_to_ask(self) -> "Params":
+        asks = any(one.kind == "back_translation" for one in self.tokenize.augment)
+        if (self.base.translator is not None) != asks:
+            raise ValueError("base.translator must be named for augment kind back_translation, and for nothing else")
+        return self
+
+    @model_validator(mode="after")
+    def _treats_rows_as_its_technique_can(self) -> "Params":
+        technique = self.train.technique
+        if self.tokenize.over_length == "split" and technique != "pretrain":
+            raise ValueError(
+                f"tokenize.over_length must not be split with technique {technique}: only raw text goes on"
+            )
+        if self.tokenize.turns == "all" and technique not in OF_TURNS:
+            raise ValueError(f"tokenize.turns must be last with technique {technique}, which learns one answer or none")
+        if technique == "fewshot" and self.compute.processes * self.compute.nodes > 1:
+            raise ValueError("compute.processes and compute.nodes must be 1 with technique fewshot")
         return self
 
 
