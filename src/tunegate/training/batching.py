@@ -33,6 +33,8 @@ class Tokens:
     """int64, shape (N): those next tokens."""
     rows: tuple[str, ...]
     """The ids of the examples, in order."""
+    lengths: tuple[int, ...]
+    """Tokens of each example."""
 
     @property
     def tokens(self) -> int:
@@ -52,6 +54,7 @@ class Tokens:
             self.trained.to(device),
             self.targets.to(device),
             self.rows,
+            self.lengths,
         )
 
 
@@ -67,7 +70,7 @@ def collate(examples: Sequence[Example]) -> Tokens:
                 targets.append(label)
         offset += len(example.ids)
     tensors = (torch.tensor([ids]), torch.tensor([positions]), torch.tensor(trained), torch.tensor(targets))
-    return Tokens(*tensors, tuple(example.id for example in examples))
+    return Tokens(*tensors, tuple(example.id for example in examples), tuple(len(example.ids) for example in examples))
 
 
 def shuffled(examples: Sequence[Example], settings: Train, state: State) -> list[Step]:
