@@ -133,11 +133,11 @@ def _rows(copy: Path, name: str) -> Iterator[dict[str, Any]]:
 
 
 def _check_layout(name: str, place: str) -> None:
-    from tunegate.data.sources.declaration import COMPRESSIONS, FORMATS, suffixes_of
+    from tunegate.data.sources.declaration import COMPRESSIONS, RECORD_FORMATS, suffixes_of
 
     layout, compression = suffixes_of(name)
-    if layout not in FORMATS or (layout == ".parquet" and compression):
-        known = f"{', '.join(FORMATS)}, or one of them and {', '.join(COMPRESSIONS)}"
+    if layout not in RECORD_FORMATS or (layout == ".parquet" and compression):
+        known = f"{', '.join(RECORD_FORMATS)}, or one of them and {', '.join(COMPRESSIONS)}"
         problem = f"the file {name!r} has no format that can be read: {known}"
         raise InputError(problem, place=f"{place}.url", remedy="narrow the glob, for instance to *.jsonl")
 

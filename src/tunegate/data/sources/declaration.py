@@ -16,7 +16,9 @@ from tunegate.errors import InputError
 from tunegate.files import read_yaml
 from tunegate.params import Closed, parse
 
-FORMATS = (".csv", ".json", ".jsonl", ".parquet", ".txt")
+RECORD_FORMATS = (".csv", ".json", ".jsonl", ".parquet")
+"""Of files of records, as an object store may have them."""
+FORMATS = (*RECORD_FORMATS, ".txt")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 RECORD_SUFFIX = ".snapshot.json"
 """How the record of a snapshot ends, which lies beside it."""
