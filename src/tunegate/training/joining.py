@@ -9,7 +9,6 @@ import contextlib
 import datetime
 import os
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 
@@ -79,6 +78,9 @@ def _require(size: int) -> None:
 
 def _meet(rank: int, size: int, local: int, device: str) -> None:
     if device == "cuda":
+        if local >= (found := torch.cuda.device_count()):
+            problem = f"process {rank} is to use GPU {local}, and this machine has {found}"
+            raise InputError(problem, place="params.yaml: compute.processes", remedy="start one process for each GPU")
         torch.cuda.set_device(local)
     backend = "nccl" if device == "cuda" else "gloo"
     if MEETING in os.environ:
@@ -120,5 +122,6 @@ def _is_loss(error: Exception) -> bool:
 
 def _end_with_parent() -> None:
     # A process that outlived its parent would write the same checkpoint as the one that is started next.
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: its lock, held here, would stop the interpreter from ending.
+    os.read(0, 1)
     os._exit(1)

@@ -29,6 +29,8 @@ from tunegate.training.workers import Worker
 
 _NODE = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
 _TURN_SECONDS = 0.05
+_GRACE_SECONDS = 3.0
+"""How long the others may go on when one has failed: whoever lost it notices, and the cause may be one of them."""
 _ERRORS: dict[int, type[TunegateError]] = {
     kind.exit_code: kind for kind in (UsageError, RefusedError, InconclusiveError)
 }
@@ -50,18 +52,24 @@ def launch(stage: str, paths: Sequence[str], compute: Compute) -> None:
         launch_on_ray(stage, paths, compute)
         return
     command = [sys.executable, "-m", "tunegate.stages", stage, *paths]
-    with _environments(compute) as environments, interrupts.noted() as caught:
+    with environments_of(compute) as environments:
+        run(command, environments)
+
+
+def run(command: Sequence[str], environments: Sequence[Mapping[str, str]]) -> None:
+    """Run a command once with each environment added to this process's, and wait for all. Raises as `launch` does."""
+    with interrupts.noted() as caught:
         workers = [Worker(command, environment) for environment in environments]
         try:
             _watch(workers, caught)
         finally:
             for worker in workers:
                 worker.end()
-    _answer_for(workers, compute.processes * compute.nodes)
+    _answer_for(workers)
 
 
 @contextmanager
-def _environments(compute: Compute) -> Iterator[list[dict[str, str]]]:
+def environments_of(compute: Compute) -> Iterator[list[dict[str, str]]]:
     """What the environment of each process adds: who it is, and where the others meet."""
     first, size = _node(compute) * compute.processes, compute.processes * compute.nodes
     with tempfile.TemporaryDirectory(prefix="tunegate-") as folder:
@@ -99,18 +107,18 @@ def _threads(processes: int, environment: Mapping[str, str]) -> dict[str, str]:
 
 def _watch(workers: list[Worker], caught: list[int]) -> None:
     """Until all have ended, or one has failed without having been told to stop. Passes signals on."""
-    told = 0
-    while any(worker.code is None for worker in workers):
+    told, until = 0, float("inf")
+    while any(worker.code is None for worker in workers) and time.monotonic() < until:
         for number in caught[told:]:
             told += 1
             for worker in workers:
                 worker.signal(number)
-        if any(worker.code not in (None, 0) for worker in workers) and not told:
-            return
+        if until == float("inf") and not told and any(worker.code not in (None, 0) for worker in workers):
+            until = time.monotonic() + _GRACE_SECONDS
         time.sleep(_TURN_SECONDS)
 
 
-def _answer_for(workers: list[Worker], size: int) -> None:
+def _answer_for(workers: list[Worker]) -> None:
     failed = sorted((worker for worker in workers if worker.code != 0), key=lambda worker: worker.ended_at)
     if not failed:
         return
@@ -118,6 +126,6 @@ def _answer_for(workers: list[Worker], size: int) -> None:
     if len(failed) == len(workers) and all(signals):
         raise Stopped(signals[0])
     worker = next((worker for worker in failed if LOST not in worker.last_lines), failed[0])
-    problem = f"process {worker.rank} of {size} {worker.ending}; its last lines:\n{worker.last_lines}"
+    problem = f"process {worker.rank} {worker.ending}; its last lines:\n{worker.last_lines}"
     remedy = "mend what it says; `dvc repro` resumes from the last checkpoint, if there is one"
     raise _ERRORS.get(worker.code or 0, MachineError)(problem, place="train", remedy=remedy)
