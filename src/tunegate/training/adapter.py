@@ -110,7 +110,14 @@ def _with_peft(base: Any, settings: Train, head: Sequence[str]) -> Any:
         modules_to_save=list(head) or None,
         task_type=None if head else "CAUSAL_LM",
     )
-    return get_peft_model(base, config)
+    try:
+        return get_peft_model(base, config)
+    except ValueError as error:
+        # Some layers are read past their forward, where an adapter would do nothing (Mamba's out_proj).
+        names = sorted({layer.rsplit(".", 1)[-1] for layer in _linear_layers(base, head)})
+        remedy = f"name the layers it accepts, of: {', '.join(names)}; or set train.adapter to full"
+        problem = f"PEFT refuses: {str(error).rpartition('] ')[2]}"
+        raise InputError(problem, place=f"{_PLACE}target_modules", remedy=remedy) from None
 
 
 def _targets(model: Any, settings: Train, head: Sequence[str]) -> list[str]:
