@@ -6,6 +6,7 @@ from typing import Any
 from tunegate.params import Train
 from tunegate.training.technique import Technique
 from tunegate.training.techniques.classify import classify
+from tunegate.training.techniques.distill import distill
 from tunegate.training.techniques.fewshot import fewshot
 from tunegate.training.techniques.multitask import multitask
 from tunegate.training.techniques.preference import preference
@@ -29,6 +30,8 @@ def technique_of(settings: Train, model: Any, base: Path) -> Technique:  # noqa:
             return preference(settings, model)
         case "reinforce":
             return reinforce(settings, model, base)
+        case "distill":
+            return distill(settings, base)
         case "pretrain":
             return pretrain(settings)
         case "multitask":
@@ -37,5 +40,3 @@ def technique_of(settings: Train, model: Any, base: Path) -> Technique:  # noqa:
             return semisupervised(settings, base)
         case "fewshot":
             return fewshot(settings)
-        case other:
-            raise NotImplementedError(other)
