@@ -26,7 +26,8 @@ def main(params: str, tokens: str, base: str, lock: str, adapter: str, trajector
     """Write the adapter's folder, the trajectory and what they cost."""
     settings = load_params(Path(params))
     if needed(settings.compute):
-        launch("train", (params, tokens, base, lock, adapter, trajectory, cost), settings.compute)
+        paths = (params, tokens, base, lock, adapter, trajectory, cost)
+        launch("train", paths, settings.compute, settings.train.device)
         return
     with joined(settings.compute, settings.train.device) as team:
         _train(settings, tokens, base, lock, adapter, trajectory, cost, team)

@@ -13,27 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tunegate.errors import (
-    InconclusiveError,
-    InputError,
-    MachineError,
-    RefusedError,
-    Stopped,
-    TunegateError,
-    UsageError,
-)
+from tunegate.errors import InputError, MachineError, Stopped
 from tunegate.params import Compute
 from tunegate.training import interrupts
 from tunegate.training.joining import CHILD, LOST, MEETING
-from tunegate.training.workers import Worker
+from tunegate.training.ray_cluster import launch_on_ray
+from tunegate.training.workers import ERRORS, Worker
 
 _NODE = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
 _TURN_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
 """How long the others may go on when one has failed: whoever lost it notices, and the cause may be one of them."""
-_ERRORS: dict[int, type[TunegateError]] = {
-    kind.exit_code: kind for kind in (UsageError, RefusedError, InconclusiveError)
-}
 
 
 def needed(compute: Compute) -> bool:
@@ -41,19 +31,17 @@ def needed(compute: Compute) -> bool:
     return compute.processes * compute.nodes > 1 and "RANK" not in os.environ
 
 
-def launch(stage: str, paths: Sequence[str], compute: Compute) -> None:
-    """Run a stage in `compute.processes` processes on this machine, and wait for them.
+def launch(stage: str, paths: Sequence[str], compute: Compute, device: str) -> None:
+    """Run a stage in `compute.processes` processes on this machine, or in all on a Ray cluster, and wait for them.
 
     Raises Stopped when a signal ended them, and what the first one that failed said otherwise.
     """
+    command = ["-m", "tunegate.stages", stage, *paths]
     if compute.engine == "ray":
-        from tunegate.training.ray_cluster import launch_on_ray
-
-        launch_on_ray(stage, paths, compute)
+        launch_on_ray(command, compute, device)
         return
-    command = [sys.executable, "-m", "tunegate.stages", stage, *paths]
     with environments_of(compute) as environments:
-        run(command, environments)
+        run([sys.executable, *command], environments)
 
 
 def run(command: Sequence[str], environments: Sequence[Mapping[str, str]]) -> None:
@@ -128,4 +116,4 @@ def _answer_for(workers: list[Worker]) -> None:
     worker = next((worker for worker in failed if LOST not in worker.last_lines), failed[0])
     problem = f"process {worker.rank} {worker.ending}; its last lines:\n{worker.last_lines}"
     remedy = "mend what it says; `dvc repro` resumes from the last checkpoint, if there is one"
-    raise _ERRORS.get(worker.code or 0, MachineError)(problem, place="train", remedy=remedy)
+    raise ERRORS.get(worker.code or 0, MachineError)(problem, place="train", remedy=remedy)

@@ -10,6 +10,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
+from tunegate.errors import InconclusiveError, RefusedError, TunegateError, UsageError
+
+ERRORS: dict[int, type[TunegateError]] = {
+    kind.exit_code: kind for kind in (UsageError, RefusedError, InconclusiveError)
+}
+"""What an exit code of one process makes the error of the run; others say that the machine could not."""
 _LINES = 12
 _GRACE_SECONDS = 5.0
 _ASKED = (signal.SIGINT, signal.SIGTERM)
