@@ -15,6 +15,7 @@ from typing import Any
 from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.files import read_text, sha256_of, write_json, write_text
 from tunegate.models.catalogue import Entry, FolderSource, HubSource, MlflowSource, PackageSource
+from tunegate.models.fitting import require_fitting
 from tunegate.models.template import TEMPLATE, require_template
 
 PROVENANCE = "provenance.json"
@@ -33,7 +34,7 @@ def acquire(name: str, entry: Entry, dtype: str, templates: Path, target: Path, 
     """
     with _located(entry, download_mlflow) as folder:
         _verify(name, entry, folder)
-        _materialise(entry, folder, dtype, templates, target)
+        _materialise(name, entry, folder, dtype, templates, target)
     files = {file.name: sha256_of(file) for file in sorted(target.iterdir())}
     source = entry.source.model_dump()
     record = {"model": name, "license": entry.license, "homepage": entry.homepage, "source": source, "dtype": dtype}
@@ -90,7 +91,7 @@ def _verify(name: str, entry: Entry, folder: Path) -> None:
             raise RefusedError(problem, place=place, remedy=remedy)
 
 
-def _materialise(entry: Entry, folder: Path, dtype: str, templates: Path, target: Path) -> None:
+def _materialise(name: str, entry: Entry, folder: Path, dtype: str, templates: Path, target: Path) -> None:
     import torch
     from transformers import AutoTokenizer, GgufConfig
 
@@ -119,7 +120,8 @@ def _materialise(entry: Entry, folder: Path, dtype: str, templates: Path, target
     if entry.template is not None:
         tokenizer.chat_template = read_text(templates / entry.template)
     if entry.architecture == "decoder":
-        require_template(tokenizer.chat_template, tokenizer.eos_token)
+        require_template(tokenizer.chat_template, tokenizer.eos_token, name)
+    require_fitting(tokenizer, model, name)
     for key in ("_name_or_path", "_model_name_or_path"):
         if hasattr(model.config, key):
             delattr(model.config, key)

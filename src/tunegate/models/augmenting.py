@@ -47,9 +47,11 @@ def with_deleted_words(text: str, share: float, random: np.random.Generator) -> 
     """`share` of the words, one at least and never all, left out, each with the white space behind it."""
     words = list(_WORD.finditer(text))
     gone = set(_some(list(range(len(words))), share, random)[: max(0, len(words) - 1)])
+    if not gone:
+        return text
     ends = [word.start() for word in words[1:]] + [len(text)]
     kept = [text[word.start() : end] for at, (word, end) in enumerate(zip(words, ends, strict=True)) if at not in gone]
-    return (text[: words[0].start()] if words else text) + "".join(kept).rstrip() if gone else text
+    return text[: words[0].start()] + "".join(kept).rstrip()
 
 
 def in_template(text: str, templates: Sequence[str], number: int, random: np.random.Generator) -> str:

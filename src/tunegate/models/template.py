@@ -24,13 +24,15 @@ day that templates of Llama 3 name where they are told none.
 Message = dict[str, str]
 
 
-def require_template(template: str | None, eos_token: str | None) -> None:
-    """Raise InputError unless there is a template and a token that ends an answer."""
-    remedy = "choose an instruction-tuned base model, or add the missing part to the entry in models/catalog.yaml"
+def require_template(template: str | None, eos_token: str | None, model: str) -> None:
+    """Raise InputError unless the model of this name has a template and a token that ends an answer."""
+    place = f"models/catalog.yaml: models.{model}"
     if not template:
-        raise InputError("the base model has no chat template", place="models/base", remedy=remedy)
+        remedy = "choose an instruction-tuned model, or put a template into models/templates and name it as `template`"
+        raise InputError("the model has no chat template", place=place, remedy=remedy)
     if not eos_token:
-        raise InputError("the base model names no end-of-answer token (eos_token)", place="models/base", remedy=remedy)
+        problem, remedy = "the model names no token that ends an answer", "name the template's as `eos_token`"
+        raise InputError(problem, place=place, remedy=remedy)
 
 
 def messages_of(row: Mapping[str, Any]) -> list[Message]:
