@@ -45,7 +45,7 @@ def preflight(
     from tunegate.training.preflight.run import read_inputs
 
     with _progress() as say:
-        found = run(read_inputs(load_params(params), prepared, tokens), base, say)
+        found = run(read_inputs(load_params(params), prepared, tokens, base), say)
     if html:
         write_text(html, render_preflight(found))
     typer.echo(to_json(_plain(found)) if as_json else as_text(found), nl=not as_json)

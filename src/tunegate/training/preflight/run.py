@@ -11,6 +11,7 @@ from typing import Any
 from tunegate.errors import InputError
 from tunegate.files import read_json
 from tunegate.models.examples import Example, examples_from
+from tunegate.models.labels import labels_of
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.preview import Piece, pieces_of
 from tunegate.params import Params
@@ -55,11 +56,12 @@ class Inputs:
     labels: dict[str, set[str]]
     sample: list[dict[str, Any]]
     """Canonical rows of the first training examples, in their order."""
+    base: Path
 
 
-def read_inputs(params: Params, prepared: Path, tokens: Path) -> Inputs:
+def read_inputs(params: Params, prepared: Path, tokens: Path, base: Path) -> Inputs:
     """Read them. Raises InputError where a stage has not run."""
-    for folder in (prepared, tokens):
+    for folder in (prepared, tokens, base):
         if not folder.is_dir():
             raise InputError("not there yet", place=str(folder), remedy="run `dvc repro tokenize` first")
     splits = {split: examples_from(read_parquet(tokens / f"{split}.parquet")) for split in SPLITS[:2]}
@@ -67,17 +69,19 @@ def read_inputs(params: Params, prepared: Path, tokens: Path) -> Inputs:
     wanted = {example.id for example in splits["train"][:SAMPLE]}
     rows = {row["id"]: row for row in _rows(prepared / "train.parquet") if row["id"] in wanted}
     sample = [rows[example.id] for example in splits["train"][:SAMPLE] if example.id in rows]
-    return Inputs(params, splits, read_json(tokens / "ledger.json")["notes"], labels, sample)
+    return Inputs(params, splits, read_json(tokens / "ledger.json")["notes"], labels, sample, base)
 
 
-def preflight(inputs: Inputs, base: Path, say: Say) -> Preflight:
+def preflight(inputs: Inputs, say: Say) -> Preflight:
     """Make every check; `say` is told what is being looked at."""
     settings = inputs.params.train
     say("rows")
     found = list(rows_checked(inputs.params, inputs.splits, inputs.notes, inputs.labels))
     say("model")
-    model, tokenizer = start(base, settings), load_tokenizer(base)
-    technique = technique_of(settings, model, base)
+    train, valid = inputs.splits["train"], inputs.splits["valid"]
+    labels = labels_of(train, valid, settings.classify) if settings.has_head else None
+    model, tokenizer = start(inputs.base, settings, labels), load_tokenizer(inputs.base)
+    technique = technique_of(settings, model, inputs.base)
     sample = inputs.splits["train"][:SAMPLE]
     say("template")
     if inputs.sample and settings.technique not in ("pretrain", "classify"):
