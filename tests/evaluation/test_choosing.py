@@ -26,7 +26,7 @@ def tuned(tiny_model: Path) -> Any:
 def row(number: int, **changes: Any) -> dict[str, Any]:
     answers = ("roof " * (number % 3 + 1), "noise")
     chosen, rejected = answers if number % 2 else answers[::-1]
-    made = {"id": f"r{number}", "group": "g", "source": "s", "messages": None, "slices": []}
+    made: dict[str, Any] = {"id": f"r{number}", "group": "g", "source": "s", "messages": None, "slices": []}
     return made | {"text": f"the roof leaks {number}", "label": chosen, "rejected": rejected} | changes
 
 

@@ -15,6 +15,7 @@ from tunegate.models.devices import require_device
 from tunegate.models.loading import base_parts
 from tunegate.params import Params
 from tunegate.repository.lineage import Lineage, Parts, code_digest, digest, lineage_of
+from tunegate.training.techniques.rewards import files_of
 
 CODE = ("data", "models", "training")
 """The parts of tunegate whose sources decide what the weights become."""
@@ -35,7 +36,9 @@ def lineage(params: Params, tokens: Path, base: Path, lock: Path) -> Lineage:
     values = params.model_dump(by_alias=True, include=set(Params.model_fields), mode="json")
     parts = Parts(
         data=digest(splits),
-        params=digest({section: values[section] for section in SECTIONS} | {"compute": _split(params)}),
+        params=digest(
+            {section: values[section] for section in SECTIONS} | {"compute": _split(params)} | _files(params)
+        ),
         code=code_digest(CODE),
         lock=sha256_of(lock),
         **base_parts(base),
@@ -56,7 +59,14 @@ def fingerprint(made_of: Lineage, params: Params) -> dict[str, Any]:
     hardware = {"machine": torch.cuda.get_device_name() if cuda else f"{kind}, {torch.get_num_threads()} threads"}
     settings = {f"train.{key}": value for key, value in params.train.model_dump(mode="json").items()}
     shared = {f"compute.{key}": value for key, value in _split(params).items()}
-    return made_of.parts.model_dump() | settings | shared | versions | hardware
+    files = {f"file {path}": sha256 for path, sha256 in files_of(params.train).items()}
+    return made_of.parts.model_dump() | settings | shared | files | versions | hardware
+
+
+def _files(params: Params) -> dict[str, Any]:
+    """The files that the parameters name, where they name any: their content is part of what the parameters say."""
+    found = files_of(params.train)
+    return {"files": found} if found else {}
 
 
 def _split(params: Params) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 
 from tunegate.models.examples import IGNORED, Example
 from tunegate.training.batching import Tokens, collate
-from tunegate.training.loss import logits_of
+from tunegate.training.loss import log_probs_of, logits_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ def log_probs(model: Any, tokens: Tokens, temperature: float = 1.0) -> torch.Ten
 
     With a temperature, in the distribution that answers are sampled from.
     """
-    logits = logits_of(model, tokens)
-    if temperature != 1:
-        logits = logits / temperature
+    if temperature == 1:
+        return log_probs_of(model, tokens)
+    logits = logits_of(model, tokens) / temperature
     return -torch.nn.functional.cross_entropy(logits, tokens.targets, reduction="none")

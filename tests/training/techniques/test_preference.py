@@ -170,9 +170,9 @@ ROWS = [
 @pytest.fixture
 def trl(tiny_model: Path, tmp_path: Path) -> Iterator[Any]:
     """`trl(Trainer, Config, model, rows)`: a trainer of TRL that does not train."""
-    import datasets
     from transformers import AutoTokenizer
 
+    datasets: Any = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
 
     def make(trainer: Any, config: Any, model: Any, rows: Any, **more: Any) -> Any:
@@ -195,11 +195,13 @@ def of_trl(row: dict[str, Any]) -> Example:
 
 def mean_of(technique: Technique, model: Any, items: Sequence[Any]) -> float:
     batch = technique.collate(items)
-    return float(technique.loss(model.eval(), batch).total) / batch.units
+    found: float = technique.loss(model.eval(), batch).total.item()
+    return found / int(batch.units)
 
 
 def test_dpo_gives_the_loss_that_trl_gives(tiny_model: Path, trl: Any) -> None:
-    from trl import DPOConfig, DPOTrainer
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.dpo_trainer import DPOTrainer
 
     model, technique = made(tiny_model, with_loss("dpo"))
     trainer = trl(DPOTrainer, DPOConfig, model, ROWS)
@@ -209,7 +211,8 @@ def test_dpo_gives_the_loss_that_trl_gives(tiny_model: Path, trl: Any) -> None:
 
 
 def test_kto_gives_the_loss_that_trl_gives(tiny_model: Path, trl: Any) -> None:
-    from trl import KTOConfig, KTOTrainer
+    from trl.trainer.kto_config import KTOConfig
+    from trl.trainer.kto_trainer import KTOTrainer
 
     model, technique = made(tiny_model, with_loss("kto"))
     unpaired = [

@@ -180,7 +180,8 @@ def of_tokens(model: Any, rollout: Rollout, temperature: float) -> torch.Tensor:
     """Log-probabilities of an answer's tokens, computed alone."""
     ids = torch.tensor([rollout.example.ids])
     chances = (model(input_ids=ids).logits[0, :-1] / temperature).log_softmax(-1)
-    return chances.gather(-1, ids[0, 1:, None])[rollout.example.prompt - 1 :, 0]
+    found: torch.Tensor = chances.gather(-1, ids[0, 1:, None])[rollout.example.prompt - 1 :, 0]
+    return found
 
 
 def test_advantages_are_what_the_papers_say() -> None:
