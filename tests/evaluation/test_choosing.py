@@ -37,7 +37,6 @@ def test_the_likelier_of_the_two_answers_by_its_mean_is_the_answer(tuned: Any, t
     tokenizer = load_tokenizer(tiny_model)
     found = predictions_of(tuned, tokenizer, ROWS, SETTINGS)
     assert [answer["id"] for answer in found] == [f"r{number}" for number in range(7)]
-    print([(a["tuned_answer"], a["reference"], a["tuned_nll"]) for a in found])
     assert {answer["tuned_correct"] for answer in found} == {True, False}
     for made, answer in zip(ROWS, found, strict=True):
         prompt = f"<|im_start|>user\n{made['text']}<|im_end|>\n<|im_start|>assistant\n"
