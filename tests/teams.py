@@ -14,7 +14,8 @@ from accelerate.state import AcceleratorState
 from tunegate.files import read_json, write_json
 from tunegate.params import Compute
 from tunegate.training.distributed import Team
-from tunegate.training.joining import MEETING, joined
+from tunegate.training.joining import joined
+from tunegate.training.workers import MEETING
 
 SECONDS = 60
 

@@ -24,8 +24,8 @@ from tunegate.models.acquire import PROVENANCE
 from tunegate.models.examples import TOKENS, Example, columns_of
 from tunegate.params import Compute
 from tunegate.tables import parquet_writer
-from tunegate.training.joining import LOST
 from tunegate.training.launching import environments_of, needed, run
+from tunegate.training.workers import LOST
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = ("train", "params.yaml", "tokens", "base", "lock.txt", "adapter", "trajectory.csv", "cost.json")

@@ -1,25 +1,16 @@
 """train: fine-tune by the technique of params.yaml, resume exactly after a kill, refuse to resume anything else.
 
-With several processes, the one that is run starts them or, as one of them, trains with the others.
+With several processes, the one that is run starts them, without importing torch, or is one of them.
 """
 
 from pathlib import Path
+from typing import Any
 
 from tunegate.files import atomic_folder, write_json, write_text
-from tunegate.models.cost import hardware, measured
-from tunegate.models.examples import examples_from
-from tunegate.models.labels import labels_of
-from tunegate.models.loading import TUNED
 from tunegate.params import Params, load_params
 from tunegate.repository.lineage import FILE
 from tunegate.tables import read_parquet
-from tunegate.training import checkpoint, identity, loop
-from tunegate.training.adapter import record_of, save_adapter, start
-from tunegate.training.distributed import Team
-from tunegate.training.joining import joined
 from tunegate.training.launching import launch, needed
-from tunegate.training.techniques.choice import technique_of
-from tunegate.training.trajectory import cost_of, summary, to_csv
 
 
 def main(params: str, tokens: str, base: str, lock: str, adapter: str, trajectory: str, cost: str) -> None:
@@ -29,13 +20,22 @@ def main(params: str, tokens: str, base: str, lock: str, adapter: str, trajector
         paths = (params, tokens, base, lock, adapter, trajectory, cost)
         launch("train", paths, settings.compute, settings.train.device)
         return
+    from tunegate.training.joining import joined
+
     with joined(settings.compute, settings.train.device) as team:
-        _train(settings, tokens, base, lock, adapter, trajectory, cost, team)
+        _train(settings, team, tokens, base, lock, adapter, trajectory, cost)
 
 
-def _train(
-    settings: Params, tokens: str, base: str, lock: str, adapter: str, trajectory: str, cost: str, team: Team
-) -> None:
+def _train(settings: Params, team: Any, tokens: str, base: str, lock: str, *outs: str) -> None:
+    from tunegate.models.cost import hardware, measured
+    from tunegate.models.examples import examples_from
+    from tunegate.models.labels import labels_of
+    from tunegate.models.loading import TUNED
+    from tunegate.training import checkpoint, identity, loop
+    from tunegate.training.adapter import record_of, save_adapter, start
+    from tunegate.training.techniques.choice import technique_of
+    from tunegate.training.trajectory import cost_of, summary, to_csv
+
     made_of = identity.lineage(settings, Path(tokens), Path(base), Path(lock))
     fingerprint = identity.fingerprint(made_of, settings)
     rows = {split: examples_from(read_parquet(Path(tokens) / f"{split}.parquet")) for split in ("train", "valid")}
@@ -46,6 +46,7 @@ def _train(
         progress = loop.run(model, rows["train"], rows["valid"], settings.train, technique, fingerprint, team=team)
     if not team.is_first:
         return
+    adapter, trajectory, cost = outs
     with atomic_folder(Path(adapter)) as folder:
         save_adapter(model, folder, base)
         write_json(folder / TUNED, record_of(settings.train, labels).model_dump(mode="json"))

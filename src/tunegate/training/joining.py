@@ -19,15 +19,7 @@ from torch._C._distributed_c10d import FileStore, Store, TCPStore
 from tunegate.errors import InputError, MachineError
 from tunegate.params import Compute
 from tunegate.training.distributed import ALONE, Team
-
-MEETING = "TUNEGATE_MEETING"
-"""The variable with the path of the file in which the processes of one machine meet."""
-
-CHILD = "TUNEGATE_CHILD"
-"""The variable that says: end when standard input ends, for then the process that started you is gone."""
-
-LOST = "another process of the run has ended"
-"""What a process says that lost one it depends on; the cause is elsewhere."""
+from tunegate.training.workers import CHILD, LOST, MEETING
 
 _PATIENCE = datetime.timedelta(minutes=30)
 """How long one process waits for the others, at the start and at each exchange."""

@@ -16,9 +16,8 @@ from pathlib import Path
 from tunegate.errors import InputError, MachineError, Stopped
 from tunegate.params import Compute
 from tunegate.training import interrupts
-from tunegate.training.joining import CHILD, LOST, MEETING
 from tunegate.training.ray_cluster import launch_on_ray
-from tunegate.training.workers import ERRORS, Worker
+from tunegate.training.workers import CHILD, ERRORS, LOST, MEETING, Worker
 
 _NODE = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
 _TURN_SECONDS = 0.05

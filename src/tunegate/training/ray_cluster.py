@@ -22,8 +22,7 @@ from tunegate.errors import InputError, MachineError, Stopped
 from tunegate.files import STATE, read_json, write_json, write_text
 from tunegate.params import Compute
 from tunegate.training import interrupts
-from tunegate.training.joining import CHILD, LOST
-from tunegate.training.workers import ERRORS, Worker
+from tunegate.training.workers import CHILD, ERRORS, LOST, Worker
 
 FOLDER = STATE / "ray"
 RESTARTS = 3

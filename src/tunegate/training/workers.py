@@ -16,6 +16,16 @@ ERRORS: dict[int, type[TunegateError]] = {
     kind.exit_code: kind for kind in (UsageError, RefusedError, InconclusiveError)
 }
 """What an exit code of one process makes the error of the run; others say that the machine could not."""
+
+MEETING = "TUNEGATE_MEETING"
+"""The variable with the path of the file in which the processes of one machine meet."""
+
+CHILD = "TUNEGATE_CHILD"
+"""The variable that says: end when standard input ends, for then the process that started you is gone."""
+
+LOST = "another process of the run has ended"
+"""What a process says that lost one it depends on; the cause is elsewhere."""
+
 _LINES = 12
 _GRACE_SECONDS = 5.0
 _ASKED = (signal.SIGINT, signal.SIGTERM)
