@@ -66,6 +66,13 @@ def export_gguf(
         writer.close()
 
 
+def export_safetensors(merged: Any, folder: Path, metadata: dict[str, str]) -> None:
+    """Write `merged` as transformers loads it: model.safetensors, and config.json with its labels and `metadata`."""
+    for key, value in sorted(metadata.items()):
+        setattr(merged.config, key, value)
+    merged.save_pretrained(folder)
+
+
 def require_exportable(model: Any, precision: Precision) -> None:
     """Raise InputError unless the file's reader computes this model faithfully."""
     name, config = type(model).__name__, model.config

@@ -6,7 +6,7 @@ largest difference of any logit over some real examples, relative to the largest
 nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,9 +23,10 @@ def merge(tuned: Tuned, examples: Sequence[Example], tolerance: float) -> tuple[
     `agreement` is the share of positions at which both predict the same token. Raises RefusedError when the difference
     exceeds the tolerance.
     """
-    before = [_logits(tuned.model, example) for example in examples]
+    how = {} if tuned.record.labels else {"use_cache": False}
+    before = [_logits(tuned.model, example, how) for example in examples]
     merged = _merged(tuned)
-    after = [_logits(merged, example) for example in examples]
+    after = [_logits(merged, example, how) for example in examples]
     scale = max(float(logits.abs().max()) for logits in before)
     # A tensor's maximum, unlike Python's, is NaN when any of its numbers is.
     worst = float(torch.stack([(a - b).abs().max() for a, b in zip(before, after, strict=True)]).max()) / scale
@@ -39,7 +40,7 @@ def merge(tuned: Tuned, examples: Sequence[Example], tolerance: float) -> tuple[
 
 def _merged(tuned: Tuned) -> Any:
     match tuned.record.adapter:
-        case "full":
+        case "full" | "head":
             return tuned.model
         case "qlora":
             return _merged_into_plain(tuned.model)
@@ -58,6 +59,7 @@ def _merged_into_plain(model: Any) -> Any:
 
 
 @torch.inference_mode()
-def _logits(model: Any, example: Example) -> torch.Tensor:
-    logits: torch.Tensor = model(input_ids=torch.tensor([example.ids]), use_cache=False).logits[0].float()
-    return logits
+def _logits(model: Any, example: Example, how: Mapping[str, Any]) -> torch.Tensor:
+    """Shape (tokens, vocabulary); of a head, (1, labels)."""
+    logits: torch.Tensor = model(input_ids=torch.tensor([example.ids]), **how).logits[0].float()
+    return logits.reshape(-1, logits.shape[-1])

@@ -57,8 +57,9 @@ class Score(Closed):
 class Package(Closed):
     """What is shipped: merged weights, exported for serving, checked and signed off by a manifest."""
 
-    export: Literal["f16", "q8_0"] = "f16"
-    """Precision of the exported weights (GGUF): half precision, or 8 bits in blocks of 32."""
+    export: Literal["f16", "q8_0", "safetensors"] = "f16"
+    """f16 and q8_0: GGUF, which the service answers from, in half precision or in 8 bits in blocks of 32. safetensors:
+    the whole model in fp32 as transformers loads it; models with a head have no other form."""
     tolerance: Annotated[float, Field(gt=0, le=1)] = 0.001
     """Largest accepted difference between the logits of merged and unmerged model, relative to the largest logit."""
 

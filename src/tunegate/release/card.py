@@ -14,13 +14,15 @@ _CARD = """\
 ---
 license: {{ base.license }}
 base_model: {{ base.model }}
-library_name: peft
-pipeline_tag: text-generation
+library_name: {{ "transformers" if whole else "peft" }}
+pipeline_tag: text-{{ "classification" if params.train.technique == "classify" else "generation" }}
 ---
 
 # {{ params.score.name }}
 
-`{{ base.model }}` ({{ base.license }}), fine-tuned with LoRA (rank {{ params.train.rank }}) by tunegate.
+`{{ base.model }}` ({{ base.license }}), fine-tuned by tunegate.
+Technique {{ params.train.technique }}, adapter {{ params.train.adapter }}\
+{{ "" if params.train.adapter in ("full", "head") else " (rank %d)" % params.train.rank }}.
 
 Lineage key: `{{ lineage.key }}`
 
@@ -37,7 +39,7 @@ On {{ metrics.rows }} test examples that share no group with the training rows:
 
 It answers in the form of its training rows, in the context those rows come from; outside of it the answers were not
 measured. Slices with few rows and every other number are in `manifest.json`. The numbers are of the merged model in
-full precision; the exported weights (`model.gguf`, {{ params.package.export }}) round them.
+full precision{{ "." if whole else "; the exported weights (`model.gguf`, %s) round them." % params.package.export }}
 
 ## Made of
 
@@ -48,13 +50,18 @@ full precision; the exported weights (`model.gguf`, {{ params.package.export }})
 {% endfor %}
 ## Use
 
+{% if whole -%}
+transformers loads this folder as a model and a tokenizer. `adapter/` is what training left, for the base model.
+{%- else -%}
 `bentoml serve` in the repository serves this folder behind an OpenAI-compatible API. `adapter/` is a PEFT adapter for
 the base model; merge it in fp32.
+{%- endif %}
 """
 
 
 def card(params: Params, lineage: Lineage, base: dict[str, Any], metrics: dict[str, Any]) -> str:
     """The card's text. `base` is the base model's provenance record, `metrics` the content of reports/metrics.json."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - Markdown, from our own numbers
-    values = {"params": params, "lineage": lineage.model_dump(), "base": base, "metrics": metrics}
+    whole = params.package.export == "safetensors"
+    values = {"whole": whole, "params": params, "lineage": lineage.model_dump(), "base": base, "metrics": metrics}
     return environment.from_string(_CARD).render(values)

@@ -16,6 +16,7 @@ from tunegate.repository.lineage import Lineage, check
 
 FILE = "manifest.json"
 MODEL_FILE = "model.gguf"
+Export = Literal["f16", "q8_0", "safetensors"]
 LINEAGE_METADATA = "tunegate.lineage_key"
 """The key under which the exported model file itself carries the lineage key."""
 
@@ -46,8 +47,8 @@ class Manifest(Closed):
     """What it was tuned from."""
     metrics: dict[str, JsonValue]
     """The numbers of reports/metrics.json."""
-    export: Literal["f16", "q8_0"]
-    """Precision of the exported weights."""
+    export: Export
+    """Form and precision of the exported weights."""
     merge_check: dict[str, float]
     """How far merged and unmerged model were apart."""
     files: dict[str, str]
@@ -61,7 +62,7 @@ def write_manifest(  # noqa: PLR0913 (one argument per fact, and none is more th
     lineage: Lineage,
     base: BaseModelRecord,
     metrics: dict[str, JsonValue],
-    export: Literal["f16", "q8_0"],
+    export: Export,
     merge_check: dict[str, float],
 ) -> Manifest:
     """Hash every file in `folder` and write its manifest. Call it last: a file added later makes `verify` refuse."""

@@ -12,7 +12,7 @@ from tunegate.errors import RefusedError
 from tunegate.files import read_json, write_text
 from tunegate.models.acquire import PROVENANCE
 from tunegate.models.examples import Example
-from tunegate.models.export import export_gguf, require_exportable
+from tunegate.models.export import export_gguf, export_safetensors, require_exportable
 from tunegate.models.loading import TOKENIZER_FILES, load_tuned
 from tunegate.models.merging import merge
 from tunegate.models.template import TEMPLATE
@@ -32,11 +32,16 @@ def package(
     lineage = _lineage(adapter, metrics)
     provenance = read_json(base / PROVENANCE)
     tuned = load_tuned(base, adapter, device="cpu", precision="fp32")
-    require_exportable(tuned.plain, params.package.export)
+    if params.package.export != "safetensors":
+        require_exportable(tuned.plain, params.package.export)
     merged, proof = merge(tuned, examples[:CHECKED_EXAMPLES], params.package.tolerance)
     names = {LINEAGE_METADATA: lineage.key, "general.name": params.score.name, "general.license": provenance["license"]}
-    export_gguf(merged, base, target / MODEL_FILE, params.package.export, names)
-    for name in (*TOKENIZER_FILES, TEMPLATE):
+    if params.package.export == "safetensors":
+        export_safetensors(merged, target, names)
+    else:
+        export_gguf(merged, base, target / MODEL_FILE, params.package.export, names)
+    # An encoder has no template.
+    for name in (*TOKENIZER_FILES, *([TEMPLATE] if (base / TEMPLATE).is_file() else [])):
         shutil.copyfile(base / name, target / name)
     shutil.copytree(adapter, target / "adapter")
     write_text(target / "README.md", card(params, lineage, provenance, metrics))
