@@ -1,10 +1,10 @@
 """Attention document by document, for batches that lay documents end to end.
 
-transformers gives a padding-free batch of T tokens one T × T mask, so that most of the work is on pairs that see nothing
-of each other. Here queries, keys and values are spread over rows of one document each, documents of similar length
-together, and the outputs collected again. What may see what comes from the model's own mask function, evaluated on each
-document's square: sliding windows and chunks stay what they are. Knows transformers' two attention interfaces; reads and
-writes nothing.
+transformers gives a padding-free batch one mask over all pairs of its tokens, so that most of the work is on pairs that
+see nothing of each other. Here queries, keys and values are spread over rows of one document each, documents of similar
+length together, and the outputs collected again. What may see what comes from the model's own mask function, evaluated
+on each document's square: sliding windows and chunks stay what they are. Knows transformers' two attention interfaces;
+reads and writes nothing.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ class Documents:
         _, heads, _, width = states.shape
         empty = states.new_zeros(1, heads, self.size, width)
         rows = empty.index_copy(2, self.places, states).squeeze(0)
-        parts = rows.split([group.count * group.length for group in self.groups], dim=1)
+        parts = torch.split(rows, [group.count * group.length for group in self.groups], dim=1)
         shapes = [(heads, group.count, group.length, width) for group in self.groups]
         return [part.reshape(shape).transpose(0, 1) for part, shape in zip(parts, shapes, strict=True)]
 

@@ -61,7 +61,7 @@ class _Adapted(torch.autograd.Function):
     """x Wᵀ + b + s · (x Aᵀ) Bᵀ, with gradients of x, A and B."""
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0913, PLR0917 (torch's: one argument per input)
         ctx: Any,
         states: torch.Tensor,
         weight: torch.Tensor,

@@ -7,14 +7,15 @@ from typing import Any
 
 import torch
 
-from tunegate.training import fast_attention, fast_lora, packing
+from tunegate.training import fast_attention, fast_layers, fast_lora, packing
 
 
 def install(model: Any) -> None:
     """Let `model` train fast. Where a part is not exact for it, it stays as it was."""
     # Determinism does not need it: nothing here reads what it has not written. It costs an eighth of the time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     fast_lora.install(model)
+    fast_layers.install(model)
     base = packing.core(model)
     if not fast_attention.install(base):
         return
@@ -27,6 +28,7 @@ def install(model: Any) -> None:
 def uninstall(model: Any) -> None:
     """Leave `model` as transformers and PEFT made it."""
     fast_lora.uninstall(model)
+    fast_layers.uninstall(model)
     base = packing.core(model)
     if base.config._attn_implementation == fast_attention.NAME:
         fast_attention.uninstall(base)

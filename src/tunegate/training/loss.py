@@ -29,7 +29,7 @@ def logits_of(model: Any, batch: Tokens) -> torch.Tensor:
 
 
 def log_probs_of(model: Any, batch: Tokens) -> torch.Tensor:
-    """log p of the batch's targets in nats, fp32, shape (N); never holds all logits where that can be avoided."""
+    """Log p of the batch's targets in nats, fp32, shape (N); never holds all logits where that can be avoided."""
     head = core(model).get_output_embeddings()
     if type(head) is torch.nn.Linear and _is_bare(model, head):
         with _giving(head, lambda states: states):
@@ -64,7 +64,7 @@ def _padded(model: Any, batch: Tokens) -> torch.Tensor:
     ids = torch.zeros(inside.shape, dtype=torch.int64, device=lengths.device)
     ids[inside] = batch.input_ids[0]
     rows, columns = (where[batch.trained] for where in inside.nonzero(as_tuple=True))
-    kept, places = columns.unique(return_inverse=True)
+    kept, places = torch.unique(columns, return_inverse=True)
     output = model(input_ids=ids, attention_mask=inside.long(), use_cache=False, **_kept(model, kept))
     return _chosen(output.logits, kept)[rows, places]
 
@@ -101,7 +101,7 @@ def _measured(model: Any, head: torch.nn.Linear) -> bool:
 def _giving(head: torch.nn.Linear, forward: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
     """While open, this is what the output layer does."""
     before = vars(head).get("forward")
-    head.forward = forward  # type: ignore[method-assign]
+    head.forward = forward  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ HELD = {"cpu": 2**22, "cuda": 2**27}
 def log_probs(
     hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor
 ) -> torch.Tensor:
-    """log p(target) in nats, fp32, shape (N), from hidden states (N, width) and a projection (vocabulary, width)."""
+    """Log p(target) in nats, fp32, shape (N), from hidden states (N, width) and a projection (vocabulary, width)."""
     return _LogProbs.apply(hidden, weight, bias, targets, _dtype(weight))  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -39,7 +39,7 @@ def _logits(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | Non
 
 
 def _slopes(logits: torch.Tensor, total: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """d log p(target) / d logits, in place of the logits."""
+    """The gradient of log p(target) for the logits, in place of the logits."""
     slopes = logits.sub_(total).exp_().neg_()
     return slopes.scatter_add_(1, targets[:, None], torch.ones_like(total))
 
