@@ -2,8 +2,8 @@
 
 Reads the template: tunegate's repository itself, or its copy in an installed wheel. Which files it has is said once, in
 pyproject.toml under force-include. Writes them into a new folder, changed by the four rules in `project_files` and
-nowhere else, and adds tunegate's own wheel where no index can have it. It does not run the pipeline, and does not know
-what the files mean.
+nowhere else, and adds tunegate's own wheel where no index can have it. An example (examples/<name>) is what differs
+from such a project. It does not run the pipeline, and does not know what the files mean.
 """
 
 import os
@@ -32,6 +32,7 @@ PINNED = ("requirements/dev.txt", "requirements/pipeline.txt", "requirements/ser
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet, or is empty.")],
     name: Annotated[str, typer.Option("--name", help="The project's name; DIR's name unless given.")] = "",
+    example: Annotated[str, typer.Option("--example", help="Start from an example, such as route-encoder.")] = "",
 ) -> None:
     """Start a repository for a model of your own: it works at once, then put your data in.
 
@@ -41,22 +42,23 @@ def init(
     if place == Path.cwd() or (place.exists() and (not place.is_dir() or any(place.iterdir()))):
         raise InputError("exists and is not an empty folder elsewhere", place=str(folder), remedy="name a new folder")
     with atomic_folder(place) as new:
-        for path, text in project_files(name or place.name).items():
+        for path, text in project_files(name or place.name, example).items():
             write_text(new / path, text)
         _add_own_wheel(new / WHEELS)
         _git_init(new)
     print(f"{folder} is ready. Next:\n  cd {folder}\n  git add . && git commit -m 'A new project'\n  dvc repro")
 
 
-def project_files(name: str) -> dict[str, str]:
-    """Path to text of every file in a new project: the template's, except for four rules.
+def project_files(name: str, example: str = "") -> dict[str, str]:
+    """Path to text of every file in a new project: the template's, or the example's, except for four rules.
 
-    Raises InputError when `name` is none for a model.
+    Raises InputError when `name` is none for a model, or there is no such example.
     """
     if not re.fullmatch(NAME, name):
         problem = f"must be letters, digits, '.', '_' and '-', a letter or digit first (got {name!r})"
         raise InputError(problem, place="the project's name", remedy="choose one with --name")
-    files = {path: read_text(source) for path, source in template().items()}
+    sources = template() | (example_files(example) if example else {})
+    files = {path: read_text(source) for path, source in sources.items()}
     # 1. tunegate's code is not there to depend on; its version, in the lock, is.
     files["dvc.yaml"] = "".join(
         line for line in files["dvc.yaml"].splitlines(keepends=True) if not line.strip().startswith("- src/tunegate/")
@@ -65,10 +67,12 @@ def project_files(name: str) -> dict[str, str]:
     for path in PINNED:
         files[path] += f"tunegate=={tunegate.__version__}\n"
     # 3. The model has a name of its own.
-    files["params.yaml"] = files["params.yaml"].replace(f"  name: {DEFAULT_NAME}\n", f'  name: "{name}"\n')
+    files["params.yaml"] = files["params.yaml"].replace(f"  name: {example or DEFAULT_NAME}\n", f'  name: "{name}"\n')
     # 4. What speaks of the project itself.
     for source in files_below(OVERLAY):
-        files[source.relative_to(OVERLAY).as_posix()] = read_text(source).replace("{name}", name)
+        path = source.relative_to(OVERLAY).as_posix()
+        if not (example and path in example_files(example)):
+            files[path] = read_text(source).replace("{name}", name)
     return files
 
 
@@ -83,6 +87,16 @@ def template() -> dict[str, Path]:
         raise MachineError("no template", place=str(PACKAGE), remedy="install tunegate again, from its wheel")
     targets = tomllib.loads(read_text(settings))["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     return {target.removeprefix(SHIPPED): root / source for source, target in targets.items()}
+
+
+def example_files(example: str) -> dict[str, Path]:
+    """Path in a new project to the example's file. Raises InputError, with the examples there are, for another."""
+    folder = PACKAGE / "examples" if (PACKAGE / "examples").is_dir() else PACKAGE.parents[1] / "examples"
+    known = sorted(child.name for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
+    if example not in known:
+        remedy = f"choose one of: {', '.join(known)}"
+        raise InputError(f"no example {example!r}", place="--example", remedy=remedy)
+    return {source.relative_to(folder / example).as_posix(): source for source in files_below(folder / example)}
 
 
 def _add_own_wheel(folder: Path) -> None:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from tunegate.cli.runs import table
-from tunegate.errors import InputError
+from tunegate.errors import InputError, UsageError
 from tunegate.files import read_json, to_json
+from tunegate.reporting.beside import markdown, measured, rows_of
 from tunegate.reporting.numbers import LABELS, compare, headline
 from tunegate.tracking.outbox import Record, read_records
 from tunegate.tracking.store import LOCAL
@@ -29,13 +30,27 @@ _NEXT = (
 
 def summary(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    beside: Annotated[
+        Path | None, typer.Option("--beside", metavar="DIR", help="Another project, to compare this one with.")
+    ] = None,
 ) -> None:
     """Show the metrics, where the results lie, and what to try next. Example: tunegate summary --json"""
+    if beside is not None:
+        _print_beside(beside, as_json)
+        return
     if not METRICS.is_file():
         raise InputError("the pipeline has not run here", place=str(METRICS), remedy="run `make demo` or `dvc repro`")
     metrics = read_json(METRICS)
     record = _record_of(metrics["lineage"])
     print(to_json(_as_json(metrics, record)) if as_json else _as_text(metrics, record), end="" if as_json else "\n")
+
+
+def _print_beside(other: Path, as_json: bool) -> None:
+    """Both projects in one Markdown table, named as their folders are."""
+    columns = {project.resolve().name: measured(project) for project in (Path(), other)}
+    if len(columns) < 2:
+        raise UsageError("--beside names this project", remedy="name the folder of another one")
+    print(to_json(columns) if as_json else markdown(rows_of(columns)), end="" if as_json else "\n")
 
 
 def _as_text(metrics: dict[str, Any], record: Record | None) -> str:
