@@ -86,7 +86,7 @@ def _stages() -> dict[str, object]:
         "train": {
             "cmd": "python train.py",
             "params": ["train"],
-            "deps": ["data/prepared", "train.py"],
+            "deps": ["data/prepared", "train.py", "pause"],
             "outs": ["models/adapter", "models/trajectory.csv"],
         },
         "score": {

@@ -16,6 +16,8 @@ from tunegate.repository.background import end_leftovers
 
 PARAM = ("--param", "train.rank=8,16", "--param", "train.learning_rate=log:1e-4:1e-1")
 
+GRID = ("--param", "train.rank=8,16", "--sampler", "grid", "--name", "s")
+
 
 def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "tunegate.cli", "search", *arguments]
@@ -57,10 +59,10 @@ def project(first: Path, run: Callable[..., str], tmp_path: Path) -> Path:
 
 def test_the_best_is_proposed_on_a_branch_and_nothing_else_moves(project: Path, run: Any) -> None:
     before = run("git", "rev-parse", "HEAD", cwd=project)
-    out, said = search(*PARAM, "--trials", "3", "--name", "s", cwd=project)
+    out, said = search(*GRID, cwd=project)
     assert "trial 0 complete" in said
     assert "proposed on the new branch search/s:" in out
-    assert "-  learning_rate: 0.002\n+  learning_rate: 0.0" in out
+    assert "-  rank: 8\n+  rank: 16\n" in out
     assert "git push -u origin search/s" in out
     assert run("git", "rev-parse", "HEAD", cwd=project) == before
     assert run("git", "status", "--porcelain", cwd=project) == ""
@@ -68,13 +70,13 @@ def test_the_best_is_proposed_on_a_branch_and_nothing_else_moves(project: Path, 
     assert "Parameters of trial" in run("git", "log", "-1", "--format=%s", "search/s", cwd=project)
     page = (project / ".tunegate/search/s/report.html").read_text()
     assert "The best trial" in page
-    found = json.loads(search(*PARAM, "--trials", "3", "--name", "s", "--no-propose", "--json", cwd=project)[0])
-    assert [trial["number"] for trial in found["trials"]] == [0, 1, 2]
+    found = json.loads(search(*GRID, "--no-propose", "--json", cwd=project)[0])
+    assert [trial["number"] for trial in found["trials"]] == [0, 1]
     assert found["proposal"] is None
 
 
 def test_a_killed_search_goes_on_and_gives_the_table_of_one_that_was_not(project: Path, run: Any) -> None:
-    arguments = (*PARAM, "--trials", "3", "--no-propose", "--json")
+    arguments = (*PARAM, "--trials", "2", "--no-propose", "--json")
     whole = json.loads(search(*arguments, "--name", "whole", cwd=project)[0])
     (project / "pause").write_text("0.4")
     run("git", "commit", "-qam", "slower", cwd=project)

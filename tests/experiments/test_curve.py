@@ -51,11 +51,11 @@ def project(tmp_path: Path, run: Callable[..., str], monkeypatch: pytest.MonkeyP
     folder = tmp_path / "project"
     write_text(folder / "params.yaml", project_files("curve")["params.yaml"])
     for name, text in (("tokenize", _TOKENIZE), ("train", _TRAIN), ("evaluate", _EVALUATE)):
-        write_text(folder / f"{name}.py", text)
+        write_text(folder / f"do_{name}.py", text)
     outs = {"tokenize": ["data/prepared", "data/tokens"], "train": ["models/adapter"]}
     outs["evaluate"] = ["models/predictions.parquet"]
-    deps = {"tokenize": ["tokenize.py"], "train": ["data/tokens"], "evaluate": ["models/adapter"]}
-    stages = {name: {"cmd": f"python {name}.py", "deps": deps[name], "outs": outs[name]} for name in outs}
+    deps = {"tokenize": ["do_tokenize.py"], "train": ["data/tokens"], "evaluate": ["models/adapter"]}
+    stages = {name: {"cmd": f"python do_{name}.py", "deps": deps[name], "outs": outs[name]} for name in outs}
     write_yaml(folder / "dvc.yaml", {"stages": stages})
     write_text(folder / ".gitignore", ".tunegate/\n")
     run("git", "init", "-q", "-b", "main", cwd=folder)
@@ -67,27 +67,31 @@ def project(tmp_path: Path, run: Callable[..., str], monkeypatch: pytest.MonkeyP
 
 
 def test_more_rows_help_and_the_page_says_so(project: Path, run: Callable[..., str]) -> None:
-    asked = Asked(seeds=2)
+    asked = Asked((0.25, 0.5, 1.0), seeds=2, metric="nll")
     points = list(measure(open_repository(), asked))
-    assert [point.rows for point in points[:4]] == [20, 40, 80, 160]
+    assert [point.rows for point in points[:3]] == [40, 80, 160]
     assert {point.seed for point in points} == {7, 8}
     curve = curve_of("c" * 40, asked, points)
     assert curve.helps
-    assert 0.05 < curve.fit.gain < 0.12
     assert curve.sentence.startswith("doubling the rows would give about +")
+    assert "nats less" in curve.sentence
     page = render_curve(curve)
     assert page == render_curve(curve)
     assert "D" + curve.sentence[1:] in page
     assert run("git", "status", "--porcelain", cwd=project) == ""
 
 
-def test_a_stopped_curve_goes_on_and_trains_nothing_again(project: Path, run: Callable[..., str]) -> None:
-    first = next(measure(open_repository(), Asked()))
-    (kept,) = (project / ".tunegate/curve").rglob("12.5-0.json")
+def test_a_stopped_curve_goes_on_by_the_command_and_trains_nothing_again(project: Path) -> None:
+    first = next(measure(open_repository(), Asked((0.25, 0.5, 1.0))))
+    (kept,) = (project / ".tunegate/curve").rglob("25-0.json")
     before = kept.stat().st_mtime_ns
-    points = list(measure(open_repository(), Asked()))
-    assert (points[0], kept.stat().st_mtime_ns) == (first, before)
-    assert len(points) == 4
+    command = [sys.executable, "-m", "tunegate.cli", "curve", "--shares", "25,50,100", "--json"]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert kept.stat().st_mtime_ns == before
+    assert found["rows"] == [first.rows, 80, 160]
+    assert found["helps"]
+    assert 0.05 < found["fit"]["gain"] < 0.12
+    assert Path(found["report"]).exists()
 
 
 def test_a_stage_that_fails_stops_the_curve_with_its_words(project: Path, run: Callable[..., str]) -> None:
@@ -103,13 +107,3 @@ def test_a_stage_that_fails_stops_the_curve_with_its_words(project: Path, run: C
 def test_shares_through_which_no_curve_goes_are_refused(shares: tuple[float, ...]) -> None:
     with pytest.raises(UsageError, match="at least 3 shares in ascending order"):
         require_sound(Asked(shares))
-
-
-def test_the_command_prints_the_curve_and_its_sentence(project: Path) -> None:
-    command = [sys.executable, "-m", "tunegate.cli", "curve", "--shares", "25,50,100", "--metric", "nll", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
-    assert found["rows"] == [40, 80, 160]
-    assert found["helps"]
-    assert "nats less" in found["sentence"]
-    assert Path(found["report"]).exists()

@@ -29,7 +29,7 @@ def test_a_proposal_is_one_file_on_a_new_branch_and_touches_nothing_else(reposit
     assert run("git", "diff", "--name-only", head, made, cwd=repository.root) == "below/params.yaml\n"
     assert repository.read(made, "params.yaml") == "rank: 16\n"
     assert repository.resolve("HEAD") == head
-    assert run("git", "status", "--porcelain", cwd=repository.root) == " M ../other\n"
+    assert run("git", "status", "--porcelain", cwd=repository.root) == " M other\n"
     assert (repository.root / "params.yaml").read_text() == "rank: 8\n"
 
 
