@@ -120,11 +120,16 @@ def parse_yaml(text: str, *, place: str, generated: bool = False) -> Any:
 
 def write_yaml(path: Path, value: Any) -> None:
     """Write a YAML 1.2 file atomically, keys in their given order; text that YAML could take for more is quoted."""
+    write_text(path, to_yaml(value))
+
+
+def to_yaml(value: Any) -> str:
+    """The YAML 1.2 text of a value, as `write_yaml` writes it."""
     buffer = io.StringIO()
     writer = YAML()
     writer.width = 120
     writer.dump(_quoted(value), buffer)
-    write_text(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_json(path: Path) -> Any:
