@@ -5,18 +5,22 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tunegate.evaluation.adaptation import adaptation_csv
 from tunegate.evaluation.answering import PREDICTION, require_rows
 from tunegate.evaluation.predicting import predictions_of, remarks_of
-from tunegate.files import write_json
+from tunegate.files import write_json, write_text
 from tunegate.models.cost import Cost, hardware, measured
 from tunegate.models.loading import load_tokenizer, load_tuned
 from tunegate.params import load_params
 from tunegate.tables import read_parquet, write_parquet
 
 
-def main(params: str, prepared: str, base: str, adapter: str, predictions: str, cost: str) -> None:
-    """Write predictions.parquet and what it cost."""
-    settings = load_params(Path(params)).evaluate
+def main(
+    params: str, prepared: str, base: str, adapter: str, predictions: str, cost: str, adaptation: str = ""
+) -> None:
+    """Write predictions.parquet, what it cost and, where a path is given, the adaptation curve of `fewshot`."""
+    whole = load_params(Path(params))
+    settings = whole.evaluate
     path = Path(prepared) / "test.parquet"
     rows = require_rows(read_parquet(path).to_pylist(), place=str(path))
     tuned = load_tuned(Path(base), Path(adapter), device=settings.device, precision=settings.precision)
@@ -24,6 +28,9 @@ def main(params: str, prepared: str, base: str, adapter: str, predictions: str, 
     with measured(settings.device) as meter:
         answers = predictions_of(tuned, tokenizer, rows, settings)
     write_parquet(Path(predictions), pa.Table.from_pylist(answers, schema=PREDICTION))
+    if adaptation:
+        found = adaptation_csv(tuned, Path(base), tokenizer, rows, Path(prepared), whole)
+        write_text(Path(adaptation), found)
     spent = Cost(hardware=hardware(settings.device), **dataclasses.asdict(meter))
     write_json(Path(cost), spent.model_dump())
     for remark in remarks_of(tuned, rows):
