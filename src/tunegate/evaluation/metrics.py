@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tunegate.evaluation.examples import MODELS, Example
+from tunegate.evaluation.label_sets import label_f1
 from tunegate.models.cost import Cost, TrainCost
 
 OTHER = "(other)"
@@ -34,13 +35,22 @@ class Pair:
 
 
 def metrics_of(
-    examples: Sequence[Example], *, lineage: str, test_set: str, min_slice_rows: int, ignore_case: bool
+    examples: Sequence[Example],
+    *,
+    lineage: str,
+    test_set: str,
+    min_slice_rows: int,
+    ignore_case: bool,
+    separator: str | None = None,
 ) -> dict[str, Any]:
     """The content of reports/metrics.json: both models, their difference, and every slice.
 
-    `lineage` names the model and `test_set` (a sha256) the rows, so that uses of a test set can be counted.
+    `lineage` names the model and `test_set` (a sha256) the rows, so that uses of a test set can be counted. With a
+    `separator`, references and answers are sets of labels.
     """
     overall = {model: _overall(examples, model, ignore_case) for model in MODELS}
+    if separator is not None:
+        overall = {model: found | label_f1(examples, model, separator) for model, found in overall.items()}
     return {
         "lineage": lineage,
         "test_set": test_set,

@@ -9,6 +9,8 @@ LABELS = {
     "macro_precision": "Precision, macro",
     "macro_recall": "Recall, macro",
     "macro_f1": "F1, macro",
+    "label_micro_f1": "F1 of labels, micro",
+    "label_macro_f1": "F1 of labels, macro",
     "perplexity": "Perplexity",
     "nll": "NLL, nats per token",
 }

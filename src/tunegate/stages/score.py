@@ -11,6 +11,7 @@ from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
 from tunegate.evaluation.trajectory import read_trajectory
 from tunegate.files import write_json, write_text
 from tunegate.models.cost import Cost, TrainCost, read_cost
+from tunegate.models.loading import read_record
 from tunegate.params import load_params
 from tunegate.reporting.page import render
 from tunegate.reporting.view import Measured
@@ -33,12 +34,14 @@ def main(
     table = read_parquet(Path(predictions))
     examples = examples_of(table, place=predictions)
     ledger = combine([Path(folder) / "ledger.json" for folder in (ingested, validated, prepared, tokens)])
+    record = read_record(Path(adapter))
     found = metrics_of(
         examples,
         lineage=lineage.key,
         test_set=sha256_of_test_set(table),
         min_slice_rows=settings.score.min_slice_rows,
         ignore_case=settings.evaluate.ignore_case,
+        separator=record.separator if record.multi_label else None,
     )
     seconds = timings_of(
         examples, train=read_cost(Path(train_cost), TrainCost), evaluate=read_cost(Path(evaluate_cost), Cost)
