@@ -53,7 +53,7 @@ def _rules() -> list[dict[str, Any]]:
         return {"onExitCodes": {"containerName": "train", "operator": "In", "values": list(codes)}}
 
     return [
-        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]},
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         {"action": "Ignore"} | exits(_TERMINATED),
         {"action": "FailJob"} | exits(_USAGE, _REFUSED),
     ]

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from tunegate.cli import app
+from tunegate.cli.launch import EPILOG
+from tunegate.errors import TunegateError, UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def launch(*arguments: str) -> str:
+    found = CliRunner().invoke(app, ["launch", *arguments], catch_exceptions=True)
+    if isinstance(found.exception, TunegateError):
+        raise found.exception
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+def test_a_slurm_script_is_printed() -> None:
+    text = launch("--print", "slurm", "--time", "04:00:00", "--partition", "gpu")
+    assert text.startswith("#!/bin/bash\n#SBATCH --job-name=permit-helpdesk-train\n")
+    assert "#SBATCH --partition=gpu\n" in text
+
+
+def test_a_service_and_a_job_are_printed_as_yaml_for_kubectl() -> None:
+    text = launch("--print", "kubernetes", "--image", "registry.example/tunegate:1", "--claim", "project")
+    service, job = YAML(typ="safe").load_all(text)
+    assert (service["kind"], job["kind"]) == ("Service", "Job")
+    assert job["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/tunegate:1"
+    assert service["spec"]["clusterIP"] == "None"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--print", "kubernetes", "--image", "a"), "needs --image and --claim"),
+        (("--print", "slurm", "--image", "a"), "--image with --print slurm"),
+        (("--print", "kubernetes", "--image", "a", "--claim", "b", "--partition", "c"), "--partition with --print"),
+        (("--print", "slurm", "--memory", "much"), "--memory 'much' cannot be"),
+    ],
+)
+def test_options_that_do_not_fit_are_a_usage_error(arguments: tuple[str, ...], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        launch(*arguments)
+
+
+def test_without_print_nothing_is_done() -> None:
+    found = CliRunner().invoke(app, ["launch"])
+    assert found.exit_code == 2
+    assert "--print" in found.output
+
+
+def test_the_example_in_the_help_runs() -> None:
+    command = EPILOG.removeprefix("Example: tunegate launch ").split(" >")[0].split()
+    assert launch(*command).startswith("#!/bin/bash")
