@@ -37,7 +37,8 @@ def load_tokenizer(folder: Path) -> Any:
     """The tokenizer of a base model's folder; pads on the left, as generation needs."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", trust_remote_code=False)
+    how = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", **how)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -54,7 +55,8 @@ def load_base(folder: Path, *, device: str, precision: str, quantised: bool = Fa
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     if quantised:
         return load_nf4(AutoModelForCausalLM, folder, device=device, dtype=dtype, trust_remote_code=False).eval()
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False)
+    how = {"local_files_only": True, "trust_remote_code": False}
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, **how)
     return placed(model, device)
 
 

@@ -52,7 +52,7 @@ class Reward(Closed):
     function: str | None = None
     """python: <path>:<function> in the repository, called with the answer and the row."""
     timeout_seconds: Positive = 10.0
-    """python: how long one call may take."""
+    """How long one call may take, but for exact_match; a longer one is killed and stops the run."""
 
     @model_validator(mode="after")
     def _names_what_it_needs(self) -> "Reward":
