@@ -171,3 +171,51 @@ def test_remembered_rows_give_the_same_bytes_and_other_settings_are_not_mixed_up
     longer = sha256_of_tree(run("longer"))
     settings("drop", max_length=1000, reuse=False)
     assert sha256_of_tree(run("fresh")) == longer != first
+
+
+def learns(technique: str, **tokenize: Any) -> None:
+    params = read_yaml(ROOT / "params.yaml")
+    params["tokenize"], params["train"] = tokenize, {"technique": technique}
+    write_yaml(Path("params.yaml"), params)
+
+
+def test_a_long_document_goes_on_in_further_examples_and_its_tokens_close(run: Callable[..., Path]) -> None:
+    learns("pretrain", max_length=16, over_length="split")
+    long = Row("t9", "t9", "b", text=LONG)
+    raw = [Row(f"t{n}", f"t{n}", "a", text="the roof leaks") for n in range(3)]
+    for split, rows in {"train": [*raw, long], "valid": [Row("v", "v", "a", text="roof")]}.items():
+        write_parquet(Path(f"prepared/{split}.parquet"), table_of(rows, ROW))
+    folder = run()
+    found, tokens = fates(folder), read_parquet(folder / "train.parquet").to_pylist()
+    pieces = [example for example in tokens if example["id"].startswith("t9")]
+    assert [example["id"] for example in pieces] == ["t9", *(f"t9#{n}" for n in range(2, len(pieces) + 1))]
+    assert sum(len(example["ids"]) for example in pieces) == found["t9"]["tokens"] > 16
+    assert sum(label >= 0 for example in pieces for label in example["labels"]) == found["t9"]["trained"]
+    notes = read_json(folder / "ledger.json")["notes"]
+    assert (notes["train_rows_out"], notes["train_examples_out"]) == (4, 3 + len(pieces))
+    assert notes["train_tokens_in"] == notes["train_tokens_out"] == sum(len(example["ids"]) for example in tokens)
+    combine([Path("validated"), Path("prepared"), folder])
+
+
+def test_rows_without_a_label_are_kept_as_prompts_only_where_the_technique_learns_from_them(
+    run: Callable[..., Path],
+) -> None:
+    rows = [*(row(f"t{n}") for n in range(3)), Row("t9", "t9", "b", text="no warm water")]
+    write_parquet(Path("prepared/train.parquet"), table_of(rows, ROW))
+    learns("semisupervised")
+    folder = run()
+    assert fates(folder)["t9"]["trained"] == 0
+    unlabelled = read_parquet(folder / "train.parquet").to_pylist()[-1]
+    assert (unlabelled["id"], set(unlabelled["labels"])) == ("t9", {-100})
+    assert dict(unlabelled["tasks"]) == {"source": "b"}
+    learns("sft")
+    with pytest.raises(InputError, match="neither messages nor a label") as caught:
+        run("refused")
+    assert caught.value.place == "row t9"
+
+
+def test_techniques_do_not_share_what_is_remembered(run: Callable[..., Path]) -> None:
+    learns("sft")
+    run("answers")
+    learns("multitask")
+    assert all(example["tasks"] for example in read_parquet(run("tasks") / "train.parquet").to_pylist())

@@ -85,9 +85,9 @@ def test_a_gradient_is_the_mean_way_back_from_where_the_tasks_led(tiny_model: Pa
                 norm = max(1.0, float(torch.cat([g.flatten() for g in gradients]).norm()))
                 with torch.no_grad():
                     for parameter, gradient in zip(parameters, gradients, strict=True):
-                        parameter -= 0.3 / norm * gradient
+                        parameter.sub_(0.3 / norm * gradient)
             for way, then, now in zip(expected, before, parameters, strict=True):
-                way += (then - now.detach()) / 0.3 / len(tasks)
+                way.add_((then - now.detach()) / 0.3 / len(tasks))
     for parameter, way in zip(parameters, expected, strict=True):
         assert parameter.grad is not None
         assert torch.allclose(parameter.grad, way, atol=1e-5)
