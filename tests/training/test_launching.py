@@ -10,59 +10,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil  # type: ignore[import-untyped]
-import pyarrow as pa
 import pytest
+from training_place import end_of, set_params, start, wait_for_checkpoint
 
 from tunegate.errors import InputError, MachineError, RefusedError, Stopped
-from tunegate.files import read_json, read_yaml, sha256_of, write_json, write_text, write_yaml
-from tunegate.models.acquire import PROVENANCE
-from tunegate.models.examples import TOKENS, Example, columns_of
+from tunegate.files import read_json, sha256_of
 from tunegate.params import Compute
-from tunegate.tables import parquet_writer
 from tunegate.training.launching import environments_of, needed, run
 from tunegate.training.workers import LOST
-
-ROOT = Path(__file__).resolve().parents[2]
-STAGE = ("train", "params.yaml", "tokens", "base", "lock.txt", "adapter", "trajectory.csv", "cost.json")
-ROWS = [Example(str(n), [1, 10 + n, 20 + n, 30 + n % 3, 2], [-100, -100, -100, 30 + n % 3, 2]) for n in range(24)]
-
-
-@pytest.fixture
-def place(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the stage `train` reads, as the working directory."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(tiny_model, "base")
-    write_json(Path("base", PROVENANCE), {"files": {file.name: sha256_of(file) for file in Path("base").iterdir()}})
-    for split, rows in {"train": ROWS, "valid": ROWS[:6]}.items():
-        with parquet_writer(Path(f"tokens/{split}.parquet"), TOKENS) as write:
-            write(pa.table(columns_of(rows), schema=TOKENS))
-    write_text(Path("lock.txt"), "")
-    for name in ("RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-def set_params(compute: Mapping[str, Any], **train: Any) -> None:
-    params = read_yaml(ROOT / "params.yaml")
-    params["compute"] |= compute
-    params["train"] |= {"precision": "fp32", "epochs": 2, "tokens_per_step": 24, "rank": 4, "dropout": 0.1}
-    params["train"] |= {"learning_rate": 0.01, "checkpoint_every": 2} | train
-    write_yaml(Path("params.yaml"), params)
-
-
-def start(**environment: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tunegate.stages", *STAGE]
-    return subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.PIPE, text=True)
-
-
-def end_of(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    _, said = process.communicate(timeout=180)
-    return process.returncode, said
 
 
 @contextlib.contextmanager
@@ -136,20 +95,20 @@ def test_threads_are_shared_out_unless_the_user_has_said_how_many(monkeypatch: p
         assert int(environments[0]["OMP_NUM_THREADS"]) == max(1, len(os.sched_getaffinity(0)) // 2)
 
 
-def test_several_nodes_without_a_launcher_are_an_error_that_says_what_starts_them(place: Path) -> None:
+def test_several_nodes_without_a_launcher_are_an_error_that_says_what_starts_them(training_place: Path) -> None:
     with pytest.raises(InputError, match="does not say NODE_RANK, MASTER_ADDR, MASTER_PORT") as caught:
         environments_of(Compute(nodes=2, strategy="ddp")).__enter__()
     assert "tunegate launch --print" in caught.value.remedy
 
 
-def test_a_node_beyond_the_last_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_beyond_the_last_is_refused(training_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"NODE_RANK": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match="a number from 0 to 1"):
         environments_of(Compute(nodes=2, strategy="ddp")).__enter__()
 
 
-def test_who_was_started_starts_nobody(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_was_started_starts_nobody(training_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compute = Compute(processes=2, strategy="ddp")
     assert needed(compute)
     assert not needed(Compute())
@@ -157,7 +116,9 @@ def test_who_was_started_starts_nobody(place: Path, monkeypatch: pytest.MonkeyPa
     assert not needed(compute)
 
 
-def test_a_node_that_is_preempted_stops_all_and_they_resume_to_the_bytes_of_an_undisturbed_run(place: Path) -> None:
+def test_a_node_that_is_preempted_stops_all_and_they_resume_to_the_bytes_of_an_undisturbed_run(
+    training_place: Path,
+) -> None:
     set_params({"processes": 2, "strategy": "ddp"})
     code, said = end_of(start())
     assert code == 0, said
@@ -181,7 +142,7 @@ def test_a_node_that_is_preempted_stops_all_and_they_resume_to_the_bytes_of_an_u
     assert Path("trajectory.csv").read_text() == losses
 
 
-def test_a_killed_worker_ends_the_run_and_a_killed_parent_its_workers_and_the_run_resumes(place: Path) -> None:
+def test_a_killed_worker_ends_the_run_with_its_rank_and_a_killed_parent_ends_its_workers(training_place: Path) -> None:
     set_params({"processes": 2, "strategy": "ddp"}, epochs=200)
     parent = start()
     wait_for_checkpoint()
@@ -196,17 +157,10 @@ def test_a_killed_worker_ends_the_run_and_a_killed_parent_its_workers_and_the_ru
     assert not any(worker.is_running() for worker in workers)
 
     parent = start()
-    while not (children := psutil.Process(parent.pid).children()):
+    while len(children := psutil.Process(parent.pid).children()) < 2:
         time.sleep(0.05)
     parent.kill()
     parent.wait()
     gone, alive = psutil.wait_procs(children, timeout=60)
     assert len(gone) == 2
     assert not alive
-
-
-def wait_for_checkpoint() -> None:
-    limit = time.monotonic() + 120
-    while not list(Path(".tunegate/checkpoint").rglob("run.json")):
-        assert time.monotonic() < limit, "no checkpoint"
-        time.sleep(0.05)

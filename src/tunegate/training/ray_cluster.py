@@ -38,6 +38,15 @@ def launch_on_ray(command: Sequence[str], compute: Compute, device: str) -> None
     directory or processes died too often; else what `launching.launch` raises.
     """
     cpus = _connected(compute)
+    import ray
+
+    try:
+        _run(command, compute, device, cpus)
+    finally:
+        ray.shutdown()
+
+
+def _run(command: Sequence[str], compute: Compute, device: str, cpus: int) -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     config = {"folder": str(FOLDER.absolute()), "mark": secrets.token_hex(8), "command": list(command)}
     write_json(FOLDER / "run.json", {"mark": config["mark"]})
