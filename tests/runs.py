@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from accelerate.state import AcceleratorState
 
@@ -11,6 +12,7 @@ from tunegate.models.examples import Example
 from tunegate.params import Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import start, trainable
+from tunegate.training.stepping import Stepper
 from tunegate.training.techniques.sft import sft
 
 ROWS = [Example(str(n), [1, 10 + n, 20 + n, 30 + n % 3, 2], [-100, -100, -100, 30 + n % 3, 2]) for n in range(24)]
@@ -31,20 +33,27 @@ def settings(**values: Any) -> Train:
 def train(base: Path, of: Train, rows: Sequence[Example] = ROWS, *, kill_in: int | None = None) -> Any:
     """The model and the progress of a run from the checkpoint in the working directory, if there is one.
 
-    With `kill_in`, it raises Killed in its forward pass of that number, from 0, validation not counted.
+    With `kill_in`, it raises Killed in the forward pass of the step of that number, from 0, of those that it does.
     """
     # accelerate keeps one state for the whole process; a stage is a process, a test is not.
     AcceleratorState._reset_state(reset_partial_state=True)
-    model = start(base, of)
-    if kill_in is not None:
-        left = iter(range(kill_in))
+    model, real = start(base, of), Stepper.step
+    left = iter(range(kill_in or 0))
 
-        def hook(module: Any, *_: Any) -> None:
-            if module.training and next(left, None) is None:
-                raise Killed
+    def step(self: Stepper, *arguments: Any) -> Any:
+        if next(left, None) is None:
+            self.model.register_forward_pre_hook(kill)
+        return real(self, *arguments)
 
-        model.register_forward_pre_hook(hook)
-    return model, loop.run(model, rows, VALID, of, sft(), {})
+    with pytest.MonkeyPatch.context() as patch:
+        if kill_in is not None:
+            patch.setattr(Stepper, "step", step)
+        return model, loop.run(model, rows, VALID, of, sft(), {})
+
+
+def kill(*_: Any) -> None:
+    """A hook that ends the run."""
+    raise Killed
 
 
 def whole(base: Path, of: Train, rows: Sequence[Example] = ROWS) -> Any:

@@ -12,43 +12,34 @@ from typing import Any
 from tunegate.errors import RefusedError
 
 PATIENCE = 20
-"""Steps in a row that must look wrong. A spike is shorter: runs recover from those (arXiv 2204.02311, section 5.1)."""
+"""Steps that are judged together. A spike is shorter: runs recover from those (arXiv 2204.02311, section 5.1)."""
 
 _START = 5
 """The first steps, in which the learning rate is still low: their median is where the loss started."""
 
-_SPREAD = 10
-"""Deviations from its start, in medians of the first steps' own, within which a loss only varies."""
-
 _LEAST = 1.0
 """Nats per unit that any loss may rise: those of reinforcement start at zero."""
+
+_SAME = 1e-6
+"""Relative difference that comes from adding up the same losses in another order."""
 
 _SHOWN = 8
 
 Records = Sequence[Mapping[str, Any]]
 
 
-def ceiling(records: Records, steps: int) -> float | None:
-    """The loss above which a run has run away, if the last `steps` records are all above it; else None.
-
-    Twice the loss at the start; or the start itself, once half of it was reached; and some room for how much it varies.
+def ceiling(losses: Sequence[float]) -> float:
+    """The loss above which a run has run away: twice its start; its start and little more, once half of it was reached;
+    and never less than a nat above its start.
     """
-    first = [record["loss"] for record in records[:_START]]
-    start = statistics.median(first)
-    spread = statistics.median(abs(loss - start) for loss in first)
-    room = max(_SPREAD * spread, _LEAST)
-    last = [record["loss"] for record in records[-steps:]]
-    if min(last) <= start + room:
-        return None
-    losses = [record["loss"] for record in records]
+    start = statistics.median(losses[:_START])
     lowest = min(statistics.median(losses[index : index + _START]) for index in range(len(losses) - _START + 1))
-    limit = start + (room if lowest <= start / 2 else max(abs(start), room))
-    return limit if min(last) > limit else None
+    return start + (_LEAST if lowest <= start / 2 else max(abs(start), _LEAST))
 
 
 def is_suspicious(records: Records) -> bool:
     """Whether the last loss is above the ceiling: a checkpoint of such a step would replace a good one."""
-    return len(records) > _START and ceiling(records, 1) is not None
+    return len(records) > _START and _is_above(records, records[-1]["loss"])
 
 
 def check(records: Records, rows: Sequence[str]) -> None:
@@ -58,20 +49,23 @@ def check(records: Records, rows: Sequence[str]) -> None:
     """
     if len(records) < PATIENCE + _START:
         return
-    last = records[-PATIENCE:]
-    step, loss, norm = (last[-1][name] for name in ("step", "loss", "grad_norm"))
-    limit = ceiling(records, PATIENCE)
-    if limit is not None:
+    losses = [record["loss"] for record in records[-PATIENCE:]]
+    norms = [record["grad_norm"] for record in records[-PATIENCE:]]
+    usual, first, step = statistics.median(losses), records[0]["loss"], records[-1]["step"]
+    if _is_above(records, usual):
         lowest = min(record["loss"] for record in records)
         problem = (
-            f"diverged: for {PATIENCE} steps the loss was above {limit:.3g}, at step {step} it is {loss:.3g}; "
-            f"it started at {records[0]['loss']:.3g} and was {lowest:.3g} at its lowest; rows {listed(rows)}"
+            f"diverged: the loss is {losses[-1]:.3g} at step {step}, and {usual:.3g} in the median of {PATIENCE} "
+            f"steps; it started at {first:.3g} and was {lowest:.3g} at its lowest; rows {listed(rows)}"
         )
         raise _refused(problem, "lower train.learning_rate, raise train.warmup_share, or look at the rows")
-    if loss != 0 and all(record["loss"] == loss or record["grad_norm"] == 0 for record in last):
+    unchanged = max(abs(loss - first) for loss in losses) <= _SAME * abs(first)
+    stuck = max(norms) == 0 and usual > first / 2
+    # At zero nothing is left to learn.
+    if losses[-1] != 0 and (unchanged or stuck):
         problem = (
-            f"dead: for {PATIENCE} steps nothing was learned, at step {step} the loss is {loss:.3g} and the "
-            f"gradient's norm {norm:.3g}; rows {listed(rows)}"
+            f"dead: the loss is {losses[-1]:.3g} at step {step}, as at the start, and the gradient's norm "
+            f"{norms[-1]:.3g}; rows {listed(rows)}"
         )
         raise _refused(problem, "raise train.learning_rate, or train other modules (train.target_modules)")
 
@@ -90,3 +84,9 @@ def listed(rows: Sequence[str]) -> str:
 
 def _refused(problem: str, remedy: str) -> RefusedError:
     return RefusedError(problem, place="train", remedy=remedy)
+
+
+def _is_above(records: Records, loss: float) -> bool:
+    first = statistics.median(record["loss"] for record in records[:_START])
+    # The ceiling is never lower than this; finding where it is takes the whole run.
+    return loss > first + _LEAST and loss > ceiling([record["loss"] for record in records])
