@@ -9,7 +9,10 @@ import pytest
 import tunegate
 from tunegate.cli.init import OVERLAY, PINNED, project_files, template
 from tunegate.errors import InputError
-from tunegate.files import files_below, read_text, read_yaml
+from tunegate.files import files_below, read_text, read_yaml, write_text
+from tunegate.gate.policy import Policy
+from tunegate.models.catalogue import find_entry
+from tunegate.params import load_params, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = (
@@ -174,3 +177,24 @@ def test_a_git_hook_around_it_does_not_lead_it_astray(tmp_path: Path) -> None:
 def test_a_name_that_params_would_refuse_is_refused_before(name: str) -> None:
     with pytest.raises(InputError, match="must be"):
         project_files(name)
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir()))
+def test_an_example_is_a_project_of_valid_files_of_its_own(example: str, tmp_path: Path) -> None:
+    files = project_files("my-router", example)
+    for path, text in files.items():
+        write_text(tmp_path / path, text)
+    params = load_params(tmp_path / "params.yaml")
+    assert params.score.name == "my-router"
+    find_entry(tmp_path / "models/catalog.yaml", params.base.model, params.base.allowed_licenses)
+    assert parse(Policy, read_yaml(tmp_path / "policy/gate.yaml"), place="policy", remedy="").metrics
+    own = [path.relative_to(ROOT / "examples" / example) for path in files_below(ROOT / "examples" / example)]
+    assert {"params.yaml", "README.md", "models/catalog.yaml", "policy/gate.yaml"} <= {path.as_posix() for path in own}
+    assert all(files[path.as_posix()] == read_text(ROOT / "examples" / example / path) for path in own[:2])
+    assert files["dvc.yaml"] == project_files("my-router")["dvc.yaml"]
+
+
+def test_an_unknown_example_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="no example 'no-such'") as caught:
+        project_files("my-router", "no-such")
+    assert "route-encoder" in caught.value.remedy

@@ -13,7 +13,7 @@ from tunegate.files import read_json, write_text
 from tunegate.models.acquire import PROVENANCE
 from tunegate.models.examples import Example
 from tunegate.models.export import export_gguf, export_safetensors, require_exportable
-from tunegate.models.loading import TOKENIZER_FILES, load_tuned
+from tunegate.models.loading import TOKENIZER_FILES, WEIGHTS, load_tuned
 from tunegate.models.merging import merge
 from tunegate.models.template import TEMPLATE
 from tunegate.params import Params
@@ -43,7 +43,9 @@ def package(
     # An encoder has no template.
     for name in (*TOKENIZER_FILES, *([TEMPLATE] if (base / TEMPLATE).is_file() else [])):
         shutil.copyfile(base / name, target / name)
-    shutil.copytree(adapter, target / "adapter")
+    # What is the whole model stands in the package once.
+    left_out = [WEIGHTS] if tuned.record.adapter == "full" else []
+    shutil.copytree(adapter, target / "adapter", ignore=shutil.ignore_patterns(*left_out))
     write_text(target / "README.md", card(params, lineage, provenance, metrics))
     record = BaseModelRecord(name=provenance["model"], license=provenance["license"], sha256=lineage.parts.base)
     return write_manifest(
