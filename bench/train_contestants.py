@@ -2,7 +2,7 @@
 
 All of them train the same LoRA (rank 16, all linear layers) over the same base with the same rows in each step, by
 AdamW with a constant rate. Ours, the plain loop and what lies between go through tunegate's own `Stepper`; TRL's
-trainer does its own loop and waits after each step. Each line on stdout is one step's seconds, loss and peak of memory so far.
+trainer does its own loop and waits after each step. A line on stdout is one step's seconds, loss and memory so far.
 """
 
 import argparse
@@ -197,10 +197,15 @@ def trl_steps(arguments: argparse.Namespace, steps: list[list[Example]], say: Sa
 
 def trl_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The settings of TRL by the contestant's name. Its defaults take 8 rows at a time, and checkpoint activations."""
-    at_once = {"per_device_train_batch_size": arguments.rows, "activation_checkpointing": False}
+    kept = {"activation_checkpointing": False}
+    eight, at_once = (
+        {"gradient_accumulation_steps": arguments.rows // 8},
+        {"per_device_train_batch_size": arguments.rows},
+    )
+    at_once |= kept
     return {
-        "TRL, defaults": {"gradient_accumulation_steps": arguments.rows // 8},
-        "TRL, no checkpointing": {"gradient_accumulation_steps": arguments.rows // 8, "activation_checkpointing": False},
+        "TRL, defaults": eight,
+        "TRL, no checkpointing": eight | kept,
         "TRL, a step at once": at_once,
         "TRL, a step at once, sorted": at_once | {"train_sampling_strategy": "group_by_length"},
         "TRL, packed": {

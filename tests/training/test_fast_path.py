@@ -8,7 +8,7 @@ from families import family
 
 from tunegate.models.examples import Example
 from tunegate.params import Train
-from tunegate.training import checkpoint, fast_attention, fast_path, loop, packing
+from tunegate.training import checkpoint, fast_attention, fast_path, loop, loss, packing
 from tunegate.training.adapter import start
 from tunegate.training.techniques.sft import sft
 
@@ -38,7 +38,7 @@ def test_the_fast_path_learns_what_the_slow_one_learns(tiny_model: Path, monkeyp
     settings = Train(precision="fp32", epochs=2, tokens_per_step=64, rank=4, learning_rate=0.01)
     fast = losses(tiny_model, settings)
     monkeypatch.setattr(fast_path, "install", lambda model: None)
-    monkeypatch.setattr(packing, "packs", lambda model: False)
+    monkeypatch.setattr(loss, "packs", lambda model: False)
     assert fast == pytest.approx(losses(tiny_model, settings), rel=1e-4)
 
 

@@ -20,6 +20,7 @@ from tunegate.training import checkpoint, fast_path, interrupts, sharding, watch
 from tunegate.training.adapter import trainable
 from tunegate.training.distributed import ALONE, Team
 from tunegate.training.optimizers import optimizer_of
+from tunegate.training.rehearsal import rehearse
 from tunegate.training.schedule import learning_rate
 from tunegate.training.selection import Selection, has_stalled
 from tunegate.training.state import Trained
@@ -56,6 +57,8 @@ def run(  # noqa: PLR0913 (what is trained, on what, how, and by whom)
         if progress.phase_step == 0 and technique.begin is not None:
             progress.state = team.told(technique.begin(stepper.model, train, phase))
         plan = technique.plan(train, settings, progress.state)
+        if progress.step == 0:
+            rehearse(stepper, plan)
         _phase(stepper, trained, plan, valid, progress, fingerprint)
         progress.phase, progress.phase_step = phase + 1, 0
     trained.selection.finish()

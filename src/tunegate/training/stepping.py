@@ -81,7 +81,7 @@ class Stepper:
         Raises RefusedError with the rows when it is no number.
         """
         self.model.eval()
-        with _same_random_numbers():
+        with same_random_numbers():
             found = units = 0.0
             groups = grouped(examples, self.settings.tokens_per_batch or self.settings.tokens_per_step)
             for group, weight in self.team.even(groups[self.team.rank :: self.team.size], lambda: groups[0]):
@@ -97,7 +97,7 @@ class Stepper:
 
     def _measured(self, examples: Sequence[Example]) -> tuple[float, int]:
         batch = self.technique.collate(self._prepared(examples, -1)).to(self.settings.device)
-        return float(self._loss(batch).total), batch.units
+        return float(self.loss(batch).total), batch.units
 
     def _prepared(self, examples: Sequence[Example], step: int) -> Sequence[Any]:
         if self.technique.prepare is None or not examples:
@@ -108,7 +108,8 @@ class Stepper:
     def _filler(self, examples: Sequence[Example]) -> Batch:
         return self.batches(self._prepared([min(examples, key=lambda example: example.length)], -1))[0]
 
-    def _loss(self, batch: Batch) -> Loss:
+    def loss(self, batch: Batch) -> Loss:
+        """The technique's loss of a batch, in the arithmetic of the settings."""
         with self.accelerator.autocast():
             return self.technique.loss(self.model, batch)
 
@@ -129,7 +130,7 @@ class Stepper:
 
     def _is_sound(self, item: Any) -> bool:
         self.optimizer.zero_grad(set_to_none=True)
-        total = self._loss(self.technique.collate([item]).to(self.settings.device)).total
+        total = self.loss(self.technique.collate([item]).to(self.settings.device)).total
         if not torch.isfinite(total):
             return False
         self.accelerator.backward(total)
@@ -141,7 +142,7 @@ class Stepper:
         # Where weights are sharded, the backward pass takes the mean over the processes.
         parts = units / self.team.size if self.team.sharded else units
         for batch, weight in rounds:
-            loss = self._loss(batch)
+            loss = self.loss(batch)
             value = float(loss.total.detach())
             self.accelerator.backward(loss.total * (weight / parts) if weight != 1 else loss.total / parts)
             for name, note in {"loss": value, **loss.notes}.items():
@@ -157,7 +158,8 @@ class Stepper:
 
 
 @contextlib.contextmanager
-def _same_random_numbers() -> Iterator[None]:
+def same_random_numbers() -> Iterator[None]:
+    """Afterwards, torch's random numbers go on as if the block had drawn none."""
     cpu, gpu = torch.get_rng_state(), torch.cuda.get_rng_state() if torch.cuda.is_available() else None
     try:
         yield

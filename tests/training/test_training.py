@@ -1,0 +1,113 @@
+"""Recorded trajectories of the tiny model, and all the ways of training that must follow them.
+
+`TUNEGATE_RECORD=1 pytest tests/training/test_training.py` writes trajectories.json anew; its diff shows what moved.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accelerate.state import AcceleratorState
+
+from tunegate.files import read_json, write_json
+from tunegate.models.examples import IGNORED, Example
+from tunegate.params import Train
+from tunegate.training import checkpoint, fast_attention, fast_layers, fast_lora, loop, loss, vocabulary
+from tunegate.training.adapter import start
+from tunegate.training.techniques.sft import sft
+
+RECORDED = Path(__file__).with_name("trajectories.json")
+LORA: dict[str, Any] = {"precision": "fp32", "epochs": 2, "tokens_per_step": 96, "rank": 4, "learning_rate": 0.01}
+KINDS: dict[str, dict[str, Any]] = {
+    "lora": LORA,
+    "rslora": LORA | {"adapter": "rslora"},
+    "dora": LORA | {"adapter": "dora"},
+    "full": {key: value for key, value in LORA.items() if key != "rank"} | {"adapter": "full", "learning_rate": 0.001},
+    "schedule": LORA | {"schedule": "linear", "weight_decay": 0.1, "max_grad_norm": 0.1},
+}
+
+
+def rows() -> list[Example]:
+    made = []
+    for number in range(24):
+        ids = [1, *((7 * number + 5 * place) % 300 + 3 for place in range(4 + number % 11)), 2]
+        made.append(Example(str(number), ids, [IGNORED] * 4 + ids[4:]))
+    return made
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def trajectory(tiny_model: Path, settings: dict[str, Any]) -> dict[str, list[float]]:
+    how = Train(**settings)
+    records = loop.run(start(tiny_model, how), rows(), rows()[:5], how, sft(), {}).records
+    checkpoint.discard()
+    return {name: [record[name] for record in records] for name in ("loss", "grad_norm")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_trajectory_is_the_recorded_one(tiny_model: Path, kind: str) -> None:
+    found = trajectory(tiny_model, KINDS[kind])
+    if os.environ.get("TUNEGATE_RECORD") == "1":
+        write_json(RECORDED, (read_json(RECORDED) if RECORDED.exists() else {}) | {kind: found})
+    for name, values in read_json(RECORDED)[kind].items():
+        assert found[name] == pytest.approx(values, rel=1e-5 if name == "loss" else 1e-4)
+    assert len(found["loss"]) > 4
+    assert found["loss"][-1] < found["loss"][0]
+
+
+def padded(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(loss, "packs", lambda _model: False)
+
+
+def in_parts(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(vocabulary.HELD, "cpu", 1000)
+
+
+def whole_logits(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(loss, "_is_bare", lambda _model, _head: False)
+
+
+def masked_attention(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fast_attention, "install", lambda _model: False)
+
+
+def peft_s_layers(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fast_lora, "install", lambda _model: 0)
+
+
+def transformers_layers(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fast_layers, "install", lambda _model: 0)
+
+
+WAYS = (padded, in_parts, whole_logits, masked_attention, peft_s_layers, transformers_layers)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_every_way_of_computing_follows_the_recorded_trajectory(
+    tiny_model: Path, way: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way(monkeypatch)
+    assert trajectory(tiny_model, LORA)["loss"] == pytest.approx(read_json(RECORDED)["lora"]["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"tokens_per_batch": 20}, {"tokens_per_batch": 48}, {"activation_checkpointing": True}, {"checkpoint_every": 1}],
+    ids=lambda settings: next(iter(settings)) + f" {next(iter(settings.values()))}",
+)
+def test_settings_that_only_cost_time_or_memory_follow_the_recorded_trajectory(
+    tiny_model: Path, settings: dict[str, Any]
+) -> None:
+    found = trajectory(tiny_model, LORA | settings)["loss"]
+    assert found == pytest.approx(read_json(RECORDED)["lora"]["loss"], rel=1e-5)
+
+
+def test_bf16_stays_near_fp32(tiny_model: Path) -> None:
+    found = trajectory(tiny_model, LORA | {"precision": "bf16"})["loss"]
+    assert found == pytest.approx(read_json(RECORDED)["lora"]["loss"], rel=0.02)
