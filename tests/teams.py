@@ -20,26 +20,37 @@ from tunegate.training.workers import MEETING
 SECONDS = 60
 
 
-def together(work: Callable[[Team], Any], folder: Path, *, size: int = 2, strategy: Any = "ddp") -> list[Any]:
-    """What `work(team)` returns in each of `size` processes, as JSON; {"error": …} for what it raises."""
+def together(
+    work: Callable[[Team], Any],
+    folder: Path,
+    *,
+    size: int = 2,
+    strategy: Any = "ddp",
+    meeting: bool = True,
+    answers: int | None = None,
+) -> list[Any]:
+    """What `work(team)` returns in each of `size` processes, as JSON; {"error": …} for what it raises.
+
+    They meet in a file, or without `meeting` where the environment says; only the first `answers` are asked.
+    """
     folder.mkdir(parents=True)
     context = multiprocessing.get_context("fork")
     compute = Compute(processes=size, strategy=strategy)
-    processes = [context.Process(target=_run, args=(work, folder, compute, rank)) for rank in range(size)]
+    processes = [context.Process(target=_run, args=(work, folder, compute, rank, meeting)) for rank in range(size)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(SECONDS)
         process.kill()
     assert [process.exitcode for process in processes] == [0] * size, "a process of the team did not end by itself"
-    return [read_json(folder / f"{rank}.json") for rank in range(size)]
+    return [read_json(folder / f"{rank}.json") for rank in range(size if answers is None else answers)]
 
 
-def _run(work: Callable[[Team], Any], folder: Path, compute: Compute, rank: int) -> None:
+def _run(work: Callable[[Team], Any], folder: Path, compute: Compute, rank: int, meeting: bool) -> None:
     AcceleratorState._reset_state(reset_partial_state=True)
     own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": compute.processes, "LOCAL_WORLD_SIZE": compute.processes}
     os.environ |= {name: str(value) for name, value in own.items()}
-    os.environ |= {MEETING: str(folder / "meeting"), "GLOO_SOCKET_IFNAME": "lo"}
+    os.environ |= {"GLOO_SOCKET_IFNAME": "lo"} | ({MEETING: str(folder / "meeting")} if meeting else {})
     faulthandler.dump_traceback_later(SECONDS - 5)
     try:
         with joined(compute, "cpu") as team:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from typer.testing import CliRunner
 from tunegate.cli import app
 from tunegate.cli.launch import EPILOG
 from tunegate.errors import TunegateError, UsageError
+from tunegate.files import parse_yaml
+from tunegate.params import Compute, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,3 +64,25 @@ def test_without_print_nothing_is_done() -> None:
 def test_the_example_in_the_help_runs() -> None:
     command = EPILOG.removeprefix("Example: tunegate launch ").split(" >")[0].split()
     assert launch(*command).startswith("#!/bin/bash")
+
+
+def blocks(kind: str) -> list[str]:
+    text = (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_commands_in_the_guide_run() -> None:
+    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    assert len(commands) >= 2
+    for command in commands:
+        assert command.startswith("tunegate launch ")
+        assert launch(*command.split()[2:])
+
+
+def test_the_parameters_in_the_guide_are_valid() -> None:
+    found = blocks("yaml")
+    assert len(found) >= 2
+    for block in found:
+        values = parse_yaml(block, place="docs/scaling.md")
+        assert values.keys() == {"compute"}
+        parse(Compute, values["compute"], place="docs/scaling.md", remedy="")
