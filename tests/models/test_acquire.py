@@ -1,12 +1,15 @@
+import hashlib
 import importlib.util
 from pathlib import Path
 
 import pytest
+from architectures import make_model
 
 from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.files import read_json, sha256_of, write_text
 from tunegate.models.acquire import acquire, restore_digits
 from tunegate.models.catalogue import Entry
+from tunegate.models.loading import base_parts
 
 
 def no_mlflow(uri: str, folder: Path) -> Path:
@@ -99,3 +102,22 @@ def test_an_mlflow_entry_is_fetched_by_the_given_download(tiny_model: Path, tmp_
     known = Entry.model_validate({"license": "MIT", "source": source})
     acquire("tiny", known, "float32", tmp_path, tmp_path / "out", download_mlflow=lambda uri, folder: tiny_model)
     assert (tmp_path / "out/model.safetensors").is_file()
+
+
+def test_an_encoder_becomes_a_base_without_a_template_that_keeps_all_its_weights(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    made = make_model("bert", tmp_path / "package" / "model")
+    files = {f"model/{file.name}": sha256_of(file) for file in made.iterdir()}
+    source = {"kind": "folder", "path": str(tmp_path / "package"), "files": files}
+    known = Entry.model_validate({"license": "MIT", "architecture": "encoder", "source": source})
+    acquire("bert", known, "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
+    assert not (tmp_path / "out/chat_template.jinja").exists()
+    assert set(load_file(tmp_path / "out/model.safetensors")) == set(load_file(made / "model.safetensors"))
+    assert base_parts(tmp_path / "out")["template"] == hashlib.sha256().hexdigest()
+
+
+def test_a_decoder_without_a_template_is_no_base(tmp_path: Path) -> None:
+    made = make_model("bert", tmp_path / "model")
+    with pytest.raises(InputError, match="no chat template"):
+        acquire("bert", entry(made), "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
