@@ -86,7 +86,8 @@ def template() -> dict[str, Path]:
     if not settings.is_file():
         raise MachineError("no template", place=str(PACKAGE), remedy="install tunegate again, from its wheel")
     targets = tomllib.loads(read_text(settings))["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    return {target.removeprefix(SHIPPED): root / source for source, target in targets.items()}
+    shown = {target: source for source, target in targets.items() if target.startswith(SHIPPED)}
+    return {target.removeprefix(SHIPPED): root / source for target, source in shown.items()}
 
 
 def example_files(example: str) -> dict[str, Path]:
