@@ -25,7 +25,7 @@ from typing import Any
 from tunegate.files import write_json
 
 CONTESTS = {
-    "main": ("ours", "TRL, best", "TRL, defaults"),
+    "main": ("ours", "ours, checkpointing", "TRL, best", "TRL, defaults"),
     "ablation": (
         "padded, fp32", "padded, bf16", "+ fresh memory is not filled", "+ padding-free", "+ logits where trained",
         "+ attention by documents", "+ LoRA as one operation", "+ layers that keep less", "ours",

@@ -115,6 +115,8 @@ def own_steps(arguments: argparse.Namespace, steps: list[list[Example]], say: Sa
     if name.startswith("ours"):
         fast_path.install(model)
         technique = sft()
+    if "checkpointing" in name:
+        packing.core(model).activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     stepper = loop._stepper(model, settings, technique, ALONE)
     say(about(model, arguments))
     for number, rows in enumerate(steps):

@@ -68,3 +68,12 @@ def test_after_training_nothing_of_the_fast_path_is_left(tiny_model: Path) -> No
     loop.run(model, ROWS, ROWS[:3], settings, sft(), {})
     assert patched(model) == 0
     assert packing.core(model).config._attn_implementation == "sdpa"
+
+
+def test_a_model_with_a_head_keeps_its_attention() -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_config(family("llama").config)
+    fast_path.install(model)
+    assert model.config._attn_implementation == "sdpa"
+    assert patched(model) == 7

@@ -17,7 +17,8 @@ def install(model: Any) -> None:
     fast_lora.install(model)
     fast_layers.install(model)
     base = packing.core(model)
-    if not fast_attention.install(base):
+    # A model with a head of another kind says nothing about single tokens; what trains it lays out its rows itself.
+    if base.get_output_embeddings() is None or not fast_attention.install(base):
         return
     packing.forget(model)
     if not packing.packs(model):
