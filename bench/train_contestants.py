@@ -187,7 +187,7 @@ def trl_steps(arguments: argparse.Namespace, steps: list[list[Example]], say: Sa
         config = SFTConfig(
             output_dir=folder, max_steps=len(steps), learning_rate=RATE, lr_scheduler_type="constant", logging_steps=1,
             report_to="none", save_strategy="no", disable_tqdm=True, use_cpu=arguments.device == "cpu",
-            dataset_kwargs={"skip_prepare_dataset": True}, **{"train_sampling_strategy": "sequential"} | options,
+            **{"train_sampling_strategy": "sequential", "dataset_kwargs": {"skip_prepare_dataset": True}} | options,
         )  # fmt: skip
         trainer = SFTTrainer(
             base(arguments, torch.bfloat16), config, train_dataset=Dataset.from_list(rows),
