@@ -1,3 +1,6 @@
+import re
+import runpy
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -6,12 +9,14 @@ import torch
 from accelerate.state import AcceleratorState
 from families import family
 
+from tunegate.files import read_text
 from tunegate.models.examples import Example
 from tunegate.params import Train
 from tunegate.training import checkpoint, fast_attention, fast_path, loop, loss, packing
 from tunegate.training.adapter import start
 from tunegate.training.techniques.sft import sft
 
+ROOT = Path(__file__).resolve().parents[2]
 ROWS = [
     Example(str(n), [1, *range(10, 12 + n % 9), 30 + n % 3, 2], [-100] * (3 + n % 9) + [30 + n % 3, 2])
     for n in range(24)
@@ -77,3 +82,19 @@ def test_a_model_with_a_head_keeps_its_attention() -> None:
     fast_path.install(model)
     assert model.config._attn_implementation == "sdpa"
     assert patched(model) == 7
+
+
+def test_the_commands_of_the_page_are_the_bench_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = read_text(ROOT / "docs" / "training-speed.md")
+    bench = runpy.run_path(str(ROOT / "bench" / "train.py"))
+    commands = re.findall(r"python (bench/train\.py[^`\n]*)", text)
+    assert len(commands) >= 4
+    for command in commands:
+        monkeypatch.setattr("sys.argv", shlex.split(command))
+        assert bench["parsed"]().contest in bench["CONTESTS"]
+
+
+def test_the_page_s_table_of_parts_names_every_module_of_the_fast_path() -> None:
+    text = read_text(ROOT / "docs" / "training-speed.md")
+    for module in sorted((ROOT / "src/tunegate/training").glob("fast_*.py")):
+        assert f"`{module.stem}`" in text, module.stem
