@@ -21,10 +21,13 @@ from tunegate.training import ray_cluster
 
 # Ray's own limits are for machines with nothing else to do.
 PATIENT = {
+    "GLOO_SOCKET_IFNAME": "lo",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_agent_register_timeout_ms": "180000",
     "RAY_raylet_start_wait_time_s": "180",
 }
+LOOPBACK = "127.0.0.2"
+"""Not 127.0.0.1: for that, Ray looks for the cluster at another address of the machine."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def cluster() -> Iterator[str]:
             patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 
-        node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "node_ip_address": "127.0.0.1"}
+        node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "node_ip_address": LOOPBACK}
         found = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
         found.add_node(**node)
         yield found.address

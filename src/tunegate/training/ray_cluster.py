@@ -151,8 +151,8 @@ def _work(config: dict[str, Any]) -> None:
     from ray.train.collective import broadcast_from_rank_zero
 
     context, folder = get_context(), Path(config["folder"])
-    address = (ray.util.get_node_ip_address(), _free_port()) if context.get_world_rank() == 0 else None
-    host, port = broadcast_from_rank_zero(address)
+    host = ray.util.get_node_ip_address()
+    host, port = broadcast_from_rank_zero((host, _free_port(host)) if context.get_world_rank() == 0 else None)
     environment = {
         "RANK": str(context.get_world_rank()),
         "LOCAL_RANK": str(context.get_local_rank()),
@@ -193,8 +193,9 @@ def _has_failed(folder: Path) -> bool:
     return False
 
 
-def _free_port() -> int:
-    with socket.create_server(("", 0)) as free:
+def _free_port(host: str) -> int:
+    with socket.socket() as free:
+        free.bind((host, 0))
         return int(free.getsockname()[1])
 
 
