@@ -26,7 +26,8 @@ class Guess:
 
 
 def guesses(model: Any, prompts: Sequence[Example], *, end: int, longest: int, tokens: int, device: str) -> list[Guess]:
-    """An answer to each of the prompts, in their order; one that does not end within `longest` tokens is left out.
+    """An answer to each of the prompts, in their order; one that is empty, or does not end within `longest`
+    tokens, is left out.
 
     `end` is the token that ends an answer; `tokens` bounds the prompts that are answered together.
     """
@@ -60,7 +61,7 @@ def _answered(model: Any, group: Sequence[Example], end: int, longest: int, devi
     chosen = chances.gather(-1, answers[..., None]).squeeze(-1).double().cpu()
     made = []
     for example, answer, logs in zip(group, answers.tolist(), chosen, strict=True):
-        if end in answer:
+        if end in answer[1:] and answer[0] != end:
             length = answer.index(end) + 1
             made.append(Guess(example.id, answer[:length], math.exp(math.fsum(logs[:length].tolist()))))
     return made

@@ -1,3 +1,5 @@
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +16,28 @@ from tunegate.training import loop
 SETTINGS = Train(
     technique="semisupervised",
     precision="fp32",
-    epochs=6,
+    epochs=3,
     tokens_per_step=64,
     learning_rate=0.02,
     checkpoint_every=4,
-    semisupervised=Semisupervised(rounds=2, confidence=0.6),
+    semisupervised=Semisupervised(rounds=3, confidence=0.5),
 )
 
 
-def row(name: str, kind: int, number: int, *, labelled: bool) -> Example:
-    """A question about one of three classes: one word somewhere among others tells which."""
-    words = [100 + (number * 31 + at * 17 + number * number * 3) % 60 for at in range(3)]
-    words[number % 3] = 40 + kind
-    return asked(name, [*words, 30], [80 + kind] if labelled else [])
+def rows(name: str, pairs: Sequence[tuple[int, int]], *, labelled: bool) -> list[Example]:
+    """Questions of two words about each of three classes; each class has six words of its own."""
+    return [
+        asked(f"{name}{kind}{one}{two}", [40 + 10 * kind + one, 40 + 10 * kind + two, 30], [80 + kind] * labelled)
+        for kind in range(3)
+        for one, two in pairs
+    ]
 
 
-# So few labelled rows that some of the other words seem to tell the class too.
-LABELLED = [row(f"l{n}", n % 3, n, labelled=True) for n in range(9)]
-UNLABELLED = [row(f"u{n}", (n * 7 + n // 3) % 3, 20 + n, labelled=False) for n in range(48)]
-VALID = [row(f"v{n}", n % 3, 80 + n, labelled=True) for n in range(6)]
-TEST = [row(f"t{n}", (n + n // 3) % 3, 100 + n, labelled=True) for n in range(36)]
+# Labels tell of three words of a class; that the others belong to it is told by unlabelled rows alone.
+LABELLED = rows("l", [*itertools.permutations(range(3), 2)], labelled=True)
+UNLABELLED = rows("u", [p for p in itertools.permutations(range(6), 2) if min(p) < 3 <= max(p)], labelled=False)
+VALID = LABELLED[::3]
+TEST = rows("t", [*itertools.permutations(range(3, 6), 2)], labelled=True)
 TRAIN = [*LABELLED, *UNLABELLED]
 
 
@@ -42,14 +46,16 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
-def test_pseudo_labels_beat_the_start_and_the_labelled_rows_alone(tiny_model: Path) -> None:
-    start, _ = start_of(tiny_model, SETTINGS)
-    only = Train(technique="sft", precision="fp32", epochs=18, tokens_per_step=64, learning_rate=0.02)
+@pytest.mark.parametrize("seed", [7, 8, 9])
+def test_pseudo_labels_beat_the_start_and_the_labelled_rows_alone(tiny_model: Path, seed: int) -> None:
+    settings = SETTINGS.model_copy(update={"seed": seed})
+    start, _ = start_of(tiny_model, settings)
+    only = Train(technique="sft", precision="fp32", epochs=12, tokens_per_step=64, learning_rate=0.02, seed=seed)
     alone, _ = learned(tiny_model, only, LABELLED, VALID)
-    model, progress = learned(tiny_model, SETTINGS, TRAIN, VALID)
+    model, progress = learned(tiny_model, settings, TRAIN, VALID)
     assert len(progress.state["accepted"]) > len(UNLABELLED) / 2
-    assert loss_on(model, TEST) < min(loss_on(start, TEST), loss_on(alone, TEST)) / 2
-    assert share_right(model, TEST) > max(share_right(start, TEST), share_right(alone, TEST))
+    assert loss_on(model, TEST) < min(loss_on(start, TEST), loss_on(alone, TEST)) * 0.8
+    assert share_right(model, TEST) > max(share_right(start, TEST), share_right(alone, TEST)) + 0.05
 
 
 def test_a_run_that_dies_while_it_learns_from_its_own_labels_resumes_exactly(tiny_model: Path) -> None:
@@ -59,7 +65,7 @@ def test_a_run_that_dies_while_it_learns_from_its_own_labels_resumes_exactly(tin
 
 def test_only_answers_that_the_model_is_sure_of_are_accepted(tiny_model: Path) -> None:
     _, progress = learned(tiny_model, SETTINGS, TRAIN, VALID)
-    assert all(0.6 <= found["confidence"] <= 1 for found in progress.state["accepted"])
+    assert all(0.5 <= found["confidence"] <= 1 for found in progress.state["accepted"])
     sure = SETTINGS.model_copy(update={"epochs": 1, "semisupervised": Semisupervised(confidence=0.999)})
     assert learned(tiny_model, sure, TRAIN, VALID)[1].state["accepted"] == []
 
@@ -69,14 +75,14 @@ def test_rows_with_and_without_a_label_close_in_the_ledger(tiny_model: Path, tmp
     _, technique = start_of(tiny_model, SETTINGS)
     assert technique.keep is not None
     technique.keep(tmp_path, TRAIN, progress.state)
-    ledger, rows = read_ledger(tmp_path), read_parquet(tmp_path / "pseudo_labels.parquet").to_pylist()
-    assert ledger.notes == {"labelled": 9, "unlabelled": 48, "pseudo_labelled": len(rows)}
-    assert (ledger.rows.in_, ledger.rows.out) == (57, 9 + len(rows))
-    assert ledger.reasons.get("below_confidence", 0) == 48 - len(rows)
-    assert {row["id"]: row["confidence"] for row in rows} == {
+    ledger, made = read_ledger(tmp_path), read_parquet(tmp_path / "pseudo_labels.parquet").to_pylist()
+    assert ledger.notes == {"labelled": 18, "unlabelled": 54, "pseudo_labelled": len(made)}
+    assert (ledger.rows.in_, ledger.rows.out) == (72, 18 + len(made))
+    assert ledger.reasons.get("below_confidence", 0) == 54 - len(made)
+    assert {row["id"]: row["confidence"] for row in made} == {
         found["id"]: found["confidence"] for found in progress.state["accepted"]
     }
-    assert all(row["answer"] for row in rows)
+    assert all(row["answer"] for row in made)
 
 
 @pytest.mark.parametrize(
