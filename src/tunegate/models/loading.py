@@ -145,14 +145,8 @@ def require_base(base_folder: Path, folder: Path) -> None:
 def _with_peft(model: Any, folder: Path) -> Any:
     silence()
     from peft import PeftModel
-    from peft.utils import ModulesToSaveWrapper
 
-    tuned = PeftModel.from_pretrained(model, folder).eval()
-    for part in tuned.modules():
-        if isinstance(part, ModulesToSaveWrapper):
-            # PEFT leaves a trained head in fp32, which a pass in bf16 cannot enter.
-            part.to(model.dtype)
-    return tuned
+    return PeftModel.from_pretrained(model, folder).eval()
 
 
 def _with_head(model: Any, folder: Path) -> Any:
