@@ -17,7 +17,8 @@ from tunegate.models.examples import TOKENS, Example, columns_of
 from tunegate.tables import parquet_writer
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGE = ("train", "params.yaml", "tokens", "base", "lock.txt", "adapter", "trajectory.csv", "cost.json")
+STAGE = ("train", "params.yaml", "tokens", "base", "rewards", "lock.txt", "adapter", "trajectory.csv", "cost.json")
+PATIENCE_SECONDS = 400
 ROWS = [Example(str(n), [1, 10 + n, 20 + n, 30 + n % 3, 2], [-100, -100, -100, 30 + n % 3, 2]) for n in range(24)]
 
 
@@ -45,12 +46,14 @@ def start(**environment: str) -> "subprocess.Popen[str]":
 
 
 def end_of(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    _, said = process.communicate(timeout=180)
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, said
 
 
-def wait_for_checkpoint() -> None:
-    limit = time.monotonic() + 120
+def wait_for_checkpoint(process: "subprocess.Popen[str]") -> None:
+    """Until the run of `process` has saved one; a hung one fails the test."""
+    limit = time.monotonic() + PATIENCE_SECONDS
     while not list(Path(".tunegate/checkpoint").rglob("run.json")):
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < limit, "no checkpoint"
         time.sleep(0.05)

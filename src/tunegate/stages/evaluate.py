@@ -15,10 +15,8 @@ from tunegate.params import load_params
 from tunegate.tables import read_parquet, write_parquet
 
 
-def main(
-    params: str, prepared: str, base: str, adapter: str, predictions: str, cost: str, adaptation: str = ""
-) -> None:
-    """Write predictions.parquet, what it cost and, where a path is given, the adaptation curve of `fewshot`."""
+def main(params: str, prepared: str, base: str, adapter: str, predictions: str, cost: str, adaptation: str) -> None:
+    """Write predictions.parquet, what it cost, and the adaptation curve of `fewshot`, empty for other techniques."""
     whole = load_params(Path(params))
     settings = whole.evaluate
     path = Path(prepared) / "test.parquet"
@@ -28,9 +26,7 @@ def main(
     with measured(settings.device) as meter:
         answers = predictions_of(tuned, tokenizer, rows, settings)
     write_parquet(Path(predictions), pa.Table.from_pylist(answers, schema=PREDICTION))
-    if adaptation:
-        found = adaptation_csv(tuned, Path(base), tokenizer, rows, Path(prepared), whole)
-        write_text(Path(adaptation), found)
+    write_text(Path(adaptation), adaptation_csv(tuned, Path(base), tokenizer, rows, Path(prepared), whole))
     spent = Cost(hardware=hardware(settings.device), **dataclasses.asdict(meter))
     write_json(Path(cost), spent.model_dump())
     for remark in remarks_of(tuned, rows):

@@ -13,35 +13,34 @@ from tunegate.tables import read_parquet
 from tunegate.training.launching import launch, needed
 
 
-def main(params: str, tokens: str, base: str, lock: str, adapter: str, trajectory: str, cost: str) -> None:
+def main(
+    params: str, tokens: str, base: str, rewards: str, lock: str, adapter: str, trajectory: str, cost: str
+) -> None:
     """Write the adapter's folder, the trajectory and what they cost."""
     settings = load_params(Path(params))
     if needed(settings.compute):
-        paths = (params, tokens, base, lock, adapter, trajectory, cost)
+        paths = (params, tokens, base, rewards, lock, adapter, trajectory, cost)
         launch("train", paths, settings.compute, settings.train.device)
         return
     from tunegate.training.joining import joined
 
     with joined(settings.compute, settings.train.device) as team:
-        _train(settings, team, tokens, base, lock, adapter, trajectory, cost)
+        _train(settings, team, tokens, base, rewards, lock, adapter, trajectory, cost)
 
 
-def _train(settings: Params, team: Any, tokens: str, base: str, lock: str, *outs: str) -> None:
+def _train(settings: Params, team: Any, tokens: str, base: str, rewards: str, lock: str, *outs: str) -> None:
     from tunegate.models.cost import hardware, measured
     from tunegate.models.examples import examples_from
-    from tunegate.models.labels import labels_of
     from tunegate.models.loading import TUNED
     from tunegate.training import checkpoint, identity, loop
-    from tunegate.training.adapter import record_of, save_adapter, start
-    from tunegate.training.techniques.choice import technique_of
+    from tunegate.training.adapter import record_of, save_adapter
+    from tunegate.training.beginning import begin
     from tunegate.training.trajectory import cost_of, summary, to_csv
 
-    made_of = identity.lineage(settings, Path(tokens), Path(base), Path(lock))
-    fingerprint = identity.fingerprint(made_of, settings)
+    made_of = identity.lineage(settings, Path(tokens), Path(base), Path(rewards), Path(lock))
+    fingerprint = identity.fingerprint(made_of, settings, Path(rewards))
     rows = {split: examples_from(read_parquet(Path(tokens) / f"{split}.parquet")) for split in ("train", "valid")}
-    labels = labels_of(rows["train"], rows["valid"], settings.train.classify) if settings.train.has_head else None
-    model = start(Path(base), settings.train, labels)
-    technique = technique_of(settings.train, model, Path(base))
+    labels, model, technique = begin(settings.train, Path(base), rows["train"], rows["valid"])
     with measured(settings.train.device) as meter:
         progress = loop.run(model, rows["train"], rows["valid"], settings.train, technique, fingerprint, team=team)
     if not team.is_first:

@@ -30,14 +30,14 @@ SPLIT = ("processes", "nodes", "strategy")
 """What of `compute` decides how sums of floats are split."""
 
 
-def lineage(params: Params, tokens: Path, base: Path, lock: Path) -> Lineage:
-    """The lineage of an adapter trained on `tokens` over `base` in the environment that `lock` names."""
+def lineage(params: Params, tokens: Path, base: Path, rewards: Path, lock: Path) -> Lineage:
+    """The lineage of an adapter trained on `tokens` over `base`, perhaps by `rewards`, in the environment of `lock`."""
     splits = {split: sha256_of(tokens / f"{split}.parquet") for split in ("train", "valid")}
     values = params.model_dump(by_alias=True, include=set(Params.model_fields), mode="json")
     parts = Parts(
         data=digest(splits),
         params=digest(
-            {section: values[section] for section in SECTIONS} | {"compute": _split(params)} | _files(params)
+            {section: values[section] for section in SECTIONS} | {"compute": _split(params)} | _files(params, rewards)
         ),
         code=code_digest(CODE),
         lock=sha256_of(lock),
@@ -46,7 +46,7 @@ def lineage(params: Params, tokens: Path, base: Path, lock: Path) -> Lineage:
     return lineage_of(parts)
 
 
-def fingerprint(made_of: Lineage, params: Params) -> dict[str, Any]:
+def fingerprint(made_of: Lineage, params: Params, rewards: Path) -> dict[str, Any]:
     """All on which the next step's bits depend, flat, so that a difference can be named.
 
     Besides the lineage: the installed versions, the number of threads and the processor or GPU, because sums of floats
@@ -59,13 +59,13 @@ def fingerprint(made_of: Lineage, params: Params) -> dict[str, Any]:
     hardware = {"machine": torch.cuda.get_device_name() if cuda else f"{kind}, {torch.get_num_threads()} threads"}
     settings = {f"train.{key}": value for key, value in params.train.model_dump(mode="json").items()}
     shared = {f"compute.{key}": value for key, value in _split(params).items()}
-    files = {f"file {path}": sha256 for path, sha256 in files_of(params.train).items()}
+    files = {f"file {path}": sha256 for path, sha256 in files_of(params.train, rewards).items()}
     return made_of.parts.model_dump() | settings | shared | files | versions | hardware
 
 
-def _files(params: Params) -> dict[str, Any]:
+def _files(params: Params, rewards: Path) -> dict[str, Any]:
     """The files that the parameters name, where they name any: their content is part of what the parameters say."""
-    found = files_of(params.train)
+    found = files_of(params.train, rewards)
     return {"files": found} if found else {}
 
 

@@ -11,19 +11,17 @@ from typing import Any
 from tunegate.errors import InputError
 from tunegate.files import read_json
 from tunegate.models.examples import Example, examples_from
-from tunegate.models.labels import labels_of
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.preview import Piece, pieces_of
 from tunegate.params import Params
 from tunegate.tables import parquet_batches, read_parquet
-from tunegate.training.adapter import start
+from tunegate.training.beginning import begin
 from tunegate.training.preflight.findings import Finding
 from tunegate.training.preflight.memory import Forecast, forecast
 from tunegate.training.preflight.probes import batching_checked, overfit_checked, rate_checked
 from tunegate.training.preflight.prompting import template_checked
 from tunegate.training.preflight.rows import rows_checked
 from tunegate.training.technique import Technique
-from tunegate.training.techniques.choice import technique_of
 
 SPLITS = ("train", "valid", "test")
 SAMPLE = 8
@@ -78,10 +76,8 @@ def preflight(inputs: Inputs, say: Say) -> Preflight:
     say("rows")
     found = list(rows_checked(inputs.params, inputs.splits, inputs.notes, inputs.labels))
     say("model")
-    train, valid = inputs.splits["train"], inputs.splits["valid"]
-    labels = labels_of(train, valid, settings.classify) if settings.has_head else None
-    model, tokenizer = start(inputs.base, settings, labels), load_tokenizer(inputs.base)
-    technique = technique_of(settings, model, inputs.base)
+    _, model, technique = begin(settings, inputs.base, inputs.splits["train"], inputs.splits["valid"])
+    tokenizer = load_tokenizer(inputs.base)
     sample = inputs.splits["train"][:SAMPLE]
     say("template")
     if inputs.sample and settings.technique not in ("pretrain", "classify"):

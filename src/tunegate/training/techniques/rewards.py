@@ -1,22 +1,19 @@
 """What answers are worth: the programs that params.yaml names, each a number per answer.
 
 Patterns, schemas and functions run in a process of their own, without the environment's secrets, and a call that takes
-too long is killed. Reads the files that rewards name, which must lie in `rewards/`: that folder is among what the stage
-`train` depends on. Does not know how answers come about.
+too long is killed. Reads the files that rewards name, which must lie in the folder that the stage `train` depends on.
+Does not know how answers come about.
 """
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from tunegate.errors import InputError, RefusedError
 from tunegate.files import read_json, sha256_of
 from tunegate.params import Reward, Train
 from tunegate.training.techniques.reward_process import RewardError, RewardProcess
-
-FOLDER = "rewards"
-"""Where the functions and schemas of rewards are, in the repository."""
 
 _PLACE = "params.yaml: train.reinforce.rewards"
 
@@ -76,12 +73,24 @@ class Rewards:
             raise RefusedError(f"the reward {what} {failure}", place=f"row {answer.row}", remedy=remedy) from None
 
 
-def files_of(settings: Train) -> dict[str, str]:
-    """The files that the settings name, with their sha256: training depends on what is in them."""
+def files_of(settings: Train, folder: Path) -> dict[str, str]:
+    """The files that the settings name, with their sha256: training depends on what is in them.
+
+    Raises InputError for one that is not in `folder`.
+    """
     if settings.technique != "reinforce":
         return {}
-    named = [_file_of(reward, f"{_PLACE}[{index}]") for index, reward in enumerate(settings.reinforce.rewards)]
-    return {str(path): sha256_of(path) for path in named if path is not None}
+    found = {}
+    for index, reward in enumerate(settings.reinforce.rewards):
+        place = f"{_PLACE}[{index}]"
+        path = _file_of(reward, place)
+        if path is None:
+            continue
+        if folder not in path.parents or not path.resolve().is_relative_to(folder.resolve()):
+            remedy = f"move the file to {folder}/: the pipeline only notices changes there"
+            raise InputError(f"{path} is not in {folder}/", place=place, remedy=remedy)
+        found[str(path)] = sha256_of(path)
+    return found
 
 
 def _names(rewards: Sequence[Reward]) -> tuple[str, ...]:
@@ -126,13 +135,9 @@ def _file_of(reward: Reward, place: str) -> Path | None:
         named, colon, function = reward.function.rpartition(":")
         if not (colon and function.isidentifier()):
             problem = f"must be <path>:<function> (got {reward.function!r})"
-            raise InputError(problem, place=f"{place}.function", remedy=f"for instance {FOLDER}/answers.py:polite")
+            raise InputError(problem, place=f"{place}.function", remedy="for instance rewards/answers.py:polite")
     if named is None:
         return None
-    parts = PurePosixPath(named).parts
-    if parts[:1] != (FOLDER,) or ".." in parts:
-        remedy = f"move the file to {FOLDER}/: the pipeline only notices changes there"
-        raise InputError(f"{named} is not in {FOLDER}/", place=place, remedy=remedy)
     if not Path(named).is_file():
         raise InputError(f"no file {named}", place=place, remedy="correct the path, from the repository's root")
     return Path(named)
