@@ -23,8 +23,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def make(train: dict[str, Any]) -> tuple[Lineage, dict[str, Any]]:
         values = read_yaml(SHIPPED)
         params = parse(Params, values | {"train": values["train"] | train}, place="params.yaml", remedy="")
-        found = lineage(params, Path("tokens"), Path("base"), Path("lock.txt"))
-        return found, fingerprint(found, params)
+        found = lineage(params, Path("tokens"), Path("base"), Path("rewards"), Path("lock.txt"))
+        return found, fingerprint(found, params, Path("rewards"))
 
     return make
 
