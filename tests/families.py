@@ -25,6 +25,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "sliding_window": 6,
         "layer_types": ["sliding_attention", "full_attention"],
     },
+    "granite": {**GATED, "logits_scaling": 4.0},
     "phi": {**SMALL, "intermediate_size": 48},
     "gpt_neox": {**SMALL, "intermediate_size": 48},
     "gpt2": OWN_NAMES,

@@ -41,7 +41,8 @@ def test_log_probabilities_are_those_of_the_logits(name: str) -> None:
 
 
 def test_logits_that_are_bent_after_the_output_layer_are_not_made_in_parts() -> None:
-    bent, plain = family("gemma2"), family("llama")
+    bent, plain, scaled = family("gemma2"), family("llama"), family("granite")
     assert not loss._is_bare(bent, bent.get_output_embeddings())
     assert loss._is_bare(plain, plain.get_output_embeddings())
+    assert loss._is_bare(scaled, scaled.get_output_embeddings())
     assert "forward" not in vars(plain.lm_head)

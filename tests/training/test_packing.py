@@ -20,6 +20,13 @@ def test_a_model_that_leaks_is_told_from_one_that_rounds() -> None:
     assert keeping.shift < 1e-5
 
 
+def test_neither_a_leak_nor_a_shift_passes_for_rounding() -> None:
+    assert packing.Isolation(leak=0.0, shift=1e-5, tolerance=1e-4).exact
+    assert not packing.Isolation(leak=1e-3, shift=1e-5, tolerance=1e-4).exact
+    assert not packing.Isolation(leak=0.0, shift=1e-3, tolerance=1e-4).exact
+    assert not packing.Isolation(leak=float("nan"), shift=0.0, tolerance=1e-4).exact
+
+
 @pytest.mark.parametrize("name", ["llama", "opt"])
 def test_the_verdict_is_the_same_in_bf16(name: str) -> None:
     assert packing.isolation_of(family(name).to(torch.bfloat16)).exact is (name == "llama")
