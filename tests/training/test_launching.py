@@ -128,7 +128,7 @@ def test_a_node_that_is_preempted_stops_all_and_they_resume_to_the_bytes_of_an_u
 
     set_params({"nodes": 2, "strategy": "ddp"})
     with two_nodes() as nodes:
-        wait_for_checkpoint()
+        wait_for_checkpoint(nodes[1])
         nodes[1].send_signal(signal.SIGTERM)
         ends = [end_of(node) for node in nodes]
     assert [code for code, _ in ends] == [143, 143], ends
@@ -145,7 +145,7 @@ def test_a_node_that_is_preempted_stops_all_and_they_resume_to_the_bytes_of_an_u
 def test_a_killed_worker_ends_the_run_with_its_rank_and_a_killed_parent_ends_its_workers(training_place: Path) -> None:
     set_params({"processes": 2, "strategy": "ddp"}, epochs=200)
     parent = start()
-    wait_for_checkpoint()
+    wait_for_checkpoint(parent)
     workers = psutil.Process(parent.pid).children()
     second = next(worker for worker in workers if worker.environ()["RANK"] == "1")
     listening = {c.laddr.ip for worker in workers for c in worker.net_connections() if c.status == "LISTEN"}

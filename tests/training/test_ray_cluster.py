@@ -110,7 +110,7 @@ def test_a_signal_reaches_the_processes_on_all_nodes(in_cluster: None, tmp_path:
 
 
 def test_a_run_that_lost_a_process_goes_on_from_its_checkpoint_to_the_bytes_of_an_undisturbed_one(
-    training_place: Path, cluster: str
+    training_place: Path, cluster: str, request: pytest.FixtureRequest
 ) -> None:
     set_params({"processes": 2, "strategy": "ddp"}, epochs=30)
     code, said = end_of(start())
@@ -120,7 +120,8 @@ def test_a_run_that_lost_a_process_goes_on_from_its_checkpoint_to_the_bytes_of_a
 
     set_params({"engine": "ray", "nodes": 2, "strategy": "ddp"}, epochs=30)
     run = start(RAY_ADDRESS=cluster, **PATIENT)
-    wait_for_checkpoint()
+    request.addfinalizer(run.kill)
+    wait_for_checkpoint(run)
     second = next(process for process in psutil.process_iter(["cmdline"]) if rank_of(process) == "1")
     second.kill()
     code, said = end_of(run)
