@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tunegate.cli.init import project_files
-from tunegate.errors import MachineError, UsageError
+from tunegate.errors import InputError, MachineError, UsageError
 from tunegate.experiments.curve import Asked, curve_of, measure, require_sound
 from tunegate.files import read_yaml, write_text, write_yaml
 from tunegate.reporting.curve_page import render_curve
@@ -107,3 +107,18 @@ def test_a_stage_that_fails_stops_the_curve_with_its_words(project: Path, run: C
 def test_shares_through_which_no_curve_goes_are_refused(shares: tuple[float, ...]) -> None:
     with pytest.raises(UsageError, match="at least 3 shares in ascending order"):
         require_sound(Asked(shares))
+
+
+def test_shares_of_the_same_rows_and_a_metric_that_there_is_not_are_refused_before_a_training(
+    project: Path, run: Callable[..., str]
+) -> None:
+    with pytest.raises(InputError, match=r"at least 3 different numbers of training rows \(got 2, 2, 2, 160\)"):
+        next(measure(open_repository(), Asked((0.001, 0.002, 0.003, 1.0))))
+    params = read_yaml(project / "params.yaml")
+    params["train"]["technique"] = "pretrain"
+    write_yaml(project / "params.yaml", params)
+    run("git", "commit", "-qam", "Raw text", cwd=project)
+    with pytest.raises(UsageError, match="pretrain learns raw text") as caught:
+        next(measure(open_repository(), Asked()))
+    assert caught.value.remedy == "--metric nll"
+    assert not (project / ".tunegate/curve").exists()

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from tunegate.errors import MachineError, UsageError
+from tunegate.errors import InputError, MachineError, UsageError
 from tunegate.experiments.power_law import LEAST_POINTS, Fit, fit
 from tunegate.experiments.shares import TOKENS, groups_in, keep_share
-from tunegate.experiments.space import PARAMS, changed, present_value
+from tunegate.experiments.space import PARAMS, changed, params_in
 from tunegate.files import STATE, read_json, read_text, read_yaml, write_json, write_text
 from tunegate.gate.rescoring import PREDICTIONS
-from tunegate.params import Closed, parse
+from tunegate.params import Closed, Train, parse
 from tunegate.repository.revisions import Repository
 from tunegate.repository.scratch import environment_of, run_stages, scratch
 from tunegate.tables import read_parquet
@@ -90,12 +90,19 @@ def require_sound(asked: Asked) -> None:
 
 
 def measure(repository: Repository, asked: Asked) -> Iterator[Point]:
-    """Train and answer what is not known yet; yield every point. Raises with the stage's own words when one fails."""
+    """Train and answer what is not known yet; yield every point. Raises with the stage's own words when one fails.
+
+    Before anything is trained: UsageError for a metric that the technique does not have, InputError for shares of too
+    few different amounts.
+    """
     commit = repository.resolve("HEAD")
+    if asked.metric == "accuracy" and params_in(repository.read(commit, PARAMS) or "").train.technique == "pretrain":
+        problem = "no accuracy: technique pretrain learns raw text, which has no right answer"
+        raise UsageError(problem, place="--metric", remedy="--metric nll")
     folder = repository.root / FOLDER / f"{commit[:12]}-{asked.metric}"
     wanted = [(share, number) for number in range(asked.seeds) for share in asked.shares]
     paths = {one: folder / f"{100 * one[0]:g}-{one[1]}.json" for one in wanted}
-    with _Shares(repository, commit) as shares:
+    with _Shares(repository, commit, asked.shares) as shares:
         for one in wanted:
             if not paths[one].exists():
                 write_json(paths[one], shares.point(*one, asked.metric).model_dump(mode="json"))
@@ -109,6 +116,7 @@ def curve_of(commit: str, asked: Asked, points: Sequence[Point]) -> Curve:
     by_share = [[point for point in points if point.share == share] for share in asked.shares]
     columns = [np.mean([point.errors for point in some], axis=0) for some in by_share]
     rows = [round(statistics.mean(point.rows for point in some)) for some in by_share]
+    _require_amounts(rows)
     most = 1.0 if asked.metric == "accuracy" else None
     found = fit(rows, np.column_stack(columns), points[0].groups, most=most)
     return Curve(commit, asked.metric, list(asked.shares), rows, asked.seeds, len(points[0].errors), found)
@@ -117,8 +125,8 @@ def curve_of(commit: str, asked: Asked, points: Sequence[Point]) -> Curve:
 class _Shares:
     """A scratch project with tokens, made when the first point needs it."""
 
-    def __init__(self, repository: Repository, commit: str) -> None:
-        self._open = scratch(repository, commit)
+    def __init__(self, repository: Repository, commit: str, shares: Sequence[float]) -> None:
+        self._open, self._shares = scratch(repository, commit), shares
         self._project: Path | None = None
 
     def __enter__(self) -> "_Shares":
@@ -131,10 +139,10 @@ class _Shares:
     def point(self, share: float, number: int, metric: Metric) -> Point:
         project = self._ready()
         text = read_text(project / "params.commit")
-        seed = int(present_value(text, "train.seed")) + number
+        train = params_in(text).train
+        seed = train.seed + number
         write_text(project / PARAMS, changed(text, {"train.seed": seed}))
-        shutil.copytree(project / "tokens.whole", project / TOKENS, dirs_exist_ok=True)
-        rows = keep_share(project, share, groups_in(project))
+        rows = _keep(project, share, train)
         for stage in ("train", "evaluate"):
             _run(project, stage)
         answers = sorted(read_parquet(project / PREDICTIONS).to_pylist(), key=lambda row: str(row["id"]))
@@ -148,7 +156,20 @@ class _Shares:
             run_stages(self._project, ["tokenize"])
             shutil.copytree(self._project / TOKENS, self._project / "tokens.whole")
             shutil.copyfile(self._project / PARAMS, self._project / "params.commit")
+            train = params_in(read_text(self._project / PARAMS)).train
+            _require_amounts([_keep(self._project, share, train) for share in self._shares])
         return self._project
+
+
+def _keep(project: Path, share: float, train: Train) -> int:
+    shutil.copytree(project / "tokens.whole", project / TOKENS, dirs_exist_ok=True)
+    return keep_share(project, share, groups_in(project), train)
+
+
+def _require_amounts(rows: Sequence[int]) -> None:
+    if len(set(rows)) < LEAST_POINTS:
+        problem = f"at least {LEAST_POINTS} different numbers of training rows (got {', '.join(map(str, rows))})"
+        raise InputError(problem, place="--shares", remedy="name shares that are further apart, or add rows")
 
 
 def _run(project: Path, stage: str) -> None:

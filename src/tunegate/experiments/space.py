@@ -47,8 +47,13 @@ def grid_of(search: Search) -> list[dict[str, Any]]:
 def changed(text: str, values: Mapping[str, Any]) -> str:
     """params.yaml with other values. Raises InputError where its schema refuses them."""
     found = with_values(text, values)
-    parse(Params, parse_yaml(found, place=PARAMS), place=PARAMS, remedy=_REMEDY)
+    params_in(found)
     return found
+
+
+def params_in(text: str) -> Params:
+    """params.yaml's text as its schema reads it. Raises InputError."""
+    return parse(Params, parse_yaml(text, place=PARAMS), place=PARAMS, remedy=_REMEDY)
 
 
 def require_known(text: str, search: Search) -> None:
@@ -69,8 +74,7 @@ def present(text: str, search: Search) -> dict[str, Any]:
 
 def present_value(text: str, key: str) -> Any:
     """The value of one key of params.yaml, or its default, or None."""
-    values = parse(Params, parse_yaml(text, place=PARAMS), place=PARAMS, remedy=_REMEDY)
-    return _at(values.model_dump(by_alias=True, mode="json"), key)
+    return _at(params_in(text).model_dump(by_alias=True, mode="json"), key)
 
 
 def diff_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Change]:
