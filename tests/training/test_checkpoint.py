@@ -130,3 +130,31 @@ def test_other_folders_beside_the_checkpoints_are_none(tiny_model: Path) -> None
     assert checkpoint.newest() is None
     _, progress = train(tiny_model, settings())
     assert not progress.resumed
+
+
+def test_a_checkpoint_saved_after_a_broken_newer_one_is_not_dropped_for_it(tiny_model: Path) -> None:
+    killed(tiny_model, settings(keep_checkpoints=2), 6)
+    cut(checkpoint.FOLDER / "00000006" / checkpoint.TENSORS)
+    (checkpoint.FOLDER / "00000006").rename(checkpoint.FOLDER / "00000008")
+    killed(tiny_model, settings(), 1)
+    assert steps() == [6]
+    _, progress = train(tiny_model, settings())
+    assert progress.resumed
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"step": 6}'])
+def test_a_checkpoint_that_says_too_little_is_broken(tiny_model: Path, text: str) -> None:
+    killed(tiny_model, settings(), 6)
+    write_text(checkpoint.FOLDER / "00000006" / checkpoint.RUN, text)
+    with pytest.raises(RefusedError, match=r"run\.json lacks fingerprint"):
+        train(tiny_model, settings())
+
+
+def test_what_a_kill_left_half_saved_or_half_removed_goes_when_the_run_goes_on(tiny_model: Path) -> None:
+    killed(tiny_model, settings(), 6)
+    for name in (".00000007.abc.part", ".00000005.old"):
+        write_text(checkpoint.FOLDER / name / checkpoint.TENSORS, "half")
+    write_text(checkpoint.FOLDER.parent / ".checkpoint.old" / "00000001" / checkpoint.RUN, "{}")
+    killed(tiny_model, settings(), 0)
+    assert [path.name for path in checkpoint.FOLDER.iterdir()] == ["00000006"]
+    assert [path.name for path in checkpoint.FOLDER.parent.iterdir()] == ["checkpoint"]

@@ -8,6 +8,7 @@ folder, because DVC empties a stage's outputs before it runs.
 import dataclasses
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from tunegate.training.technique import State
 FOLDER = STATE / "checkpoint"
 TENSORS = "state.safetensors"
 RUN = "run.json"
+_KNOWN = ("step", "phase", "phase_step", "state", "records", "seconds")
+"""Of run.json, what a run goes on with."""
 
 
 @dataclasses.dataclass
@@ -51,10 +54,10 @@ def save(
     fingerprint: dict[str, Any],
     *,
     team: Team = ALONE,
-    keep: int = 1,
+    keep: int | None = 1,
     folder: Path = FOLDER,
 ) -> None:
-    """Write the state after `progress.step` steps, then drop all but the newest `keep` checkpoints.
+    """Write the state after `progress.step` steps, then drop all but the newest `keep` checkpoints; None keeps all.
 
     Every process of the team must call this. Raises MachineError when the disk does not take it; the checkpoints before
     it are then as they were.
@@ -69,32 +72,36 @@ def save(
             write_json(new / RUN, run)
     except (OSError, SafetensorError) as error:
         raise _unwritten(progress.step, error, folder) from None
-    for old in _newest_first(folder)[keep:]:
-        shutil.rmtree(old)
+    if keep is not None:
+        for old in _newest_first(folder)[keep:]:
+            _remove(old)
 
 
 def resume(trained: Trained, fingerprint: dict[str, Any], *, team: Team = ALONE, folder: Path = FOLDER) -> Progress:
     """Load the newest checkpoint that can be read, if there is any, into what is trained and torch's random state.
 
+    Newer ones that are broken are removed, or they would count as checkpoints; so is what a kill left half-written.
     Raises RefusedError with the differences when another run made it: resuming with other data or parameters would give
     a model that no commit describes; and when there are checkpoints, but none that can be read.
     """
-    run, tensors = _newest(folder, team)
+    run, tensors, broken = _newest(folder, team)
     team.agree({f"{folder} (the folder must be one that all nodes share)": run.get("step")})
     if not run:
+        _clear(folder, team)
         return Progress()
     if changed := differences(run["fingerprint"], fingerprint):
         problem = "a killed run left a checkpoint that does not fit this one:\n  " + "\n  ".join(changed)
         remedy = f"restore what changed to resume, or delete {folder} to start again from step 0"
         raise RefusedError(problem, place=str(folder), remedy=remedy)
+    _clear(folder, team, broken)
     trained.restore(tensors, run["optimizer"], team)
-    known = {name: run[name] for name in ("step", "phase", "phase_step", "state", "records", "seconds")}
-    return Progress(**known, resumed=True)
+    return Progress(**{name: run[name] for name in _KNOWN}, resumed=True)
 
 
 def discard(folder: Path = FOLDER) -> None:
     """Remove all checkpoints: the run is complete."""
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        _remove(folder)
 
 
 def newest(folder: Path = FOLDER) -> Path | None:
@@ -108,22 +115,54 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return [f"{key}: {_short(old.get(key))} → {_short(new.get(key))}" for key in keys if old.get(key) != new.get(key)]
 
 
-def _newest(folder: Path, team: Team) -> tuple[dict[str, Any], Tensors]:
-    """What the newest readable checkpoint holds; says on stderr which newer ones are broken."""
-    broken = []
+def _newest(folder: Path, team: Team) -> tuple[dict[str, Any], Tensors, list[Path]]:
+    """What the newest readable checkpoint holds, and the newer ones that are broken; says on stderr which those are."""
+    broken = {}
     for each in _newest_first(folder):
         try:
-            return read_json(each / RUN), load_file(each / TENSORS)
+            return _read(each / RUN), load_file(each / TENSORS), list(broken)
         except (InputError, SafetensorError, OSError) as error:
-            what = error.problem if isinstance(error, InputError) else str(error).splitlines()[0]
-            broken.append(f"{each}: {what}")
+            broken[each] = error.problem if isinstance(error, InputError) else str(error).splitlines()[0]
             if team.is_first:
-                print(f"train: a broken checkpoint is passed over: {broken[-1]}", file=sys.stderr)  # noqa: T201
+                print(f"train: a broken checkpoint is passed over: {each}: {broken[each]}", file=sys.stderr)  # noqa: T201
     if broken:
-        problem = "no checkpoint of a killed run can be read:\n  " + "\n  ".join(broken)
+        problem = "no checkpoint of a killed run can be read:\n  " + "\n  ".join(
+            f"{each}: {what}" for each, what in broken.items()
+        )
         remedy = f"delete {folder} to start again from step 0; train.keep_checkpoints keeps older ones too"
         raise RefusedError(problem, place=str(folder), remedy=remedy)
-    return {}, {}
+    return {}, {}, []
+
+
+def _read(path: Path) -> dict[str, Any]:
+    run = read_json(path)
+    lacking = [name for name in ("fingerprint", "optimizer", *_KNOWN) if not isinstance(run, dict) or name not in run]
+    if lacking:
+        raise InputError(f"{path.name} lacks {', '.join(lacking)}", place=str(path))
+    return dict(run)
+
+
+def _clear(folder: Path, team: Team, broken: Sequence[Path] = ()) -> None:
+    """Remove these, and what a run left under a hidden name that was killed while it saved or removed."""
+    if not team.is_first:
+        return
+    for path in broken:
+        _remove(path)
+    hidden = folder.iterdir() if folder.is_dir() else ()
+    for path in [_aside(folder), *(path for path in hidden if path.name.startswith("."))]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder so that a kill in between leaves no half of it under its name."""
+    aside = _aside(path)
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
 
 
 def _newest_first(folder: Path) -> list[Path]:
