@@ -73,6 +73,6 @@ def test_the_last_message_of_a_conversation_is_what_was_chosen(tuned: Any, tiny_
 
 
 def test_a_test_row_without_a_rejected_answer_is_named(tuned: Any, tiny_model: Path) -> None:
-    with pytest.raises(InputError, match="without a rejected answer") as caught:
+    with pytest.raises(InputError, match="no rejected answer") as caught:
         choose_all(tuned, load_tokenizer(tiny_model), [*ROWS, row(9, rejected=None)], SETTINGS)
     assert caught.value.place == "row r9"

@@ -111,6 +111,17 @@ def test_a_test_row_longer_than_the_model_can_read_is_cut(folder: Path) -> None:
     assert cut[0]["tuned_nll"] == classify_all(tuned(folder), tokenizer, [fitting], Evaluate())[0]["tuned_nll"]
 
 
+@pytest.mark.parametrize(("architecture", "positions"), [("bert", 66), ("roberta", 64)])
+def test_where_the_tokenizer_names_no_limit_a_row_is_cut_at_the_models_positions(
+    architecture: str, positions: int, tmp_path: Path
+) -> None:
+    model, tokenizer = tuned(make_model(architecture, tmp_path)), load_tokenizer(tmp_path)
+    tokenizer.model_max_length = 10**30
+    long, fitting = (rows("roof")[0] | {"text": "roof " * n} for n in (200, positions - 2))
+    found = [classify_all(model, tokenizer, [row], Evaluate())[0]["tuned_nll"] for row in (long, fitting)]
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(("label", "settings"), [(None, {"multi_label": True}), (None, {}), (" ", {})])
 def test_a_test_row_without_a_label_is_named(label: str | None, settings: Any, folder: Path) -> None:
     with pytest.raises(InputError, match="without a label") as caught:

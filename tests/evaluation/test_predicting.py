@@ -1,8 +1,10 @@
 import contextlib
 from pathlib import Path
 
+import pytest
 from architectures import make_model
 
+from tunegate.errors import InputError
 from tunegate.evaluation.predicting import predictions_of, remarks_of
 from tunegate.models.heads import load_headed
 from tunegate.models.labels import Labels
@@ -33,6 +35,26 @@ def test_a_decoder_is_asked_for_words(tiny_model: Path) -> None:
     found = predictions_of(tuned, load_tokenizer(tiny_model), ROWS, Evaluate(max_new_tokens=2), models=["tuned"])
     assert [answer["reference"] for answer in found] == ["heat", "lift", "roof"]
     assert remarks_of(tuned, ROWS) == []
+
+
+def test_rows_without_an_answer_are_left_out_and_told_where_training_takes_them_else_named(tiny_model: Path) -> None:
+    model, tokenizer = load_base(tiny_model, device="cpu", precision="fp32"), load_tokenizer(tiny_model)
+    given, how = [*ROWS, ROWS[0] | {"id": "none", "label": None}], Evaluate(max_new_tokens=2)
+
+    def tuned(technique: str) -> Tuned:
+        return Tuned(model, Record.model_validate({"technique": technique}), lambda: contextlib.nullcontext(model))
+
+    for technique in ("reinforce", "semisupervised"):
+        found = predictions_of(tuned(technique), tokenizer, given, how, models=["tuned"])
+        assert [row["id"] for row in found] == ["heat", "lift", "roof"]
+        assert remarks_of(tuned(technique), given) == [
+            "test rows without an answer, which nothing can be compared with: 1, left out"
+        ]
+    for technique in ("sft", "preference"):
+        rows = [row | {"rejected": "x"} for row in given]
+        with pytest.raises(InputError, match=r"no answer to learn|no chosen answer") as caught:
+            predictions_of(tuned(technique), tokenizer, rows, how, models=["tuned"])
+        assert caught.value.place == "row none"
 
 
 def test_rows_without_a_label_are_not_asked_and_tasks_are_slices(tiny_model: Path) -> None:

@@ -10,6 +10,7 @@ from tunegate.models.chat_tokens import Recipe
 from tunegate.models.conversations import pairs_of
 from tunegate.models.examples import IGNORED, Example
 from tunegate.models.formats.answers import Answers
+from tunegate.models.formats.classes import Classes
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokenisation import Counting, Counts, Encoding
 
@@ -119,9 +120,18 @@ def test_every_row_and_token_is_accounted_for(tokenizer: Any, policy: Any) -> No
     assert counts.tokens_out == sum(len(row["ids"]) for row in kept)
     assert counts.tokens_trained == sum(label != IGNORED for row in kept for label in row["labels"])
     assert 0 < len(kept) < 12
+    ends = [row["ids"][-1] == tokenizer.eos_token_id for row in kept]
+    assert counts.eos_lost == ends.count(False)
     assert (counts.eos_lost > 0) == (policy == "truncate")
     assert all(len(row["ids"]) <= 18 for row in kept)
     assert {row["reason"] for row in made.to_pylist()} == {None, "over_length"}
+
+
+def test_where_the_end_of_a_row_is_kept_no_end_of_an_answer_is_lost(tokenizer: Any) -> None:
+    counts = Counts()
+    long = batch([ROW | {"text": "leaks " * 50}])
+    counts.add(Encoding(Recipe.of(tokenizer), Classes(), 18, "truncate")(long))
+    assert (counts.rows_cut, counts.eos_lost) == (1, 0)
 
 
 def test_over_length_error_names_the_row_and_its_length(tokenizer: Any) -> None:
@@ -134,6 +144,8 @@ def test_rows_that_are_not_trained_on_are_counted_even_where_the_template_refuse
     tokenizer = load_tokenizer(tiny_model)
     tokenizer.chat_template += "{% if messages[0]['content'] == 'bad' %}{{ raise_exception('no') }}{% endif %}"
     rows = [ROW, ROW | {"id": "b", "text": "bad"}, ROW | {"id": "c", "text": None, "label": None}]
+    with pytest.raises(InputError, match="the chat template refuses: no"):
+        Counting(Recipe.of(tokenizer), Answers(), strict=True)(batch(rows[:2]))
     made = Counting(Recipe.of(tokenizer), Answers())(batch(rows))
     words = len(tokenizer("bad")["input_ids"]) + len(tokenizer("roof")["input_ids"])
     assert made.schema.names == ["id", "source", "tokens"]

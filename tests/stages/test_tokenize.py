@@ -87,6 +87,14 @@ def test_every_row_has_one_fate_with_its_tokens(run: Callable[..., Path]) -> Non
     assert [found[name]["trained"] > 0 for name in ("t0", "v", "x", "d")] == [True, True, False, False]
 
 
+def test_a_test_row_that_could_not_be_answered_is_refused_before_any_training(run: Callable[..., Path]) -> None:
+    unanswered = Row("x", "x", "a", "f.csv:x", text="the roof leaks")
+    write_parquet(Path("prepared/test.parquet"), table_of([unanswered], ROW))
+    with pytest.raises(InputError, match="no answer to learn") as caught:
+        run()
+    assert caught.value.place == "row x"
+
+
 def test_rows_and_tokens_close_for_every_source(run: Callable[..., Path]) -> None:
     folder = run()
     combined = combine([Path("validated"), Path("prepared"), folder])
@@ -183,7 +191,8 @@ def test_a_long_document_goes_on_in_further_examples_and_its_tokens_close(run: C
     learns("pretrain", max_length=16, over_length="split")
     long = Row("t9", "t9", "b", text=LONG)
     raw = [Row(f"t{n}", f"t{n}", "a", text="the roof leaks") for n in range(3)]
-    for split, rows in {"train": [*raw, long], "valid": [Row("v", "v", "a", text="roof")]}.items():
+    others = {split: [Row(name, name, "a", text="roof")] for split, name in (("valid", "v"), ("test", "x"))}
+    for split, rows in ({"train": [*raw, long]} | others).items():
         write_parquet(Path(f"prepared/{split}.parquet"), table_of(rows, ROW))
     folder = run()
     found, tokens = fates(folder), read_parquet(folder / "train.parquet").to_pylist()

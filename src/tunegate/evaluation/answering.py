@@ -18,6 +18,7 @@ from tunegate.errors import InputError
 from tunegate.evaluation.examples import MODELS, is_correct
 from tunegate.models.chat_tokens import Recipe
 from tunegate.models.conversations import pairs_of
+from tunegate.models.formats.answers import is_answered, unanswered
 from tunegate.models.loading import Tuned
 from tunegate.models.template import messages_of
 from tunegate.params import Evaluate
@@ -76,6 +77,9 @@ def answer_all(
 
 def questions_of(tokenizer: Any, rows: Sequence[Row]) -> list[Question]:
     """The test rows as tokens, with the answer that each should get. Raises InputError that names a refused row."""
+    for row in rows:
+        if not is_answered(row):
+            raise unanswered(row["id"])
     found = []
     for row, (prompt, answer) in zip(rows, pairs_of(Recipe.of(tokenizer).chat(), rows), strict=True):
         end = answer.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in answer else len(answer)

@@ -13,10 +13,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from tunegate.errors import InputError
 from tunegate.evaluation.answering import Question, nll_of, prediction_of, questions_of
 from tunegate.evaluation.examples import MODELS
-from tunegate.models.formats.preferences import with_rejected
+from tunegate.models.formats.preferences import require_both, with_rejected
 from tunegate.models.loading import Tuned
 from tunegate.params import Evaluate
 
@@ -43,7 +42,7 @@ def choose_all(
 
     The reference is the chosen answer, a model's answer the one of the two that it finds likelier; nll is that of the
     chosen one. No row has a label, since answers are no classes. `models` are those that answer; the columns of another
-    are left out. Raises InputError for a row without a rejected answer.
+    are left out. Raises InputError for a row without both answers.
     """
     choices = _choices(tokenizer, rows)
     answers: dict[str, dict[str, Row]] = {}
@@ -56,9 +55,7 @@ def choose_all(
 
 def _choices(tokenizer: Any, rows: Sequence[Row]) -> list[Choice]:
     for row in rows:
-        if row["rejected"] is None:
-            remedy = "give it one, or leave it out of data/frozen and data/sources.yaml"
-            raise InputError("a test row without a rejected answer", place=f"row {row['id']}", remedy=remedy)
+        require_both(row)
     chosen = questions_of(tokenizer, rows)
     rejected = questions_of(tokenizer, [with_rejected(row) for row in rows])
     return [Choice(one, other) for one, other in zip(chosen, rejected, strict=True)]

@@ -19,7 +19,7 @@ from tunegate.evaluation.examples import MODELS
 from tunegate.models.chat_tokens import Recipe
 from tunegate.models.formats.classes import label_of, shortened, text_ids
 from tunegate.models.labels import Labels
-from tunegate.models.layouts import head_logits
+from tunegate.models.layouts import head_logits, positions_of
 from tunegate.models.loading import Tuned
 from tunegate.models.template import messages_of
 from tunegate.params import Evaluate
@@ -47,7 +47,8 @@ def classify_all(
     `models` are those that answer; the columns of another are left out. Raises InputError for rows without a label.
     """
     labels = Labels.recorded(tuned.record.model_dump())
-    questions = _questions(labels, tokenizer, rows)
+    limit = min(tokenizer.model_max_length, positions_of(tuned.plain) or tokenizer.model_max_length)
+    questions = _questions(labels, tokenizer, rows, limit)
     answers: dict[str, dict[str, Row]] = {}
     for name in models:
         with tuned.untuned() if name == "base" else contextlib.nullcontext(tuned.model) as model:
@@ -63,7 +64,7 @@ def unseen_labels(tuned: Tuned, rows: Sequence[Row]) -> dict[str, int]:
     return found
 
 
-def _questions(labels: Labels, tokenizer: Any, rows: Sequence[Row]) -> list[Question]:
+def _questions(labels: Labels, tokenizer: Any, rows: Sequence[Row], limit: int) -> list[Question]:
     recipe = Recipe.of(tokenizer)
     found = []
     for row in rows:
@@ -71,7 +72,7 @@ def _questions(labels: Labels, tokenizer: Any, rows: Sequence[Row]) -> list[Ques
         if label is None or not (labels.multi or label.strip()):
             remedy = "label it, or leave unlabelled rows out of data/frozen and data/sources.yaml"
             raise InputError("a test row without a label", place=f"row {row['id']}", remedy=remedy)
-        ids = shortened(recipe, text_ids(recipe, row), tokenizer.model_max_length)
+        ids = shortened(recipe, text_ids(recipe, row), limit)
         found.append(Question(row, ids, labels.of(label)))
     return found
 

@@ -17,6 +17,9 @@ from tunegate.params import Evaluate, Technique
 
 Row = dict[str, Any]
 
+_UNANSWERED = ("semisupervised", "reinforce")
+"""Techniques that learn from rows without an answer too."""
+
 
 def predictions_of(
     tuned: Tuned, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
@@ -37,12 +40,15 @@ def predictions_of(
 
 
 def answerable(technique: Technique, rows: Sequence[Row]) -> list[Row]:
-    """The test rows that are answered: of a technique that learns from rows without a label too, those with one."""
-    return [row for row in rows if is_answered(row)] if technique == "semisupervised" else list(rows)
+    """The test rows that are answered: of a technique that learns from rows without an answer too, those with one."""
+    return [row for row in rows if is_answered(row)] if technique in _UNANSWERED else list(rows)
 
 
 def remarks_of(tuned: Tuned, rows: Sequence[Row]) -> list[str]:
     """What is to be said of the test rows, each in a line."""
+    left_out = len(rows) - len(answerable(tuned.record.technique, rows))
+    if left_out:
+        return [f"test rows without an answer, which nothing can be compared with: {left_out}, left out"]
     if tuned.record.technique != "classify":
         return []
     return [

@@ -41,6 +41,15 @@ def head_logits(model: Any, rows: Rows) -> torch.Tensor:
     return found[torch.argsort(order)].float()
 
 
+def positions_of(model: Any) -> int | None:
+    """How many tokens of a row the model has positions for; None where it names no number."""
+    named: int | None = getattr(model.config, "max_position_embeddings", None)
+    tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
+    skipped = [table.padding_idx for table in tables if getattr(table, "padding_idx", None) is not None]
+    # Where the table has a padding token, as RoBERTa's, positions begin behind it.
+    return named - skipped[0] - 1 if named is not None and skipped else named
+
+
 def layout_of(model: Any) -> Layout:
     """The cheapest exact layout; measured once for each model object."""
     if model not in _known:

@@ -29,11 +29,12 @@ ENCODED = pa.schema(
         ("tokens", pa.int32()),
         ("trained", pa.int32()),
         ("cut", pa.int32()),
+        ("eos_lost", pa.bool_()),
         ("pieces", pa.int32()),
     ]
 )
-"""A row that was tokenised: why it is dropped, if it is; its tokens, those trained on, those that were cut off, and how
-many examples it makes."""
+"""A row that was tokenised: why it is dropped, if it is; its tokens, those trained on, those that were cut off, whether
+the one that ends an answer is among them, and how many examples it makes."""
 
 _SAID = ("messages", "text", "label", "rejected", "slices")
 
@@ -65,7 +66,7 @@ class Counts:
         self.rows_out += int((~dropped).sum())
         self.rows_dropped += int(dropped.sum())
         self.rows_cut += int((cut > 0).sum())
-        self.eos_lost += int((cut > 0).sum())
+        self.eos_lost += int(batch["eos_lost"].to_numpy(zero_copy_only=False).sum())
         self.tokens_in += int((tokens + cut).sum())
         self.tokens_out += int(tokens[~dropped].sum())
         self.tokens_dropped += int(tokens[dropped].sum())
@@ -93,14 +94,16 @@ class Encoding:
 
     def __call__(self, batch: Any) -> Any:
         """Raises InputError that names the row which cannot be tokenised."""
-        examples = self.format(self.recipe, batch.to_pylist())
+        examples = list(self.format(self.recipe, batch.to_pylist()))
         made = [_within(example, self.max_length, self.over_length, self.recipe) for example in examples]
         reasons = pa.array([reason for _, reason, _ in made], pa.string())
         parts = [[kept] if reason else self._pieces(kept) for kept, reason, _ in made]
         trained = [0 if reason else sum(map(_trained, p)) for p, (_, reason, _) in zip(parts, made, strict=True)]
-        numbers = ([kept.length for kept, _, _ in made], trained, [cut for _, _, cut in made], list(map(len, parts)))
+        numbers = ([kept.length for kept, _, _ in made], trained, [cut for _, _, cut in made])
         counts = [pa.array(values, pa.int32()) for values in numbers]
-        columns = [*columns_of(kept for kept, _, _ in made), batch["source"], reasons, *counts]
+        lost = pa.array([_ends(kept) != _ends(e) for e, (kept, _, _) in zip(examples, made, strict=True)], pa.bool_())
+        pieces = pa.array(list(map(len, parts)), pa.int32())
+        columns = [*columns_of(kept for kept, _, _ in made), batch["source"], reasons, *counts, lost, pieces]
         return pa.RecordBatch.from_arrays(columns, schema=ENCODED)
 
     def examples(self, batch: Any) -> Any:
@@ -121,10 +124,16 @@ class Counting:
 
     recipe: Recipe
     format: Format
+    strict: bool = False
+    """Refuse a row that the format or the template refuses; else it is counted without them."""
 
     def __call__(self, batch: Any) -> Any:
-        """Rows that the format or the template refuses are counted without it."""
-        tokens = count_rows(self.recipe, batch.to_pylist(), self.format)
+        """Raises InputError that names a refused row, where it is strict."""
+        rows = batch.to_pylist()
+        if self.strict:
+            tokens = [example.length for example in self.format(self.recipe, rows)]
+        else:
+            tokens = count_rows(self.recipe, rows, self.format)
         rest = batch.select([name for name in batch.schema.names if name not in _SAID])
         return rest.append_column("tokens", pa.array(tokens, pa.int32()))
 
@@ -154,6 +163,11 @@ def _count(recipe: Recipe, row: Row, format_: Format) -> int:
 
 def _trained(example: Example) -> int:
     return len(example.labels) - example.labels.count(IGNORED)
+
+
+def _ends(example: Example) -> tuple[list[int], list[int]]:
+    """The last token of each answer."""
+    return example.ids[-1:], (example.rejected or [])[-1:]
 
 
 def _within(example: Example, limit: int, policy: Policy, recipe: Recipe) -> tuple[Example, str | None, int]:

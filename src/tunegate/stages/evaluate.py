@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from tunegate.evaluation.adaptation import adaptation_csv
 from tunegate.evaluation.answering import PREDICTION, require_rows
-from tunegate.evaluation.predicting import predictions_of, remarks_of
+from tunegate.evaluation.predicting import answerable, predictions_of, remarks_of
 from tunegate.files import write_json, write_text
 from tunegate.models.cost import Cost, hardware, measured
 from tunegate.models.loading import load_tokenizer, load_tuned
@@ -20,13 +20,15 @@ def main(params: str, prepared: str, base: str, adapter: str, predictions: str, 
     whole = load_params(Path(params))
     settings = whole.evaluate
     path = Path(prepared) / "test.parquet"
-    rows = require_rows(read_parquet(path).to_pylist(), place=str(path))
+    rows = read_parquet(path).to_pylist()
     tuned = load_tuned(Path(base), Path(adapter), device=settings.device, precision=settings.precision)
     tokenizer = load_tokenizer(Path(base))
+    require_rows(answerable(tuned.record.technique, rows), place=str(path))
+    # Before the answers, which take longer: it may refuse the rows.
+    write_text(Path(adaptation), adaptation_csv(tuned, Path(base), tokenizer, rows, Path(prepared), whole))
     with measured(settings.device) as meter:
         answers = predictions_of(tuned, tokenizer, rows, settings)
     write_parquet(Path(predictions), pa.Table.from_pylist(answers, schema=PREDICTION))
-    write_text(Path(adaptation), adaptation_csv(tuned, Path(base), tokenizer, rows, Path(prepared), whole))
     spent = Cost(hardware=hardware(settings.device), **dataclasses.asdict(meter))
     write_json(Path(cost), spent.model_dump())
     for remark in remarks_of(tuned, rows):

@@ -30,7 +30,10 @@ def main(params: str, prepared: str, validated: str, base: str, tokens: str) -> 
     settings, tally = load_params(Path(params)), Tally()
     recipe, layout = Recipe.of(load_tokenizer(Path(base))), format_of(settings.train.technique, settings.tokenize)
     encode = Encoding(recipe, layout, settings.tokenize.max_length, settings.tokenize.over_length)
-    counted, encoded = (partial(_rows, f, settings.compute) for f in (Counting(recipe, layout), encode))
+    # Test rows are read as `evaluate` will read them, which would refuse one only after the training.
+    last = format_of(settings.train.technique, settings.tokenize.model_copy(update={"turns": "last"}))
+    works = (Counting(recipe, layout), Counting(recipe, last, strict=True), encode)
+    counted, tested, encoded = (partial(_rows, work, settings.compute) for work in works)
     augmentation = Augmentation(settings.tokenize, encode, Path(prepared), Path(base))
     counts = {"train": Counts(), "valid": Counts()}
     with atomic_folder(Path(tokens)) as folder:
@@ -45,7 +48,7 @@ def main(params: str, prepared: str, validated: str, base: str, tokens: str) -> 
                 for batch in written(folder / f"{split}.parquet", rows, encode, count, copies.get(split)):
                     write_fates(tally.add(fates_of(batch, stage="tokenize", split=split)))
                 require_rows(count, split, settings.tokenize.max_length)
-            for batch in counted(Path(prepared) / "test.parquet"):
+            for batch in tested(Path(prepared) / "test.parquet"):
                 write_fates(tally.add(fates_of(batch, stage="tokenize", split="test")))
         notes = {f"{split}_{name}": n for split, count in counts.items() for name, n in count.as_notes().items()}
         more = augmentation.notes() | {"test_rows_held_out": tally.rows_in("test")}

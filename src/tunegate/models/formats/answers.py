@@ -35,7 +35,7 @@ class Answers:
         answered = [row for row in rows if is_answered(row)]
         others = [row for row in rows if not is_answered(row)]
         if others and not self.unanswered:
-            raise _unanswered(others[0]["id"])
+            raise unanswered(others[0]["id"])
         known = iter(self._answered(recipe, answered))
         prompts = iter(prompts_of(recipe.chat(), others))
         for row in rows:
@@ -82,7 +82,8 @@ def _prompt(ids: list[int]) -> tuple[list[int], list[int]]:
     return ids, [IGNORED] * len(ids)
 
 
-def _unanswered(row: str) -> InputError:
+def unanswered(row: str) -> InputError:
+    """That the row has no answer."""
     problem = "no answer to learn: the row has neither messages nor a label"
     remedy = "give it a label, or set train.technique to pretrain (raw text) or semisupervised (unlabelled questions)"
     return InputError(problem, place=f"row {row}", remedy=remedy)

@@ -24,7 +24,7 @@ class Preferences:
         template refuses one.
         """
         for row in rows:
-            _require_both(row)
+            require_both(row)
         chat = recipe.chat()
         chosen, rejected = pairs_of(chat, rows), pairs_of(chat, [with_rejected(row) for row in rows])
         for row, (prompt, answer), (_, other) in zip(rows, chosen, rejected, strict=True):
@@ -43,7 +43,8 @@ def with_rejected(row: Row) -> dict[str, Any]:
     return {**row, "messages": [*row["messages"][:-1], last]}
 
 
-def _require_both(row: Row) -> None:
+def require_both(row: Row) -> None:
+    """Raise InputError that names the row where one of the two answers is missing."""
     missing = "rejected" if row["rejected"] is None else None
     if not row["messages"] and row["label"] is None:
         missing = "chosen"
