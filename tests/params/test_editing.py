@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from tunegate.errors import InputError
 from tunegate.files import parse_yaml
 from tunegate.params.editing import with_values
 
@@ -57,3 +58,28 @@ def test_several_values_are_changed_together_and_the_rest_stays_to_the_letter() 
     assert parse_yaml(found, place="text")["prepare"]["mixture"] == {"faq": {"weight": 0.5}, "web": {"weight": 2}}
     assert len(set(text.splitlines()) - set(found.splitlines())) == 2
     assert with_values(found, {}) == found
+
+
+def test_a_text_in_lines_keeps_the_line_that_comes_after_it() -> None:
+    text = "a:\n  long: |\n    one\n    two\n  next: 1  # stays\nb: >-\n  three\n"
+    assert with_values(text, {"a.long": "x"}) == "a:\n  long: x\n  next: 1  # stays\nb: >-\n  three\n"
+    assert with_values(text, {"b": 2}).endswith("\nb: 2\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "problem"),
+    [
+        ("a: &x {rank: 1}\nb: *x\n", "b.rank", "params.yaml:2: b is an alias"),
+        ("a: &x 1\nb: *x\nc: 3\n", "b", "params.yaml:2: b is an alias"),
+        ("a: &x {rank: 1}\nb: *x\n", "a.rank", "params.yaml: a.rank cannot be changed alone"),
+    ],
+)
+def test_what_stands_for_something_elsewhere_is_not_changed_with_it(text: str, key: str, problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        with_values(text, {key: 2})
+    assert f"error: {problem}" in str(caught.value)
+    assert "write" in caught.value.remedy
+
+
+def test_what_an_alias_stands_for_stays_where_a_value_beside_it_changes() -> None:
+    assert with_values("a: &x 1\nb: *x\nc: 3\n", {"c": 4}) == "a: &x 1\nb: *x\nc: 4\n"

@@ -3,19 +3,43 @@
 So a proposal's difference shows what it proposes. Reads and writes no file; does not know the schema.
 """
 
+import copy
 import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from tunegate.files import HARMLESS
+from tunegate.errors import InputError
+from tunegate.files import HARMLESS, parse_yaml
+
+_PLACE = "params.yaml"
 
 
 def with_values(text: str, values: Mapping[str, Any]) -> str:
-    """A YAML text in which dotted keys have other `values`. A key that is not there is added to its section."""
+    """A YAML text in which dotted keys have other `values`. A key that is not there is added to its section.
+
+    Raises InputError where anything else would change with them, as what an alias stands for does.
+    """
+    found, wanted = text, copy.deepcopy(parse_yaml(text, place=_PLACE))
     for key, value in values.items():
-        text = _with_value(text, key.split("."), value)
-    return text
+        found = _with_value(found, key.split("."), value)
+        wanted = _set(wanted, key.split("."), value)
+    if values and _plain(parse_yaml(found, place=_PLACE)) != _plain(wanted):
+        problem = f"{', '.join(values)} cannot be changed alone in this text"
+        raise InputError(problem, place=_PLACE, remedy="write values out where an anchor (&) or alias (*) stands")
+    return found
+
+
+def _set(values: Any, names: list[str], value: Any) -> Any:
+    """The parsed values with another one; sections that aliases share are told apart."""
+    if not names:
+        return value
+    kept = values if isinstance(values, dict) else {}
+    return {**kept, names[0]: _set(kept.get(names[0]), names[1:], value)}
+
+
+def _plain(values: Any) -> str:
+    return json.dumps(values, sort_keys=True, default=str)
 
 
 def _with_value(text: str, names: list[str], value: Any) -> str:
@@ -24,6 +48,9 @@ def _with_value(text: str, names: list[str], value: Any) -> str:
     key, node = None, YAML(typ="rt", pure=True).compose(text)
     while names and (pair := _pair_at(node, names[0])) is not None:
         (key, node), names = pair, names[1:]
+        if node.start_mark.index < key.end_mark.index:
+            place, remedy = f"{_PLACE}:{key.start_mark.line + 1}", "write the value out instead of the alias"
+            raise InputError(f"{key.value} is an alias (*) of what stands elsewhere", place=place, remedy=remedy)
     for name in reversed(names[1:]):
         value = {name: value}
     new = _on_one_line(value) if not names else f"{names[0]}: {_on_one_line(value)}"
@@ -43,7 +70,7 @@ def _pair_at(node: Any, name: str) -> Any:
 
 
 def _replaced(text: str, key: Any, node: Any, new: str) -> str:
-    start, end = node.start_mark.index, _end_of(node)
+    start, end = node.start_mark.index, _end_of(text, node)
     written = start < end
     if _is_in_lines(node) or not written:
         start, new = text.index(":", key.end_mark.index) + 1, f" {new}"
@@ -54,12 +81,13 @@ def _is_in_lines(node: Any) -> bool:
     return node.id in ("mapping", "sequence") and not node.flow_style
 
 
-def _end_of(node: Any) -> int:
-    """Where a node's text ends. A collection in lines would say where the next one begins."""
+def _end_of(text: str, node: Any) -> int:
+    """Where a node's text ends. A collection or a text in lines would say where the next node begins."""
     if _is_in_lines(node):
         last = node.value[-1]
-        return _end_of(last[1] if isinstance(last, tuple) else last)
-    return int(node.end_mark.index)
+        return _end_of(text, last[1] if isinstance(last, tuple) else last)
+    end = int(node.end_mark.index)
+    return len(text[:end].rstrip()) if node.id == "scalar" and node.style in ("|", ">") else end
 
 
 def _on_one_line(value: Any) -> str:
