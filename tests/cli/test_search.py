@@ -86,11 +86,15 @@ def test_a_killed_search_goes_on_and_gives_the_table_of_one_that_was_not(project
     wait_for(folder, "checkouts/*/checkout/.tunegate/checkpoint/run.json", process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    mine = subprocess.Popen(["sleep", "600"], cwd=folder)
     kept = (folder / "trials/0.json").read_bytes()
     found, _ = search(*arguments, "--name", "killed", cwd=project)
     assert (folder / "trials/0.json").read_bytes() == kept
     assert json.loads(found)["table"] == whole["table"]
     assert not end_leftovers(folder)
+    assert mine.poll() is None
+    mine.kill()
+    mine.wait()
 
 
 def test_a_signal_ends_the_trials_too_and_leaves_no_checkout(project: Path, run: Any) -> None:

@@ -41,19 +41,20 @@ def test_a_stop_reaches_what_the_stage_started(project: Path) -> None:
     assert end_leftovers(project) == []
 
 
-def test_what_a_killed_caller_left_is_ended_and_nothing_else(tmp_path: Path) -> None:
-    inside, outside = tmp_path / "inside/deep", tmp_path / "outside"
-    inside.mkdir(parents=True)
-    outside.mkdir()
-    command = [sys.executable, "-c", "import time; time.sleep(60)"]
-    left, other = (subprocess.Popen(command, cwd=folder, start_new_session=True) for folder in (inside, outside))
+def test_what_a_killed_caller_left_is_ended_and_no_process_of_anybody_else(project: Path) -> None:
+    left = Background(project, ["wait"], project / "wait.log")
+    while "began" not in (project / "wait.log").read_text():
+        time.sleep(0.02)
+    shell = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], cwd=project)
     try:
-        assert end_leftovers(tmp_path / "inside") == [left.pid]
-        assert left.wait(10) == -signal.SIGKILL
-        assert other.poll() is None
+        assert end_leftovers(project / "elsewhere") == []
+        assert len(end_leftovers(project)) >= 2  # DVC, and the stage that it started
+        assert ended(left) == -signal.SIGKILL
+        assert shell.poll() is None
     finally:
-        other.kill()
-        other.wait()
+        left.stop()
+        shell.kill()
+        shell.wait()
 
 
 def test_the_words_go_to_the_log_as_they_come(project: Path) -> None:

@@ -35,7 +35,7 @@ class Searcher:
         self._study, self._setting, self._workers, self._adopt = study, setting, workers, adopt
         self._present = present(setting.repository.read(setting.commit, PARAMS) or "", setting.search)
         self._machine = _machine(setting.folder)
-        end_leftovers(setting.folder)
+        end_leftovers(setting.folder / "checkouts")
         shutil.rmtree(setting.folder / "checkouts", ignore_errors=True)
 
     def prepare(self) -> None:

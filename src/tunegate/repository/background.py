@@ -1,7 +1,7 @@
 """Stages that run in a scratch project while their caller does other things; their words go to a file.
 
 Starts a process group of its own, so that a stop reaches what DVC started too. A caller that is killed outright leaves
-such a group behind: `end_leftovers` finds it by the folder it works in. Does not know what is run, or why.
+such a group behind: `end_leftovers` finds it by a mark in its environment. Does not know what is run, or why.
 """
 
 import collections
@@ -17,6 +17,8 @@ from tunegate.repository.scratch import end, environment_of, failure_of
 
 _LAST_LINES = 200
 _PROCESSES = Path("/proc")
+_MARK = "TUNEGATE_BACKGROUND"
+"""Environment variable of all that is started here, and of nothing else: the scratch project's folder."""
 
 
 class Background:
@@ -31,7 +33,7 @@ class Background:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "dvc", "repro", *targets],
                 cwd=folder,
-                env=environment_of(folder) | dict(environment or {}),
+                env=environment_of(folder) | dict(environment or {}) | {_MARK: str(folder.resolve())},
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=subprocess.STDOUT,
@@ -55,11 +57,11 @@ class Background:
 
 
 def end_leftovers(folder: Path) -> list[int]:
-    """Kill the processes that work in `folder` or below it, and return their ids.
+    """Kill what a `Background` in `folder` or below it started, and return the ids; nothing else that works there.
 
-    Where the system does not tell what a process works in (it has no /proc), none is found.
+    Where the system does not tell a process's environment (it has no /proc), none is found.
     """
-    found = [int(entry.name) for entry in _PROCESSES.glob("[0-9]*") if _works_in(entry, folder.resolve())]
+    found = [int(entry.name) for entry in _PROCESSES.glob("[0-9]*") if _began_in(entry, folder.resolve())]
     for process in found:
         try:
             os.kill(process, signal.SIGKILL)
@@ -68,8 +70,10 @@ def end_leftovers(folder: Path) -> list[int]:
     return found
 
 
-def _works_in(entry: Path, folder: Path) -> bool:
+def _began_in(entry: Path, folder: Path) -> bool:
     try:
-        return (entry / "cwd").readlink().is_relative_to(folder)
-    except OSError:
+        settings = (entry / "environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is somebody else's
         return False
+    mark = os.fsencode(f"{_MARK}=")
+    return any(Path(os.fsdecode(s[len(mark) :])).is_relative_to(folder) for s in settings if s.startswith(mark))
