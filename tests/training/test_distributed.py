@@ -37,11 +37,11 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def train(tiny_model: Path, team: Team, settings: Train = SETTINGS, rows: list[Example] = ROWS) -> dict[str, Any]:
+def train(tiny_model: Path, team: Team, settings: Train = SETTINGS, data: str = "") -> dict[str, Any]:
     """The records and the adapter's hash of a run of `team` in the working directory."""
     torch.manual_seed(settings.seed)
     model = with_adapter(load_base(tiny_model, device="cpu", precision=settings.precision), settings)
-    records = loop.run(model, rows, rows[:6], settings, sft(), {}, team=team).records
+    records = loop.run(model, ROWS, ROWS[:6], settings, sft(), {"data": data}, team=team).records
     folder = Path(f"adapter-{team.size}-{team.rank}")
     folder.mkdir(exist_ok=True)
     save_adapter(model, folder, "models/base")
@@ -101,10 +101,10 @@ def test_dropout_differs_by_process_and_a_resumed_team_equals_an_uninterrupted_o
 
 
 def test_processes_with_different_data_are_refused_with_the_hashes_of_both(tiny_model: Path, tmp_path: Path) -> None:
-    found = together(lambda team: train(tiny_model, team, rows=ROWS[team.rank :]), tmp_path / "team")
+    found = together(lambda team: train(tiny_model, team, data=f"{team.rank}" * 64), tmp_path / "team")
     for each in found:
         assert "the processes do not train the same" in each["error"]
-        assert re.search(r"rows: [0-9a-f]{12}, [0-9a-f]{12}\n", each["error"])
+        assert re.search(r"data: [0-9a-f]{12}, [0-9a-f]{12}\n", each["error"])
 
 
 def nothing() -> Trained:

@@ -1,3 +1,6 @@
+import dataclasses
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -5,12 +8,12 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from tunegate.errors import RefusedError
+from tunegate.errors import InputError, RefusedError, Stopped
 from tunegate.files import read_json, write_json
 from tunegate.models.examples import Example
 from tunegate.models.loading import load_base
 from tunegate.params import Train
-from tunegate.training import checkpoint, loop
+from tunegate.training import checkpoint, interrupts, loop, watchdog
 from tunegate.training.adapter import save_adapter, trainable, with_adapter
 from tunegate.training.techniques.sft import sft
 
@@ -112,3 +115,57 @@ def stop_after(model: Any, calls: int) -> None:
             raise KeyError("killed")
 
     model.register_forward_pre_hook(hook)
+
+
+def test_a_signal_while_a_phase_begins_loses_nothing_of_the_phase_before(tiny_model: Path) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 1, "checkpoint_every": 50})
+    stops = [False, False, False, True]
+
+    def begin(_model: Any, _examples: Any, phase: int) -> dict[str, Any]:
+        if stops.pop(0):
+            raise Stopped(signal.SIGTERM)
+        return {"phase": phase}
+
+    technique = dataclasses.replace(sft(), begin=begin, phases=2)
+    whole = fresh(tiny_model, settings)
+    expected = loop.run(whole, ROWS, ROWS[:6], settings, technique, {}).records
+    checkpoint.discard()
+    with pytest.raises(Stopped):
+        loop.run(fresh(tiny_model, settings), ROWS, ROWS[:6], settings, technique, {})
+    assert checkpoint.newest() == checkpoint.FOLDER / f"{len(expected) // 2:08d}"
+    stops.append(False)
+    resumed = fresh(tiny_model, settings)
+    assert loop.run(resumed, ROWS, ROWS[:6], settings, technique, {}).records == expected
+    assert equal(whole, resumed)
+
+
+def test_a_checkpoint_that_a_signal_asks_for_replaces_no_good_one_while_the_loss_is_suspicious(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def suspicious(records: Any) -> bool:
+        if len(records) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return len(records) > 4
+
+    monkeypatch.setattr(watchdog, "is_suspicious", suspicious)
+    settings = SETTINGS.model_copy(update={"checkpoint_every": 1})
+    with pytest.raises(Stopped):
+        loop.run(fresh(tiny_model), ROWS, ROWS[:6], settings, sft(), {})
+    assert sorted(int(path.name) for path in checkpoint.FOLDER.iterdir()) == [4, 6]
+
+
+def test_a_second_signal_does_not_wait_for_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    with interrupts.noted(impatient=True) as caught:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert caught == [signal.SIGINT] * 2
+        monkeypatch.setattr(interrupts, "_SAME_SECONDS", 0.0)
+        with pytest.raises(Stopped):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(("train", "valid", "split"), [([], ROWS, "train"), (ROWS, [], "valid")])
+def test_a_split_without_rows_is_refused_by_name(tiny_model: Path, train: Any, valid: Any, split: str) -> None:
+    with pytest.raises(InputError, match="no rows") as caught:
+        loop.run(fresh(tiny_model), train, valid, SETTINGS, sft(), {})
+    assert caught.value.place == f"split {split}"

@@ -1,3 +1,4 @@
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,23 @@ def test_a_validation_loss_that_is_no_number_stops_the_run(tiny_model: Path, mon
         train(tiny_model, settings(select="best"))
 
 
+def test_a_technique_s_own_number_that_is_none_stops_the_run_before_a_checkpoint_has_it(
+    tiny_model: Path,
+) -> None:
+    def with_note(model: Any, batch: Any) -> Any:
+        loss = sft().loss(model, batch)
+        return dataclasses.replace(loss, notes={"kl": float("nan") if len(checkpoints()) else 0.0})
+
+    def checkpoints() -> list[Path]:
+        return list(checkpoint.FOLDER.iterdir()) if checkpoint.FOLDER.exists() else []
+
+    of = settings()
+    technique = dataclasses.replace(sft(), loss=with_note, notes=("kl",))
+    with pytest.raises(RefusedError, match="kl is nan at step 2, on the rows "):
+        loop.run(start(tiny_model, of), ROWS, ROWS[:6], of, technique, {})
+    assert [path.name for path in checkpoints()] == ["00000001"]
+
+
 def test_weights_that_are_no_numbers_name_all_rows(tiny_model: Path) -> None:
     of = settings()
     model = start(tiny_model, of)
@@ -167,7 +185,8 @@ def test_a_rate_that_is_far_too_high_is_noticed(tiny_model: Path) -> None:
         whole(tiny_model, of)
     # The checkpoints of the steps that went wrong did not replace the last good one.
     kept = checkpoint.newest()
-    assert kept is None or int(kept.name) < 10
+    assert kept is not None
+    assert int(kept.name) < 10
 
 
 def test_a_rate_that_is_far_too_low_is_noticed(tiny_model: Path) -> None:

@@ -117,7 +117,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 def _newest(folder: Path, team: Team) -> tuple[dict[str, Any], Tensors, list[Path]]:
     """What the newest readable checkpoint holds, and the newer ones that are broken; says on stderr which those are."""
-    broken = {}
+    broken: dict[Path, str] = {}
     for each in _newest_first(folder):
         try:
             return _read(each / RUN), load_file(each / TENSORS), list(broken)

@@ -3,18 +3,31 @@
 import contextlib
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 from tunegate.errors import Stopped
 
+_SAME_SECONDS = 1.0
+"""A second signal so soon is the first one, sent to the process and to its group, as timeout(1) does."""
+
 
 @contextlib.contextmanager
-def noted() -> Iterator[list[int]]:
-    """While open, SIGINT and SIGTERM are only added to the list."""
+def noted(*, impatient: bool = False) -> Iterator[list[int]]:
+    """While open, SIGINT and SIGTERM are only added to the list; `impatient`, a second one raises Stopped.
+
+    A process of a team is not impatient: it may get a signal from its launcher and from the scheduler too.
+    """
     caught: list[int] = []
+    since = 0.0
 
     def note(number: int, _frame: FrameType | None) -> None:
+        nonlocal since
+        if not caught:
+            since = time.monotonic()
+        elif impatient and time.monotonic() - since > _SAME_SECONDS:
+            raise Stopped(number)
         caught.append(number)
 
     old = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -23,6 +23,8 @@ _NODE = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
 _TURN_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
 """How long the others may go on when one has failed: whoever lost it notices, and the cause may be one of them."""
+_STOP_SECONDS = 1800.0
+"""How long they may take to stop after a step and a checkpoint: as long as they wait for each other."""
 
 
 def needed(compute: Compute) -> bool:
@@ -45,7 +47,7 @@ def launch(stage: str, paths: Sequence[str], compute: Compute, device: str) -> N
 
 def run(command: Sequence[str], environments: Sequence[Mapping[str, str]]) -> None:
     """Run a command once with each environment added to this process's, and wait for all. Raises as `launch` does."""
-    with interrupts.noted() as caught:
+    with interrupts.noted(impatient=True) as caught:
         workers = [Worker(command, environment) for environment in environments]
         try:
             _watch(workers, caught)
@@ -93,15 +95,16 @@ def _threads(processes: int, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _watch(workers: list[Worker], caught: list[int]) -> None:
-    """Until all have ended, or one has failed without having been told to stop. Passes signals on."""
+    """Until all have ended; or, some time after, one has failed or they were told to stop. Passes signals on."""
     told, until = 0, float("inf")
     while any(worker.code is None for worker in workers) and time.monotonic() < until:
         for number in caught[told:]:
             told += 1
+            until = min(until, time.monotonic() + _STOP_SECONDS)
             for worker in workers:
                 worker.signal(number)
-        if until == float("inf") and not told and any(worker.code not in (None, 0) for worker in workers):
-            until = time.monotonic() + _GRACE_SECONDS
+        if any(worker.code not in (None, 0) and not (told and worker.signal_number) for worker in workers):
+            until = min(until, time.monotonic() + _GRACE_SECONDS)
         time.sleep(_TURN_SECONDS)
 
 

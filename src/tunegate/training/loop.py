@@ -1,12 +1,11 @@
 """The training loop: phases of steps, exact resume, a recorded trajectory, validation, an answer to signals.
 
 Every optimizer step takes whole examples. A signal lets the current step finish, saves a checkpoint and leaves with
-128 + its number. What is learned, and from what, is the technique's. This module reads and writes nothing but
-checkpoints.
+128 + its number; between phases it ends the run at once, for a checkpoint was saved then. What is learned, and from
+what, is the technique's. This module reads and writes nothing but checkpoints.
 """
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from tunegate.errors import InputError
 from tunegate.models.examples import Example
 from tunegate.params import Train
 from tunegate.training import checkpoint, fast_path, interrupts, sharding, watchdog
@@ -41,30 +41,37 @@ def run(  # noqa: PLR0913 (what is trained, on what, how, and by whom)
     """Train the trainable parameters of `model` in place, from the checkpoint if there is one; return the progress.
 
     Raises RefusedError when the checkpoint is another run's, the watchdog barks, or the processes of the team do not
-    train the same; MachineError when memory or disk run out.
+    train the same; InputError when a split has no rows; MachineError when memory or disk run out.
     """
     sharding.require(technique, settings, team)
-    rows = hashlib.sha256(repr([*train, *valid]).encode()).hexdigest() if team.size > 1 else ""
-    team.agree({"rows": rows, **{key: value for key, value in fingerprint.items() if key != "machine"}})
+    team.agree({key: value for key, value in fingerprint.items() if key != "machine"})
     team.draw_apart(settings.seed)
     if technique.rows is not None:
         train, valid = technique.rows(train, valid)
+    _require_rows(train=train, valid=valid)
     fast_path.install(model)
     stepper = _stepper(model, settings, technique, team)
     trained = Trained(stepper.parameters, stepper.optimizer, Selection(stepper.parameters, settings))
     progress = checkpoint.resume(trained, fingerprint, team=team)
     for phase in range(progress.phase, technique.phases):
         if progress.phase_step == 0 and technique.begin is not None:
-            progress.state = team.told(technique.begin(stepper.model, train, phase))
+            with stepper.explained(f"before phase {phase + 1}"):
+                progress.state = team.told(technique.begin(stepper.model, train, phase))
         plan = technique.plan(train, settings, progress.state)
         if progress.step == 0:
             rehearse(stepper, plan)
         _phase(stepper, trained, plan, valid, progress, fingerprint)
-        progress.phase, progress.phase_step = phase + 1, 0
     trained.selection.finish()
     sharding.unshard(stepper.model, team)
     fast_path.uninstall(stepper.model)
     return progress
+
+
+def _require_rows(**splits: Sequence[Example]) -> None:
+    for split, rows in splits.items():
+        if not rows:
+            remedy = "add rows, or change what the stages before drop: the ledger.json of each counts it"
+            raise InputError("no rows", place=f"split {split}", remedy=remedy)
 
 
 def _stepper(model: Any, settings: Train, technique: Technique, team: Team) -> Stepper:
@@ -86,11 +93,17 @@ def _phase(
     fingerprint: dict[str, Any],
 ) -> None:
     settings, team = stepper.settings, stepper.team
-    with interrupts.noted() as caught, _bar(len(plan), progress.phase_step, team) as bar:
+
+    def save() -> None:
+        # A checkpoint that was asked for while the loss is suspicious takes no good one's place.
+        keep = None if watchdog.is_suspicious(progress.records) else settings.keep_checkpoints
+        checkpoint.save(progress, trained, fingerprint, team=team, keep=keep)
+
+    with interrupts.noted(impatient=team.size == 1) as caught, _bar(len(plan), progress.phase_step, team) as bar:
         for step in plan[progress.phase_step :]:
             # Asked before a step, not after one: a run that is killed in between then stops at the same step.
             if has_stalled(_of_phase(progress), settings.early_stopping):
-                return
+                break
             started = time.perf_counter()
             _step(stepper, trained, plan, step, valid, progress)
             progress.seconds += time.perf_counter() - started
@@ -99,8 +112,14 @@ def _phase(
             signalled = team.most(caught[0] if caught else 0)
             is_due = progress.step % settings.checkpoint_every == 0 and not watchdog.is_suspicious(progress.records)
             if signalled or is_due:
-                checkpoint.save(progress, trained, fingerprint, team=team, keep=settings.keep_checkpoints)
+                save()
             if signalled:
+                interrupts.leave(signalled, progress.step)
+        progress.phase, progress.phase_step = progress.phase + 1, 0
+        if progress.phase < stepper.technique.phases:
+            # What begins the next phase may take long, and a signal ends it at once.
+            save()
+            if signalled := team.most(caught[0] if caught else 0):
                 interrupts.leave(signalled, progress.step)
 
 

@@ -8,6 +8,14 @@ import torch
 from tunegate.models.quantisation import silence
 from tunegate.params import Train
 
+_MOMENTS = {"adamw": 8.0, "adamw_8bit": 2.06, "sgd": 0.0}
+"""Bytes of state for each trained parameter: two numbers of four bytes, two of one byte and their scales, none."""
+
+
+def bytes_beside(settings: Train) -> float:
+    """Bytes that are held for each trained parameter beside it and its gradient, with the average and the best one."""
+    return _MOMENTS[settings.optimizer] + 4 * ((settings.ema is not None) + (settings.select == "best"))
+
 
 def optimizer_of(parameters: Mapping[str, torch.nn.Parameter], settings: Train) -> torch.optim.Optimizer:
     """The optimizer over these parameters. Weights decay; vectors (norms, biases, magnitudes) do not."""

@@ -5,7 +5,6 @@ Nothing stays of it: gradients are thrown away, and random numbers are drawn aga
 
 from collections.abc import Sequence
 
-from tunegate.training.shortage import explained
 from tunegate.training.stepping import Stepper, same_random_numbers
 from tunegate.training.technique import Step
 
@@ -25,7 +24,7 @@ def rehearse(stepper: Stepper, plan: Sequence[Step]) -> None:
     # The first of those that are equal, so that the processes of a team choose alike.
     longest = largest.index(max(largest))
     batches = stepper.batches(stepper.team.share(plan[longest].examples))[:1]
-    with same_random_numbers(), explained(stepper.settings, 0, batches):
+    with same_random_numbers(), stepper.explained("at step 1", batches):
         stepper.model.train()
         for batch in batches:
             stepper.accelerator.backward(stepper.loss(batch).total / batch.units)

@@ -23,7 +23,7 @@ from tunegate.training.technique import Batch, Loss, Technique
 
 Record = dict[str, Any]
 
-_WATCHED = {"the loss": "loss", "the gradient's norm": "grad_norm"}
+_NAMES = {"loss": "the loss", "grad_norm": "the gradient's norm"}
 
 
 @dataclasses.dataclass
@@ -46,10 +46,19 @@ class Stepper:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        items = self._prepared(self.team.share(examples), step)
-        batches = self.batches(items)
-        with explained(self.settings, step, batches):
+        when = f"at step {step + 1}"
+        with self.explained(when):
+            items = self._prepared(self.team.share(examples), step)
+            batches = self.batches(items)
+        with self.explained(when, batches, items):
             return self._updated(examples, items, batches, step) | {"learning_rate": rate}
+
+    def explained(
+        self, when: str, batches: Sequence[Batch] = (), items: Sequence[Any] = ()
+    ) -> contextlib.AbstractContextManager[None]:
+        """While open, a shortage of memory is a MachineError with the numbers of the largest batch."""
+        longest = max((item.length for item in items), default=0)
+        return explained(self.model, self.settings, when, batches, longest=longest, sharded=self.team.sharded)
 
     def _updated(
         self, examples: Sequence[Example], items: Sequence[Any], batches: Sequence[Batch], step: int
@@ -78,10 +87,10 @@ class Stepper:
     def mean_loss(self, examples: Sequence[Example]) -> float:
         """Mean loss per unit over the examples. Leaves nothing as a trace: not even a random number is drawn.
 
-        Raises RefusedError with the rows when it is no number.
+        Raises RefusedError with the rows when it is no number, MachineError when memory runs out.
         """
         self.model.eval()
-        with same_random_numbers():
+        with same_random_numbers(), self.explained("on the validation rows", items=examples):
             found = units = 0.0
             groups = grouped(examples, self.settings.tokens_per_batch or self.settings.tokens_per_step)
             for group, weight in self.team.even(groups[self.team.rank :: self.team.size], lambda: groups[0]):
@@ -114,13 +123,16 @@ class Stepper:
             return self.technique.loss(self.model, batch)
 
     def _require_finite(self, found: Record, examples: Sequence[Example], items: Sequence[Any], step: int) -> None:
-        """Raise RefusedError, in every process, with the rows whose own loss or gradient is no number."""
-        for what, name in _WATCHED.items():
-            if not math.isfinite(found[name]):
+        """Raise RefusedError, in every process, with the rows whose own loss or gradient is no number.
+
+        What a technique records beside them must be numbers too: it is part of every checkpoint.
+        """
+        for name, value in found.items():
+            if not math.isfinite(value):
                 alone = not self.team.sharded and self.technique.pull is None
                 rows = [item.id for item in items if alone and not self._is_sound(item)]
                 when = f"at step {step + 1}, {self._on(rows, examples)}"
-                watchdog.require_finite(what, found[name], when)
+                watchdog.require_finite(_NAMES.get(name, name), value, when)
 
     def _on(self, rows: Sequence[str], examples: Sequence[Example]) -> str:
         if not rows and self.team.size > 1 and not self.team.sharded:
