@@ -16,7 +16,7 @@ def model(tiny_model: Path) -> Any:
 
 
 def test_answers_have_the_models_own_frequencies_whatever_its_files_say_of_generation(model: Any) -> None:
-    model.generation_config.top_k, model.generation_config.repetition_penalty = 1, 9.0
+    model.generation_config.min_p, model.generation_config.suppress_tokens = 0.9, [50, 51]
     torch.manual_seed(0)
     answers = Sampler(eos=2, max_new_tokens=1, temperature=2.0)(model, [PROMPTS[0]] * 4000)
     found = torch.bincount(torch.tensor([answer[0] for answer in answers]), minlength=model.config.vocab_size) / 4000

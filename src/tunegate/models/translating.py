@@ -11,6 +11,7 @@ from typing import Any
 
 from tunegate.models.augmenting import filled
 from tunegate.models.chat_tokens import Recipe
+from tunegate.models.generating import generated
 
 _ROOM = 2
 """Longest answer, as a multiple of the question's tokens: the same text in another language."""
@@ -34,17 +35,9 @@ class Translator:
 
         model, tokenizer = self._loaded
         ids = Recipe.of(tokenizer).chat().prompt_ids([{"role": "user", "content": question}])
-        asked = torch.tensor([ids])
         with torch.inference_mode():
-            output = model.generate(
-                input_ids=asked,
-                attention_mask=torch.ones_like(asked),
-                max_new_tokens=_ROOM * len(ids),
-                do_sample=False,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        return str(tokenizer.decode(output[0, len(ids) :], skip_special_tokens=True)).strip()
+            (answer,) = generated(model, [ids], end=tokenizer.eos_token_id, longest=_ROOM * len(ids))
+        return str(tokenizer.decode(answer, skip_special_tokens=True)).strip()
 
     @functools.cached_property
     def _loaded(self) -> tuple[Any, Any]:
