@@ -30,6 +30,7 @@ TUNED = "tuned.json"
 WEIGHTS = "model.safetensors"
 """In it: every weight (full), or the head's (head)."""
 
+CONFIG = "config.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
@@ -167,24 +168,27 @@ def _without_adapter(model: Any) -> Iterator[Any]:
 
 
 def base_parts(folder: Path) -> dict[str, str]:
-    """The lineage parts that a base model's folder holds: sha256 of weights, template and tokenizer.
+    """The lineage parts that a base model's folder holds: sha256 of the model, its template and its tokenizer.
 
-    The teacher's weights are among the weights: they decide as well what becomes of the model.
+    The model is its weights and config.json, which says how they are computed with, and the same of a teacher, which
+    decides as well what becomes of it.
     """
-    weights = _weights(folder)
+    model = _model(folder)
     if (folder / TEACHER).is_dir():
-        weights |= {f"{TEACHER}/{name}": sha256 for name, sha256 in _weights(folder / TEACHER).items()}
+        model |= {f"{TEACHER}/{name}": sha256 for name, sha256 in _model(folder / TEACHER).items()}
     return {
-        "base": digest(weights),
+        "base": digest(model),
         # An encoder has none.
         "template": sha256_of(folder / TEMPLATE) if (folder / TEMPLATE).is_file() else hashlib.sha256().hexdigest(),
         "tokenizer": digest({name: sha256_of(folder / name) for name in TOKENIZER_FILES}),
     }
 
 
-def _weights(folder: Path) -> dict[str, str]:
+def _model(folder: Path) -> dict[str, str]:
     names = read_json(folder / PROVENANCE)["files"]
     found = {name: sha256_of(folder / name) for name in names if name.endswith(".safetensors")}
     if not found:
         raise InputError("no safetensors files", place=str(folder), remedy="run `dvc repro base`")
-    return found
+    # Which version of transformers wrote the file changes nothing.
+    config = {key: value for key, value in read_json(folder / CONFIG).items() if key != "transformers_version"}
+    return found | {CONFIG: digest(config)}
