@@ -1,17 +1,24 @@
 """A search from end to end, on the project of tests/formula.py: real git, real DVC, real Optuna storage."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from outside_servers import postgres
 
 from tunegate.errors import InputError, MachineError, RefusedError, UsageError
+from tunegate.experiments.choosing import choose
 from tunegate.experiments.conducting import Machines, conduct, rehearse, setting_of
+from tunegate.experiments.declaration import Search
 from tunegate.experiments.findings import Findings
-from tunegate.experiments.storage import sole_searcher
+from tunegate.experiments.searching import Searcher
+from tunegate.experiments.storage import open_study, sole_searcher
 from tunegate.experiments.trials import Trial
 from tunegate.files import read_json, read_yaml
+from tunegate.params import parse
 from tunegate.repository.revisions import open_repository
 from tunegate.tracking.outbox import read_records
 
@@ -153,6 +160,60 @@ def test_machines_share_a_database_and_its_password_comes_from_the_environment(
         assert both.trials[:2] == one.trials
         assert both.elsewhere == []
         assert not (tmp_path / "second/.tunegate/search/s/journal.log").exists()
+
+
+def test_machines_that_choose_at_the_same_time_choose_different_trials(tmp_path: Path) -> None:
+    search = parse(Search, {"space": SPACE, "sampler": "random"}, place="", remedy="")
+    start = threading.Barrier(3)
+
+    def machine(number: int, url: str) -> None:
+        with open_study(search, "s", "c" * 40, tmp_path / str(number), url) as study:
+            start.wait(60)
+            for _ in range(4):
+                choose(study, search, {}, {})
+
+    with postgres() as address:
+        url = address.replace("postgresql+psycopg", "postgresql")
+        with open_study(search, "s", "c" * 40, tmp_path, url) as study:
+            with ThreadPoolExecutor(3) as machines:
+                for done in [machines.submit(machine, number, url) for number in range(3)]:
+                    done.result(120)
+            trials = study.get_trials(deepcopy=False)
+    assert [trial.number for trial in trials] == list(range(12))
+    alone = optuna.create_study(direction="minimize")
+    for _ in range(12):
+        choose(alone, search, {}, {})
+    assert [trial.params for trial in trials] == [trial.params for trial in alone.get_trials()]
+
+
+def test_what_another_machine_left_is_run_by_who_adopts_it(
+    formula: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("git", "clone", "-q", str(formula), str(tmp_path / "second"), cwd=tmp_path)
+    with postgres() as address:
+        url = address.replace("postgresql+psycopg", "postgresql")
+        died = setting_of(open_repository(), {"name": "s", "space": SPACE, "trials": 2, "batch": 2})
+        with sole_searcher(died.folder), open_study(died.search, "s", died.commit, died.folder, url) as study:
+            assert [trial.number for trial in Searcher(study, died, workers=1)._batch()] == [0, 1]
+        monkeypatch.chdir(tmp_path / "second")
+        seen: list[Trial] = []
+        assert searched(seen, Machines(storage=url), trials=2).elsewhere == [0, 1]
+        assert seen == []
+        found = searched(seen, Machines(storage=url, adopt=True), trials=2)
+    assert [trial.number for trial in seen] == [0, 1]
+    assert (found.elsewhere, [trial.state for trial in found.trials]) == ([], ["complete"] * 2)
+
+
+def test_a_batch_that_a_kill_left_half_told_is_compared_with_earlier_batches_only(formula: Path) -> None:
+    """The last is hopeless beside the others, but of their batch."""
+    space = {"train.learning_rate": {"values": [0.01, 0.011, 0.012, 0.013, 0.0001]}}
+    declared = {"name": "s", "space": space, "sampler": "grid", "trials": 5, "batch": 5, "pruner": "median"}
+    setting = setting_of(open_repository(), declared)
+    with sole_searcher(setting.folder), open_study(setting.search, "s", setting.commit, setting.folder) as study:
+        searcher = Searcher(study, setting, workers=2)
+        searcher._tell(list(searcher._run(searcher._batch()[:4], [])))
+        (last,) = searcher.run()
+    assert (last.number, last.state) == (4, "complete")
 
 
 @pytest.mark.parametrize(

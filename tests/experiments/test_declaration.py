@@ -50,6 +50,9 @@ def test_an_objective_needs_a_direction() -> None:
         ({"space": {"a.b": {"low": 1}}}, "low and high, or values"),
         ({"space": {"a.b": {"values": [1], "low": 1}}}, "not both"),
         ({"space": {}}, "at least 1"),
+        ({"space": {"a.b": {"values": [8, 16, 8]}}}, "each once"),
+        ({"space": {"a.b": {"low": 0, "high": 1e308, "step": 1e-300}}}, "a range of at most 9007199254740992 values"),
+        ({"name": "a" * 101}, "at most 100 characters"),
         ({"pruner": "median", "objectives": [{"metric": "minutes"}, {"metric": "latency"}]}, "pruner none"),
         ({"objectives": [{"metric": "minutes"}, {"metric": "minutes"}]}, "one objective alone"),
         ({"trails": 3}, "did you mean 'trials'"),
@@ -61,9 +64,18 @@ def test_a_search_that_cannot_be_run_is_refused(more: dict[str, Any], problem: s
 
 
 def test_points_of_a_range_are_round() -> None:
-    assert Axis(low=0.1, high=0.5, step=0.1).points() == [0.1, 0.2, 0.3, 0.4, 0.5]
-    assert Axis(low=2, high=5).points() == [2, 3, 4, 5]
-    assert Axis(low=0.1, high=0.5).points() is None
+    axis = Axis(low=0.1, high=0.5, step=0.1)
+    assert [axis.point(number) for number in range(axis.count or 0)] == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert (Axis(low=2, high=5).count, Axis(low=2, high=5).point(3)) == (4, 5)
+    assert Axis(low=0.1, high=0.5).count is None
+    assert [Axis(low=10000.4, high=10001.0, step=0.2).point(number) for number in (1, 2)] == [10000.6, 10000.8]
+
+
+@pytest.mark.parametrize(("said", "told"), [(0.00123456, 0.00123456), (0.00123411, 0.001234), (0.0012, 0.0012)])
+def test_a_number_is_rounded_and_stays_within_its_range(said: float, told: float) -> None:
+    assert Axis(low=0.0012, high=0.00123456).told(said) == told
+    assert Axis(low=0.00123456, high=1.0).told(0.00123456) == 0.001235
+    assert Axis(low=0.00123412, high=1.0).told(0.00123412) == 0.00123412
 
 
 def test_the_number_of_trials_and_the_name_are_no_part_of_what_a_search_is() -> None:

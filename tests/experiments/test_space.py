@@ -9,7 +9,8 @@ from tunegate.experiments.space import (
     changed,
     diff_of,
     distributions_of,
-    grid_of,
+    grid_point,
+    grid_size,
     point_of,
     present,
     require_known,
@@ -77,6 +78,28 @@ def test_only_what_differs_is_in_the_diff() -> None:
 
 
 def test_a_grid_has_every_point_once() -> None:
-    grid = grid_of(search({"train.rank": {"values": [8, 16]}, "train.epochs": {"low": 1, "high": 3}}, sampler="grid"))
+    space = search({"train.rank": {"values": [8, 16]}, "train.epochs": {"low": 1, "high": 3}}, sampler="grid")
+    grid = [grid_point(space, number) for number in range(grid_size(space))]
     assert len({tuple(point.items()) for point in grid}) == len(grid) == 6
+    assert [list(point) for point in grid] == [["train.rank", "train.epochs"]] * 6
     assert [point["train.epochs"] for point in grid[:3]] == [1, 2, 3]
+
+
+def test_a_range_of_many_whole_numbers_is_never_listed() -> None:
+    """As a list, this one would fill the memory."""
+    endless = search({"train.seed": {"low": 0, "high": 10**15}, "train.rank": {"values": [8, 16]}}, sampler="grid")
+    assert point_of(endless, {"train.seed": 10**14 + 7, "train.rank": 8}) == {
+        "train.seed": 10**14 + 7,
+        "train.rank": "8",
+    }
+    assert grid_size(endless) == 2 * 10**15 + 2
+    assert grid_point(endless, 2 * 10**14 + 1) == {"train.seed": 10**14, "train.rank": "16"}
+    steps = search(
+        {
+            "train.epochs": {"low": 1, "high": 9, "step": 4},
+            "train.learning_rate": {"low": 0.1, "high": 0.5, "step": 0.1},
+        }
+    )
+    held = {value for value in range(12) if point_of(steps, {"train.epochs": value, "train.learning_rate": 0.3})}
+    assert held == {1, 5, 9}
+    assert point_of(steps, {"train.epochs": 1, "train.learning_rate": 0.35}) is None

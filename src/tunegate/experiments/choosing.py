@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunegate.experiments.declaration import Search
-from tunegate.experiments.space import distributions_of, grid_of, point_of
+from tunegate.experiments.space import distributions_of, grid_point, grid_size, point_of
+from tunegate.experiments.storage import choosing_alone
 from tunegate.repository.lineage import digest
 
 STARTUP = 5
@@ -24,8 +25,8 @@ def choose(study: Any, search: Search, present: Mapping[str, Any], attributes: M
     """
     import optuna
 
-    trials = study.get_trials(deepcopy=False)
-    with warnings.catch_warnings():
+    with choosing_alone(study), warnings.catch_warnings():
+        trials = study.get_trials(deepcopy=False)
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         copy = optuna.create_study(directions=study.directions, sampler=_sampler(search, len(trials), present))
         copy.add_trials(trials)
@@ -42,7 +43,7 @@ def choose(study: Any, search: Search, present: Mapping[str, Any], attributes: M
 
 def trials_of(search: Search) -> int:
     """How many trials there will be: a grid has no more than its points."""
-    return min(search.trials, len(grid_of(search))) if search.sampler == "grid" else search.trials
+    return min(search.trials, grid_size(search)) if search.sampler == "grid" else search.trials
 
 
 def _sampler(search: Search, number: int, present: Mapping[str, Any]) -> Any:
@@ -50,8 +51,7 @@ def _sampler(search: Search, number: int, present: Mapping[str, Any]) -> Any:
 
     seed = int(digest([search.seed, number])[:8], 16)
     if search.sampler == "grid":
-        points = grid_of(search)
-        return PartialFixedSampler(points[number % len(points)], RandomSampler(seed=seed))
+        return PartialFixedSampler(grid_point(search, number % grid_size(search)), RandomSampler(seed=seed))
     several = len(search.objectives) > 1
     sampler = (
         RandomSampler(seed=seed)

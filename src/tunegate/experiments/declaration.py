@@ -3,6 +3,7 @@
 Closed and frozen like every file that people write. Does not know Optuna, nor whether params.yaml has the keys.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,9 +18,12 @@ from tunegate.repository.lineage import digest
 FILE = Path("search.yaml")
 REMEDY = "docs/search.md explains every key"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""What can name a folder and a branch."""
 
 Number = int | float
 Direction = Literal["minimize", "maximize"]
+_MOST_POINTS = 2**53
+"""A float tells no more whole numbers apart."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -42,8 +46,9 @@ class Axis(Closed):
         if self.values is not None:
             if self.model_fields_set != {"values"}:
                 raise ValueError("values, or low and high: not both")
-            if not self.values:
-                raise ValueError("at least one value")
+            texts = [json.dumps(value, default=str) for value in self.values]
+            if not texts or len(set(texts)) < len(texts):
+                raise ValueError("at least one value, and each once")
             return self
         if self.low is None or self.high is None:
             raise ValueError("low and high, or values")
@@ -51,6 +56,8 @@ class Axis(Closed):
             raise ValueError(f"low of at most high, which is {self.high}")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("a logarithmic range begins above 0 and has no step")
+        if (self.whole or self.step is not None) and (self.high - self.low) / (self.step or 1) > _MOST_POINTS:
+            raise ValueError(f"a range of at most {_MOST_POINTS} values")
         return self
 
     @property
@@ -58,17 +65,32 @@ class Axis(Closed):
         """Whether it is a range of whole numbers."""
         return all(isinstance(number, int) for number in (self.low, self.high, self.step) if number is not None)
 
-    def points(self) -> list[Any] | None:
-        """All values, in order; None for a range of any number."""
+    @property
+    def count(self) -> int | None:
+        """How many values there are; None for a range of any number."""
         if self.values is not None:
-            return list(self.values)
-        assert self.low is not None
-        assert self.high is not None
+            return len(self.values)
         if self.step is None and not self.whole:
             return None
-        step = self.step or 1
-        count = int((self.high - self.low) / step + 1e-9) + 1
-        return [rounded(self.low + step * number) for number in range(count)]
+        low, high = self.bounds
+        return int((high - low) / (self.step or 1) + 1e-9) + 1
+
+    @property
+    def bounds(self) -> tuple[Number, Number]:
+        """The smallest and the largest of a range."""
+        assert self.low is not None
+        assert self.high is not None
+        return self.low, self.high
+
+    def point(self, number: int) -> Any:
+        """The value of that number, in order, of those that can be counted."""
+        return self.values[number] if self.values is not None else self.told(self.bounds[0] + (self.step or 1) * number)
+
+    def told(self, value: Number) -> Number:
+        """A number of a range as it stands in params.yaml: with the digits that matter to a training, within bounds."""
+        low, high = self.bounds
+        digits = 4 if self.step is None else 12  # of a sum of steps, no more are right
+        return min(max(float(f"{value:.{digits}g}"), low), high) if isinstance(value, float) else value
 
 
 class Objective(Closed):
@@ -89,7 +111,7 @@ class Objective(Closed):
 class Search(Closed):
     """The whole of search.yaml."""
 
-    name: Annotated[str, Field(pattern=NAME)] | None = None
+    name: Annotated[str, Field(pattern=NAME, max_length=100)] | None = None
     """Names the folder below .tunegate/search and the branch of the proposal. null: commit and content name it."""
     space: Annotated[dict[str, Axis], Field(min_length=1)]
     """Key of params.yaml, `section.key`, to the values to try."""
@@ -117,7 +139,7 @@ class Search(Closed):
         if self.pruner != "none" and len(metrics) > 1:
             raise ValueError("pruner none with several objectives: a loss does not say which of them is lost")
         if self.sampler == "grid":
-            endless = [key for key, axis in self.space.items() if axis.points() is None]
+            endless = [key for key, axis in self.space.items() if axis.count is None]
             if endless:
                 raise ValueError(f"values or a step for {', '.join(endless)}: a grid has points")
         return self
@@ -132,11 +154,6 @@ class Search(Closed):
     def title(self, commit: str) -> str:
         """The name, or one made of the commit and of what is searched."""
         return self.name or f"{commit[:8]}-{digest(self.definition(commit))[:6]}"
-
-
-def rounded(value: Any) -> Any:
-    """A float with four significant digits: more make no difference to a training, and are hard to read."""
-    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def load_search(path: Path) -> dict[str, Any]:

@@ -80,9 +80,7 @@ class RunningTrial:
     def ended(self) -> Trial | None:
         """What became of it, or None while it runs. To be asked until it has ended."""
         if self._stages is None:
-            return self._trial(
-                "failed", str(self._refused.place + ": " + self._refused.problem) if self._refused else ""
-            )
+            return self._trial("failed", _told(self._refused))
         if self._stages.code is None:
             return self._pruned() if self._judge.stops(measuring.course_so_far(self._project)) else None
         if self._stages.code:

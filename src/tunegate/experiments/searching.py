@@ -59,7 +59,8 @@ class Searcher:
         Raises InputError where a whole batch failed and nothing has succeeded so far.
         """
         while batch := self._batch():
-            finished = self.told()
+            together = {trial.number for trial in self._of_batch(batch[0].user_attrs[_BATCH])}
+            finished = [trial for trial in self.told() if trial.number not in together]
             ended = []
             for trial in self._run(batch, finished):
                 ended.append(trial)
@@ -76,16 +77,19 @@ class Searcher:
         return [trial.number for trial in self._waiting() if not self._mine(trial)]
 
     def _batch(self) -> list[Any]:
-        """The trials to run now: those that were left, filled up where a kill came while they were chosen."""
+        """One batch to run now: what was left of it, filled up where a kill came while it was chosen."""
         mine = [trial for trial in self._waiting() if self._mine(trial)]
         batch = mine[0].user_attrs[_BATCH] if mine else secrets.token_hex(4)
-        same = [t for t in self._study.get_trials(deepcopy=False) if t.user_attrs.get(_BATCH) == batch]
+        same = self._of_batch(batch)
         if not any(trial.state.is_finished() for trial in same):
             for _ in range(self._setting.search.batch - len(same)):
                 if len(self._study.get_trials(deepcopy=False)) < trials_of(self._setting.search):
                     attributes = {_BATCH: batch, _MACHINE: self._machine}
                     choose(self._study, self._setting.search, self._present, attributes)
-        return [trial for trial in self._waiting() if self._mine(trial)]
+        return [trial for trial in self._waiting() if trial.user_attrs[_BATCH] == batch]
+
+    def _of_batch(self, batch: str) -> list[Any]:
+        return [trial for trial in self._study.get_trials(deepcopy=False) if trial.user_attrs.get(_BATCH) == batch]
 
     def _waiting(self) -> list[Any]:
         most = trials_of(self._setting.search)

@@ -4,13 +4,13 @@ Values of a list travel as JSON texts, since Optuna knows scalars only. Reads no
 chosen.
 """
 
-import itertools
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from tunegate.errors import InputError
-from tunegate.experiments.declaration import Axis, Search, rounded
+from tunegate.experiments.declaration import Axis, Search
 from tunegate.experiments.trials import Change
 from tunegate.files import parse_yaml
 from tunegate.params import Params, parse
@@ -28,7 +28,9 @@ def distributions_of(search: Search) -> dict[str, Any]:
 def values_of(search: Search, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """What Optuna chose as values of params.yaml, by key."""
     axes = search.space
-    return {key: json.loads(chosen[key]) if axes[key].values is not None else rounded(chosen[key]) for key in axes}
+    return {
+        key: json.loads(chosen[key]) if axes[key].values is not None else axes[key].told(chosen[key]) for key in axes
+    }
 
 
 def point_of(search: Search, values: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -37,11 +39,18 @@ def point_of(search: Search, values: Mapping[str, Any]) -> dict[str, Any] | None
     return None if None in found.values() else found
 
 
-def grid_of(search: Search) -> list[dict[str, Any]]:
-    """Every point of the grid as Optuna would choose it, the last key moving fastest."""
-    points = [axis.points() or [] for axis in search.space.values()]
-    found = (dict(zip(search.space, values, strict=True)) for values in itertools.product(*points))
-    return [point for values in found if (point := point_of(search, values)) is not None]
+def grid_size(search: Search) -> int:
+    """How many points the grid has."""
+    return math.prod(axis.count or 0 for axis in search.space.values())
+
+
+def grid_point(search: Search, number: int) -> dict[str, Any]:
+    """A point of the grid as Optuna would choose it, the last key moving fastest."""
+    found = {}
+    for key, axis in reversed(search.space.items()):
+        number, index = divmod(number, axis.count or 1)
+        found[key] = axis.point(index) if axis.values is None else json.dumps(axis.values[index])
+    return {key: found[key] for key in search.space}
 
 
 def changed(text: str, values: Mapping[str, Any]) -> str:
@@ -104,9 +113,10 @@ def _inside(axis: Axis, value: Any) -> Any:
         return text if text in [json.dumps(item) for item in axis.values] else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    points = axis.points()
-    if points is not None:
-        return next((point for point in points if point == value), None)
-    assert axis.low is not None
-    assert axis.high is not None
-    return float(value) if axis.low <= value <= axis.high else None
+    low, high = axis.bounds
+    if not low <= value <= high:
+        return None
+    if axis.count is None:
+        return float(value)
+    point = axis.point(min(round((value - low) / (axis.step or 1)), axis.count - 1))
+    return point if point == value else None

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from tunegate.errors import MachineError, RefusedError, UsageError
 from tunegate.experiments.declaration import Search
 from tunegate.files import STATE
+from tunegate.repository.lineage import digest
 
 FOLDER = STATE / "search"
 DEFINITION = "tunegate.definition"
@@ -57,6 +58,23 @@ def open_study(search: Search, name: str, commit: str, folder: Path, url: str = 
         )
         _require_same(study, search.definition(commit), name)
         yield study
+
+
+@contextlib.contextmanager
+def choosing_alone(study: Any) -> Iterator[None]:
+    """Keep other machines at the same database from choosing: what a trial gets depends on those before it.
+
+    A journal is this process's alone, as its folder is.
+    """
+    engine = getattr(getattr(study._storage, "_backend", None), "engine", None)
+    if engine is None:
+        yield
+        return
+    with engine.connect() as connection:
+        # Held by the transaction: it ends with the block, and with the process.
+        key = int(digest(study.study_name)[:15], 16)
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (key,))
+        yield
 
 
 def _require_same(study: Any, definition: dict[str, Any], name: str) -> None:
