@@ -36,6 +36,10 @@ def example(name: str, reference: str, base: str, tuned: str, *, labelled: bool 
     return Example(name, f"What of {name}? {EVIL}", reference, label, {"language": "en", "kind": name}, *answers)
 
 
+PIECES = [{"text": "user: is the <roof> mine?", "trained": False}, {"text": "roof & house", "trained": True}]
+PREVIEW = {"row <1>": PIECES}
+
+
 def measured(*examples: Example) -> Measured:
     rows = examples or (
         example("1", "roads", EVIL, "roads"),
@@ -44,7 +48,7 @@ def measured(*examples: Example) -> Measured:
     )
     metrics = metrics_of(rows, lineage=LINEAGE.key, test_set="t", min_slice_rows=2, ignore_case=True)
     points = [{"step": 1.0, "loss": 3.0}, {"step": 2.0, "loss": 2.0, "valid_loss": 2.5}]
-    return Measured(PARAMS, LINEAGE, metrics, rows, points, LEDGER)
+    return Measured(PARAMS, LINEAGE, metrics, rows, points, LEDGER, PREVIEW)
 
 
 class Elements(HTMLParser):
@@ -156,3 +160,9 @@ def test_a_slice_with_few_rows_says_so() -> None:
 @pytest.mark.parametrize("points", [[], [{"step": 1.0, "loss": 0.0}]])
 def test_a_training_of_no_or_one_step_is_shown(points: list[dict[str, float]]) -> None:
     assert render(dataclasses.replace(measured(), trajectory=points))
+
+
+def test_the_report_shows_what_is_trained_on() -> None:
+    page = render(measured())
+    assert "user: is the &lt;roof&gt; mine?<mark>roof &amp; house</mark>" in page
+    assert "<code>row &lt;1&gt;</code>" in page

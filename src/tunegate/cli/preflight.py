@@ -56,25 +56,26 @@ def preflight(
 
 def as_text(found: "Preflight") -> str:
     """Findings, mask and forecast for a terminal."""
-    return "\n\n".join(
-        ["\n".join(_findings(found.findings)), "\n".join(_mask(found.preview)), table(costs_of(found.forecast))]
-    )
+    costs = [table(costs_of(found.forecast))] if found.forecast else []
+    lists = ([*_findings(found.findings)], [*_mask(found.preview)], costs)
+    return "\n\n".join("\n".join(lines) for lines in lists if lines)
 
 
 def _findings(findings: "Sequence[Finding]") -> Iterator[str]:
     width = max(len(finding.check) for finding in findings)
     for finding in findings:
         word, colour = _MARKS[finding.status]
-        yield f"{typer.style(word.ljust(4), fg=colour, bold=True)}  {finding.check.ljust(width)}  {finding.found}"
+        mark = typer.style(word.ljust(4), fg=colour, bold=True)
+        yield f"{mark}  {finding.check.ljust(width)}  {visible(finding.found)}"
         if finding.remedy and finding.status != "ok":
-            yield f"{' ' * (width + 8)}{typer.style(finding.remedy, dim=True)}"
+            yield f"{' ' * (width + 8)}{typer.style(visible(finding.remedy), dim=True)}"
 
 
 def _mask(preview: "Sequence[tuple[str, list[Piece]]]") -> Iterator[str]:
     green = typer.style("what is trained on", fg="green", underline=True)
     yield f"{green}, and what is only read:"
     for name, pieces in preview[:_SHOWN]:
-        yield f"  {name}  {''.join(map(_shown, pieces))}"
+        yield f"  {visible(name)}  {''.join(map(_shown, pieces))}"
 
 
 def _shown(piece: "Piece") -> str:
@@ -91,7 +92,7 @@ def _progress() -> "Iterator[Callable[[str], None]]":
 
 
 def _plain(found: "Preflight") -> dict[str, Any]:
-    forecast = {**dataclasses.asdict(found.forecast), "gpu_name": found.forecast.gpu_name}
+    forecast = found.forecast and {**dataclasses.asdict(found.forecast), "gpu_name": found.forecast.gpu_name}
     preview = [
         {"id": name, "pieces": [dataclasses.asdict(piece) for piece in pieces]} for name, pieces in found.preview
     ]

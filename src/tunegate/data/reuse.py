@@ -12,7 +12,7 @@ import importlib.metadata
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -148,3 +148,11 @@ def _code() -> str:
 @cache
 def _environment() -> list[str]:
     return [sys.version, *sorted(f"{one.name}=={one.version}" for one in importlib.metadata.distributions())]
+
+
+def reused_rows(
+    stage: str, work: Any, compute: Compute, columns: Sequence[str], path: Path, *more: str
+) -> Iterator[pa.RecordBatch]:
+    """The batches of `work`, a dataclass, over columns of a file, remembered by stage and file."""
+    batches = parquet_batches(path, columns=[*columns, *more])
+    return reused(f"{stage}-{path.stem}", key_of(repr(work)), work, batches, compute)

@@ -82,7 +82,7 @@ def measured(device: str) -> Iterator[Meter]:
         # Kernels run behind Python's back.
         torch.cuda.synchronize()
     meter.seconds = round(time.perf_counter() - started, 3)
-    meter.peak_memory_bytes = torch.cuda.max_memory_allocated() if device == "cuda" else _peak_of_process()
+    meter.peak_memory_bytes = torch.cuda.max_memory_allocated() if device == "cuda" else peak_of_process()
 
 
 def read_cost(path: Path, kind: type[Kind]) -> Kind:
@@ -97,7 +97,8 @@ def _processor() -> str:
     return next(filter(None, names), platform.processor() or platform.machine())
 
 
-def _peak_of_process() -> int:
+def peak_of_process() -> int:
+    """Largest memory of this process since its start, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts in KiB, macOS in bytes.
     return peak if sys.platform == "darwin" else peak * 1024

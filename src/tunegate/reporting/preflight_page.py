@@ -19,7 +19,8 @@ _MARKS = {"ok": "✓", "warning": "look", "refused": "✗ refused"}
 def render_preflight(found: "Preflight") -> str:
     """The page's HTML."""
     template = environment().get_template("preflight.html.j2")
-    return str(template.render(found=found, tones=_TONES, marks=_MARKS, costs=costs_of(found.forecast)))
+    costs = costs_of(found.forecast) if found.forecast else []
+    return str(template.render(found=found, tones=_TONES, marks=_MARKS, costs=costs))
 
 
 def costs_of(forecast: "Forecast") -> list[tuple[str, str]]:

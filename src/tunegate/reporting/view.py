@@ -6,7 +6,7 @@ an output of the pipeline, and equal input must give equal bytes.
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunegate.evaluation.examples import Example
@@ -39,6 +39,8 @@ class Measured:
     examples: Sequence[Example]
     trajectory: Sequence[Point]
     ledger: dict[str, Any]
+    preview: Mapping[str, Sequence[dict[str, Any]]]
+    """Row id to the pieces of a training row, each a `text` that is `trained` on or not."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +100,7 @@ class View:
     confusions: list[tuple[Pair, int]]
     ways: list[SourceWay]
     ledger: list[StageLedger]
+    preview: list[tuple[str, Sequence[dict[str, Any]]]]
     examples: list[ExampleGroup]
     params: dict[str, str]
 
@@ -129,6 +132,7 @@ def view_of(measured: Measured) -> View:
         confusions=_confusions(pairs),
         ways=ways_of(measured.ledger),
         ledger=[_stage(stage) for stage in measured.ledger["stages"]],
+        preview=list(measured.preview.items()),
         examples=_groups(measured.examples),
         params=flat_params(measured.params),
     )

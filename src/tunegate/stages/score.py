@@ -9,7 +9,7 @@ from tunegate.data.ledger import combine
 from tunegate.evaluation.examples import examples_of, sha256_of_test_set
 from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
 from tunegate.evaluation.trajectory import read_trajectory
-from tunegate.files import write_json, write_text
+from tunegate.files import read_json, write_json, write_text
 from tunegate.models.cost import Cost, TrainCost, read_cost
 from tunegate.models.loading import read_record
 from tunegate.params import load_params
@@ -46,7 +46,8 @@ def main(
     seconds = timings_of(
         examples, train=read_cost(Path(train_cost), TrainCost), evaluate=read_cost(Path(evaluate_cost), Cost)
     )
-    page = render(Measured(settings, lineage, found, examples, points, ledger))
+    preview = read_json(Path(tokens) / "preview.json")
+    page = render(Measured(settings, lineage, found, examples, points, ledger, preview))
     write_json(Path(metrics), found)
     write_json(Path(timings), seconds)
     write_json(Path(data), ledger)

@@ -1,26 +1,25 @@
 """tokenize: rows to token ids and the mask of what is trained on, and the fate of every ingested row, with its tokens.
 
 Reads params.yaml, the prepared splits and the rows that left in `validate` and `prepare`; writes train.parquet,
-valid.parquet, fates.parquet, ledger.json and, where rows are augmented, augmented.parquet.
+valid.parquet, fates.parquet, ledger.json, preview.json and, where rows are augmented, augmented.parquet.
 """
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tunegate.data.fates import FATES, TEXTS, Tally, fates_of
 from tunegate.data.ledger import combine
-from tunegate.data.reuse import key_of, reused
+from tunegate.data.reuse import reused_rows
 from tunegate.files import atomic_folder, write_json
 from tunegate.models.augmentation import Augmentation
 from tunegate.models.chat_tokens import Recipe
 from tunegate.models.formats.choice import format_of
 from tunegate.models.loading import load_tokenizer
+from tunegate.models.preview import write_preview
 from tunegate.models.token_files import written
 from tunegate.models.tokenisation import Counting, Counts, Encoding, require_rows
-from tunegate.params import Compute, load_params
-from tunegate.tables import parquet_batches, parquet_writer
+from tunegate.params import load_params
+from tunegate.tables import parquet_writer
 
 ROW = [*TEXTS, "slices"]
 
@@ -28,12 +27,13 @@ ROW = [*TEXTS, "slices"]
 def main(params: str, prepared: str, validated: str, base: str, tokens: str) -> None:
     """Tokenise the rows in the folder `prepared` with the tokenizer of `base`; write them to the folder `tokens`."""
     settings, tally = load_params(Path(params)), Tally()
-    recipe, layout = Recipe.of(load_tokenizer(Path(base))), format_of(settings.train.technique, settings.tokenize)
+    tokenizer, layout = load_tokenizer(Path(base)), format_of(settings.train.technique, settings.tokenize)
+    recipe = Recipe.of(tokenizer)
     encode = Encoding(recipe, layout, settings.tokenize.max_length, settings.tokenize.over_length)
     # Test rows are read as `evaluate` will read them, which would refuse one only after the training.
     last = format_of(settings.train.technique, settings.tokenize.model_copy(update={"turns": "last"}))
     works = (Counting(recipe, layout), Counting(recipe, last, strict=True), encode)
-    counted, tested, encoded = (partial(_rows, work, settings.compute) for work in works)
+    counted, tested, encoded = (partial(reused_rows, "tokenize", work, settings.compute, ROW) for work in works)
     augmentation = Augmentation(settings.tokenize, encode, Path(prepared), Path(base))
     counts = {"train": Counts(), "valid": Counts()}
     with atomic_folder(Path(tokens)) as folder:
@@ -53,11 +53,6 @@ def main(params: str, prepared: str, validated: str, base: str, tokens: str) -> 
         notes = {f"{split}_{name}": n for split, count in counts.items() for name, n in count.as_notes().items()}
         more = augmentation.notes() | {"test_rows_held_out": tally.rows_in("test")}
         write_json(folder / "ledger.json", tally.ledger(notes | more))
+        write_preview(tokenizer, folder)
         combine([Path(validated), Path(prepared), folder])
     print(f"tokenize: {', '.join(f'{split}: {count}' for split, count in counts.items())}")
-
-
-def _rows(work: Any, compute: Compute, path: Path, *more: str) -> Iterator[Any]:
-    return reused(
-        f"tokenize-{path.stem}", key_of(repr(work)), work, parquet_batches(path, columns=[*ROW, *more]), compute
-    )

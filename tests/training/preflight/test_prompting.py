@@ -9,7 +9,7 @@ from tunegate.models.examples import Example
 from tunegate.models.formats.answers import Answers
 from tunegate.models.loading import load_base, load_tokenizer
 from tunegate.training.preflight.findings import Finding
-from tunegate.training.preflight.prompting import template_checked
+from tunegate.training.preflight.prompting import template_checked, vocabulary_checked
 
 ROWS = [
     {"id": str(n), "messages": None, "text": f"the roof leaks {n}", "label": label, "slices": [], "source": "made"}
@@ -29,7 +29,8 @@ def examples(tokenizer: Any) -> list[Example]:
 
 def checked(tiny_model: Path, tokenizer: Any, examples: list[Example]) -> dict[str, Finding]:
     model = load_base(tiny_model, device="cpu", precision="fp32")
-    return {finding.check: finding for finding in template_checked(tokenizer, model, ROWS, examples)}
+    findings = [*template_checked(tokenizer, ROWS, examples), vocabulary_checked(tokenizer, model, examples)]
+    return {finding.check: finding for finding in findings}
 
 
 def test_what_was_trained_is_what_is_asked_and_ends_where_generation_stops(

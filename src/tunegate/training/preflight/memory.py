@@ -5,6 +5,7 @@ along a line to the largest batch. On a CPU the peak of the process is measured,
 GPU only the tensors that autograd keeps are counted: a guess that was not measured on one. Reads /proc; writes nothing.
 """
 
+import contextlib
 import dataclasses
 import gc
 import time
@@ -14,11 +15,12 @@ from typing import Any
 
 import torch
 
+from tunegate.models.cost import peak_of_process
 from tunegate.models.examples import Example
 from tunegate.params import Train
 from tunegate.training.adapter import trainable
 from tunegate.training.batching import grouped
-from tunegate.training.preflight.probes import gradients
+from tunegate.training.preflight.probes import autocast, gradients
 from tunegate.training.technique import Step, Technique
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -41,6 +43,7 @@ class Forecast:
     weights: int
     gradients: int
     optimizer: int
+    """With the moving average and the best weights, where they are kept."""
     activations: int
     """Of the largest batch."""
     rest: int
@@ -64,12 +67,13 @@ class Forecast:
 
 
 def forecast(model: Any, technique: Technique, settings: Train, plan: Sequence[Step]) -> Forecast:
-    """The forecast of a plan. Leaves the weights as they are."""
+    """The forecast of a plan, in tokens of its rows. Leaves the weights as they are."""
     groups = _batches(plan, settings)
     largest = max(groups, key=_tokens)
     seen = [_measured(model, technique, settings, _first(largest, share * _tokens(largest))) for share in _SIZES]
     tokens = sum(_tokens(group) for group in groups)
-    return _of(model, settings, seen, _tokens(largest), steps=len(plan), tokens=tokens)
+    phases = technique.phases
+    return _of(model, settings, seen, _tokens(largest), steps=phases * len(plan), tokens=phases * tokens)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +87,8 @@ class _Seen:
 def _of(model: Any, settings: Train, seen: Sequence[_Seen], largest: int, *, steps: int, tokens: int) -> Forecast:
     trained = sum(parameter.numel() for parameter in trainable(model).values())
     weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    optimizer = round(trained * _MOMENTS[settings.optimizer])
+    copies = (settings.ema is not None) + (settings.select == "best")
+    optimizer = round(trained * (_MOMENTS[settings.optimizer] + 4 * copies))
     activations = max(0, _line(seen, lambda s: s.peak)(largest) - _line(seen, lambda s: s.peak)(0))
     kept = max(0, _line(seen, lambda s: s.kept)(largest))
     peak = _line(seen, lambda s: s.peak)(largest) + optimizer
@@ -106,9 +111,8 @@ def _of(model: Any, settings: Train, seen: Sequence[_Seen], largest: int, *, ste
 
 
 def _measured(model: Any, technique: Technique, settings: Train, rows: Sequence[Example]) -> _Seen:
-    batch = technique.collate(rows).to(settings.device)
     model.train()
-    gradients(model, technique, settings, [batch])  # the first time, libraries lay out the weights anew
+    worked(model, technique, settings, rows)  # the first time, libraries lay out the weights anew
     gc.collect()
     _forget_peak()
     kept: dict[int, int] = {}
@@ -122,8 +126,20 @@ def _measured(model: Any, technique: Technique, settings: Train, rows: Sequence[
 
     started = time.perf_counter()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        gradients(model, technique, settings, [batch])
-    return _Seen(batch.tokens, _peak(), sum(kept.values()), time.perf_counter() - started)
+        worked(model, technique, settings, rows)
+    return _Seen(_tokens(rows), _peak(), sum(kept.values()), time.perf_counter() - started)
+
+
+def worked(model: Any, technique: Technique, settings: Train, rows: Sequence[Example]) -> None:
+    """What a step does with these rows, but for the step itself: answers are sampled, gradients found and forgotten."""
+    if technique.pull is not None:
+        technique.pull(model, rows, lambda: autocast(settings))
+        model.zero_grad(set_to_none=True)
+        return
+    with autocast(settings):
+        items = rows if technique.prepare is None else technique.prepare(model, rows, 0)
+    model.train()
+    gradients(model, technique, settings, [technique.collate(items).to(settings.device)])
 
 
 def _line(seen: Sequence[_Seen], value: Callable[[_Seen], int]) -> Callable[[int], int]:
@@ -152,11 +168,14 @@ def _first(rows: Sequence[Example], tokens: float) -> list[Example]:
 
 
 def _peak() -> int:
-    """Largest memory of this process since it was last forgotten, in bytes."""
+    """Largest memory of this process since it was last forgotten, in bytes; elsewhere than on Linux since its start."""
+    if not _STATUS.is_file():
+        return peak_of_process()
     line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
 
 
 def _forget_peak() -> None:
-    # 5: the peak is what is used now (Linux, Documentation/filesystems/proc.rst).
-    _CLEAR.write_text("5")
+    # 5: the peak is what is used now (Linux, Documentation/filesystems/proc.rst). A container may not allow it.
+    with contextlib.suppress(OSError):
+        _CLEAR.write_text("5")

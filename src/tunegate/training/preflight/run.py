@@ -4,28 +4,34 @@ Reads data/prepared, data/tokens and models/base; writes nothing.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from tunegate.errors import InputError
 from tunegate.files import read_json
-from tunegate.models.examples import Example, examples_from
+from tunegate.models.examples import IGNORED, Example, examples_from
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.preview import Piece, pieces_of
-from tunegate.params import Params
+from tunegate.params import Params, Train
 from tunegate.tables import parquet_batches, read_parquet
 from tunegate.training.beginning import begin
 from tunegate.training.preflight.findings import Finding
 from tunegate.training.preflight.memory import Forecast, forecast
 from tunegate.training.preflight.probes import batching_checked, overfit_checked, rate_checked
-from tunegate.training.preflight.prompting import template_checked
+from tunegate.training.preflight.prompting import prompts_checked, template_checked, vocabulary_checked
 from tunegate.training.preflight.rows import rows_checked
 from tunegate.training.technique import Technique
 
 SPLITS = ("train", "valid", "test")
 SAMPLE = 8
-"""Rows on which template and model are checked."""
+"""Rows on which the template is checked, and that are shown."""
+PROBED = 4
+"""Rows on which the model is."""
 Say = Callable[[str], None]
 
 
@@ -34,7 +40,8 @@ class Preflight:
     """What was found."""
 
     findings: list[Finding]
-    forecast: Forecast
+    forecast: Forecast | None
+    """None where training is refused before the model is asked."""
     preview: list[tuple[str, list[Piece]]]
     """Row id and pieces of some training rows."""
 
@@ -52,8 +59,8 @@ class Inputs:
     splits: dict[str, list[Example]]
     notes: dict[str, Any]
     labels: dict[str, set[str]]
-    sample: list[dict[str, Any]]
-    """Canonical rows of the first training examples, in their order."""
+    sample: list[tuple[dict[str, Any], Example]]
+    """The first training rows that are learned from, as canonical rows and as examples."""
     base: Path
 
 
@@ -64,39 +71,48 @@ def read_inputs(params: Params, prepared: Path, tokens: Path, base: Path) -> Inp
             raise InputError("not there yet", place=str(folder), remedy="run `dvc repro tokenize` first")
     splits = {split: examples_from(read_parquet(tokens / f"{split}.parquet")) for split in SPLITS[:2]}
     labels = {split: _labels(prepared / f"{split}.parquet") for split in SPLITS}
-    wanted = {example.id for example in splits["train"][:SAMPLE]}
-    rows = {row["id"]: row for row in _rows(prepared / "train.parquet") if row["id"] in wanted}
-    sample = [rows[example.id] for example in splits["train"][:SAMPLE] if example.id in rows]
+    answered = (example for example in splits["train"] if any(label != IGNORED for label in example.labels))
+    chosen = list(itertools.islice(answered, SAMPLE)) or splits["train"][:SAMPLE]
+    rows = _rows(prepared / "train.parquet", {example.id for example in chosen})
+    sample = [(rows[example.id], example) for example in chosen if example.id in rows]
     return Inputs(params, splits, read_json(tokens / "ledger.json")["notes"], labels, sample, base)
 
 
 def preflight(inputs: Inputs, say: Say) -> Preflight:
-    """Make every check; `say` is told what is being looked at."""
-    settings = inputs.params.train
+    """Make every check; `say` is told what is being looked at. What the rows refuse is not tried on the model."""
+    settings, train = inputs.params.train, inputs.splits["train"]
     say("rows")
     found = list(rows_checked(inputs.params, inputs.splits, inputs.notes, inputs.labels))
-    say("model")
-    _, model, technique = begin(settings, inputs.base, inputs.splits["train"], inputs.splits["valid"])
     tokenizer = load_tokenizer(inputs.base)
-    sample = inputs.splits["train"][:SAMPLE]
+    preview = [(example.id, pieces_of(tokenizer, example)) for _, example in inputs.sample]
+    if any(finding.status == "refused" for finding in found):
+        return Preflight(found, None, preview)
+    say("model")
+    _, model, technique = begin(settings, inputs.base, train, inputs.splits["valid"])
     say("template")
-    if inputs.sample and settings.technique not in ("pretrain", "classify"):
-        found += template_checked(tokenizer, model, inputs.sample, sample[: len(inputs.sample)])
-    found += [rate_checked(settings)]
-    found += _probed(model, technique, inputs, say)
+    found += [*_template(tokenizer, model, inputs), rate_checked(settings)]
+    found += _probed(model, technique, settings, [example for _, example in inputs.sample[:PROBED]], say)
     say("memory and time")
-    expected = forecast(model, technique, settings, technique.plan(inputs.splits["train"], settings, {}))
-    return Preflight(found, expected, [(row.id, pieces_of(tokenizer, row)) for row in sample])
+    rows = train if technique.rows is None else technique.rows(train, inputs.splits["valid"])[0]
+    return Preflight(found, forecast(model, technique, settings, technique.plan(rows, settings, {})), preview)
 
 
-def _probed(model: Any, technique: Technique, inputs: Inputs, say: Say) -> Iterator[Finding]:
-    settings, rows = inputs.params.train, inputs.splits["train"][:SAMPLE]
+def _template(tokenizer: Any, model: Any, inputs: Inputs) -> Iterator[Finding]:
+    technique, (rows, examples) = inputs.params.train.technique, zip(*inputs.sample, strict=True)
+    yield vocabulary_checked(tokenizer, model, examples)
+    if technique == "reinforce":
+        yield prompts_checked(tokenizer, rows, [example.ids for example in examples])
+    elif technique not in ("pretrain", "classify"):
+        yield from template_checked(tokenizer, rows, examples)
+
+
+def _probed(model: Any, technique: Technique, settings: Train, rows: Sequence[Example], say: Say) -> Iterator[Finding]:
     if technique.prepare is not None or technique.pull is not None:
         return  # what it learns from is made of the model's own answers, or in steps of its own
     say("batching")
-    yield from batching_checked(model, technique, settings, rows[: SAMPLE // 2])
+    yield from batching_checked(model, technique, settings, rows)
     say("one batch")
-    yield overfit_checked(model, technique, settings, rows[: SAMPLE // 2])
+    yield overfit_checked(model, technique, settings, rows)
 
 
 def _labels(path: Path) -> set[str]:
@@ -106,6 +122,9 @@ def _labels(path: Path) -> set[str]:
     return found
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def _rows(path: Path, wanted: set[str]) -> dict[str, dict[str, Any]]:
+    found = {}
     for batch in parquet_batches(path):
-        yield from batch.to_pylist()
+        kept = batch.filter(pc.is_in(batch["id"], pa.array(sorted(wanted), pa.string())))
+        found.update({row["id"]: row for row in kept.to_pylist()})
+    return found

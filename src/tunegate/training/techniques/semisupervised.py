@@ -88,7 +88,7 @@ def _accepted(model: Any, examples: Rows, settings: Train) -> list[dict[str, Any
 def _plan(examples: Rows, settings: Train, state: State) -> list[Step]:
     labelled = [example for example in examples if _is_labelled(example)]
     prompts = {example.id: example for example in examples if not _is_labelled(example)}
-    more = [_with_answer(prompts[found["id"]], found["answer"]) for found in state["accepted"]]
+    more = [_with_answer(prompts[found["id"]], found["answer"]) for found in state.get("accepted", ())]
     return shuffled([*labelled, *more], settings, state)
 
 
