@@ -1,4 +1,7 @@
 import gc
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from tunegate.training.techniques.rewards import Answer, Rewards, files_of
 
 CODE = """
 import os, random, time
+import numpy as np
 
 def length(answer, row):
     print("said by the function")
@@ -36,7 +40,26 @@ def nothing(answer, row):
     return float("nan")
 
 def text(answer, row):
-    return "good"
+    return "1.0"
+
+def vast(answer, row):
+    return 10**400
+
+def single(answer, row):
+    return np.float32(0.5) if answer == "scalar" else np.array(0.25)
+
+def several(answer, row):
+    return np.ones(2) * [1, 2]
+
+def peek(answer, row):
+    process, found = os.getppid(), b""
+    while process > 1:
+        try:
+            found += open(f"/proc/{process}/environ", "rb").read()
+        except OSError:
+            pass
+        process = int(open(f"/proc/{process}/stat").read().rpartition(")")[2].split()[1])
+    return b"TOKEN_OF_THE_FIRM" in found
 
 def wrong(answer, row):
     raise KeyError("no such desk")
@@ -82,8 +105,8 @@ def test_a_pattern_must_match_the_whole_answer() -> None:
 
 def test_a_schema_judges_json_and_nothing_else() -> None:
     reward = Reward(kind="json_schema", schema_file="rewards/desk.json")
-    texts = ('{"desk": "roof"}', '{"desk": "noise"}', "{}", "roof", '{"desk": NaN}', "")
-    assert values(reward, *texts) == [1, 0, 0, 0, 0, 0]
+    texts = ('{"desk": "roof"}', '{"desk": "noise"}', "{}", "roof", '{"desk": NaN}', "", "[" * 3000)
+    assert values(reward, *texts) == [1, 0, 0, 0, 0, 0, 0]
 
 
 def test_a_schema_is_not_fetched_from_elsewhere() -> None:
@@ -106,11 +129,34 @@ def test_a_function_sees_no_secret_of_the_environment(monkeypatch: pytest.Monkey
     assert values(python("secret"), "a") == [0]
 
 
+def test_a_function_cannot_read_the_environment_that_its_ancestors_were_started_with() -> None:
+    allowed = "import ctypes, sys; sys.exit(ctypes.CDLL(None).unshare(0x10000000) != 0)"
+    if subprocess.run([sys.executable, "-c", allowed], check=False).returncode:
+        pytest.skip("this kernel gives no user namespace to a process")
+    asks = (
+        "from tunegate.params import Reward\n"
+        "from tunegate.training.techniques.rewards import Answer, Rewards\n"
+        "reward = Reward(kind='python', function='rewards/answers.py:peek')\n"
+        "print(Rewards([reward])([Answer('r', 'a', None, '', {})]))"
+    )
+    environment = os.environ | {"TOKEN_OF_THE_FIRM": "s3cret"}
+    done = subprocess.run(
+        [sys.executable, "-c", asks], check=True, capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert done.stdout.strip() == "[(0.0,)]"
+
+
+def test_numbers_of_every_library_are_numbers() -> None:
+    assert values(python("single"), "scalar", "array") == [0.5, 0.25]
+
+
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
         ("nothing", "rewards/answers.py:nothing returned nan"),
-        ("text", "rewards/answers.py:text returned 'good', which is no number"),
+        ("text", "rewards/answers.py:text returned '1.0', which is no finite number"),
+        ("vast", "rewards/answers.py:vast returned 1000"),
+        ("several", "rewards/answers.py:several returned array([1., 2.]), which is no finite number"),
         ("wrong", "rewards/answers.py:wrong raised KeyError: 'no such desk'"),
         ("gone", "rewards/answers.py:gone ended its process with code 3"),
     ],

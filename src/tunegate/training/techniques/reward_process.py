@@ -86,13 +86,13 @@ class RewardProcess:
 
 
 def _environment() -> dict[str, str]:
-    """Little of ours, so that no secret is in reach; the same order of sets in every run."""
+    """Little of ours, and no secret; the same order of sets in every run."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return kept | {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Kill the process and all that it has started."""
+    """Kill the process and what it has started, but for what went into a session of its own."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

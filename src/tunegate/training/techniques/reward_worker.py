@@ -5,6 +5,8 @@ its parent decides how long a call may take, and kills it; it ends itself where 
 tunegate and imports nothing of it.
 """
 
+import contextlib
+import ctypes
 import importlib.util
 import json
 import math
@@ -14,9 +16,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Judge = Callable[[str, dict[str, Any]], Any]
+
+_NEW_USER = 0x10000000
+"""CLONE_NEWUSER of Linux."""
 
 
 def _python(order: dict[str, Any]) -> Judge:
@@ -47,10 +53,9 @@ def _json_schema(order: dict[str, Any]) -> Judge:
 
     def judge(answer: str, _row: dict[str, Any]) -> bool:
         try:
-            value = json.loads(answer, parse_constant=_no_json)
-        except ValueError:
+            return bool(validator.is_valid(json.loads(answer, parse_constant=_no_json)))
+        except (ValueError, RecursionError):  # the latter of an answer like [[[[…
             return False
-        return bool(validator.is_valid(value))
 
     return judge
 
@@ -68,13 +73,31 @@ def _value(judge: Judge, request: dict[str, Any]) -> dict[str, Any]:
         found = judge(request["answer"], request["row"])
     except Exception as error:  # whatever people's code raises is for the parent to tell
         return {"error": f"raised {type(error).__name__}: {error}"}
-    if not isinstance(found, int | float):
-        return {"error": f"returned {found!r:.80}, which is no number"}
-    return {"value": float(found)} if math.isfinite(found) else {"error": f"returned {found}"}
+    try:
+        # Numbers of every library are told from texts, which float would read.
+        value = math.nan if isinstance(found, str | bytes | bytearray) else float(found)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        value = math.nan
+    if math.isfinite(value):
+        return {"value": value}
+    return {"error": f"returned {found!r:.80}, which is no finite number"}
+
+
+def _apart() -> None:
+    """Go into a user namespace of its own, where the kernel allows it.
+
+    From there the memory of our other processes, and so the environment that they were started with, cannot be read in
+    /proc, not even by root.
+    """
+    user = os.geteuid()
+    if ctypes.CDLL(None).unshare(_NEW_USER) == 0:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="ascii")
 
 
 def main() -> None:
     """Serve until stdin ends."""
+    _apart()
     # What the function prints must not be taken for an answer of this process.
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
