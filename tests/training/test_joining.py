@@ -1,5 +1,6 @@
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch._C._distributed_c10d import TCPStore
 
 from tunegate.errors import InputError, MachineError
 from tunegate.params import Compute
+from tunegate.training import joining
 from tunegate.training.distributed import ALONE, Team
 from tunegate.training.joining import joined
 from tunegate.training.workers import LOST, MEETING
@@ -52,6 +54,48 @@ def test_what_a_launcher_did_not_say_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="did not set RANK, LOCAL_RANK"):
         enter(TWO)
+
+
+@pytest.mark.parametrize(
+    ("changed", "place", "words"),
+    [
+        ({"WORLD_SIZE": "x"}, "WORLD_SIZE", "must be a number from 0 .* \\(got 'x'\\)"),
+        ({"RANK": "a"}, "RANK", "from 0 to 1 \\(got 'a'\\)"),
+        ({"RANK": "2"}, "RANK", "from 0 to 1 \\(got '2'\\)"),
+        ({"LOCAL_RANK": "-1"}, "LOCAL_RANK", "got '-1'"),
+        ({"MASTER_PORT": "1x"}, "MASTER_PORT", "got '1x'"),
+        ({"MASTER_ADDR": ""}, "environment", "did not set MASTER_ADDR"),
+    ],
+)
+def test_what_a_launcher_said_wrongly_is_named_with_its_variable(
+    changed: dict[str, str], place: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    for name, value in ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"} | meeting | changed).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=words) as caught:
+        enter(TWO)
+    assert caught.value.place == place
+
+
+def test_a_name_that_is_not_known_yet_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "_TURN_SECONDS", 0.0)
+    own = {"MASTER_ADDR": "node.invalid", "MASTER_PORT": "29500", "WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    asked = []
+
+    def unknown(*arguments: Any, **_: Any) -> Any:
+        asked.append(arguments)
+        if len(asked) == 3:
+            monkeypatch.setattr(time, "monotonic", lambda: float("inf"))
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(MachineError, match=r"no address is known of 'node\.invalid': Name or service") as caught:
+        enter(TWO)
+    assert caught.value.place == "MASTER_ADDR"
+    assert len(asked) == 3
 
 
 def test_a_process_without_a_gpu_of_its_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ import datetime
 import os
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.distributed as dist
@@ -19,10 +20,15 @@ from torch._C._distributed_c10d import FileStore, Store, TCPStore
 from tunegate.errors import InputError, MachineError
 from tunegate.params import Compute
 from tunegate.training.distributed import ALONE, Team
-from tunegate.training.workers import CHILD, LOST, MEETING
+from tunegate.training.workers import CHILD, LOST, MEETING, number_of
 
 _PATIENCE = datetime.timedelta(minutes=30)
 """How long one process waits for the others, at the start and at each exchange."""
+
+_NAME_SECONDS = 60.0
+_TURN_SECONDS = 1.0
+_MOST = 1 << 16
+"""Ports and processes have lower numbers."""
 
 _VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
 
@@ -41,7 +47,7 @@ def joined(compute: Compute, device: str) -> Iterator[Team]:
         return
     if os.environ.get(CHILD) == "1":
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    rank, local = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
+    rank, local = number_of("RANK", below=size), number_of("LOCAL_RANK", below=compute.processes)
     try:
         if not dist.is_initialized():
             _meet(rank, size, local, device)
@@ -56,16 +62,19 @@ def joined(compute: Compute, device: str) -> Iterator[Team]:
 
 
 def _require(size: int) -> None:
-    started = int(os.environ.get("WORLD_SIZE", "1"))
+    started = number_of("WORLD_SIZE", below=_MOST, default="1")
     if started != size:
         problem = f"the launcher started {started} processes, and compute.processes times compute.nodes is {size}"
         raise InputError(problem, place="params.yaml: compute", remedy="let both say the same number")
-    missing = [name for name in _VARIABLES if size > 1 and name not in os.environ]
-    if missing:
+    if size > 1:
+        _require_set(_VARIABLES)
+
+
+def _require_set(names: Sequence[str]) -> None:
+    if missing := [name for name in names if not os.environ.get(name)]:
         problem = f"the launcher did not set {', '.join(missing)}"
-        raise InputError(
-            problem, place="environment", remedy="start with torchrun, or let the stage start the processes"
-        )
+        remedy = "start with torchrun, or let the stage start the processes"
+        raise InputError(problem, place="environment", remedy=remedy)
 
 
 def _meet(rank: int, size: int, local: int, device: str) -> None:
@@ -81,7 +90,8 @@ def _meet(rank: int, size: int, local: int, device: str) -> None:
         dist.init_process_group(backend, timeout=_PATIENCE)  # torchrun's agent has opened a store
         return
     else:
-        store = _store_at(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), rank, size)
+        _require_set(("MASTER_ADDR", "MASTER_PORT"))
+        store = _store_at(os.environ["MASTER_ADDR"], number_of("MASTER_PORT", below=_MOST), rank, size)
     store.set_timeout(_PATIENCE)
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
 
@@ -89,7 +99,7 @@ def _meet(rank: int, size: int, local: int, device: str) -> None:
 def _store_at(address: str, port: int, rank: int, size: int) -> Store:
     if rank != 0:
         return TCPStore(address, port, size, is_master=False, timeout=_PATIENCE, wait_for_workers=False)
-    family = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
+    family = _family_of(address, port)
     try:
         # torch would listen on every address of the machine.
         listening = socket.create_server((address, port), family=family, backlog=size)
@@ -106,6 +116,19 @@ def _store_at(address: str, port: int, rank: int, size: int) -> Store:
         wait_for_workers=False,
         master_listen_fd=listening.detach(),
     )
+
+
+def _family_of(address: str, port: int) -> socket.AddressFamily:
+    """Whether the address is one of IPv4 or IPv6. Waits for the name: that of a pod is known some time after it."""
+    until = time.monotonic() + _NAME_SECONDS
+    while True:
+        try:
+            return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
+        except OSError as error:
+            if time.monotonic() > until:
+                problem = f"no address is known of {address!r}: {error.strerror}"
+                raise MachineError(problem, place="MASTER_ADDR", remedy="set it to an address of node 0") from None
+        time.sleep(_TURN_SECONDS)
 
 
 def _is_loss(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from tunegate.errors import InputError, MachineError, Stopped
 from tunegate.params import Compute
 from tunegate.training import interrupts
 from tunegate.training.ray_cluster import launch_on_ray
-from tunegate.training.workers import CHILD, ERRORS, LOST, MEETING, Worker
+from tunegate.training.workers import CHILD, ERRORS, LOST, MEETING, Worker, number_of
 
 _NODE = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
 _TURN_SECONDS = 0.05
@@ -80,11 +80,7 @@ def _node(compute: Compute) -> int:
         problem = f"compute.nodes is {compute.nodes}, and the environment does not say {', '.join(missing)}"
         remedy = "start it by what `tunegate launch --print` prints, or with compute.engine: ray"
         raise InputError(problem, place="environment", remedy=remedy)
-    text = os.environ["NODE_RANK"]
-    if not text.isdecimal() or int(text) >= compute.nodes:
-        problem = f"must be a number from 0 to {compute.nodes - 1} (got {text!r})"
-        raise InputError(problem, place="NODE_RANK", remedy="number the nodes from 0, or raise compute.nodes")
-    return int(text)
+    return number_of("NODE_RANK", below=compute.nodes)
 
 
 def _threads(processes: int, environment: Mapping[str, str]) -> dict[str, str]:

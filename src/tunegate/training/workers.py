@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from tunegate.errors import InconclusiveError, RefusedError, TunegateError, UsageError
+from tunegate.errors import InconclusiveError, InputError, RefusedError, TunegateError, UsageError
 
 ERRORS: dict[int, type[TunegateError]] = {
     kind.exit_code: kind for kind in (UsageError, RefusedError, InconclusiveError)
@@ -29,6 +29,15 @@ LOST = "another process of the run has ended"
 _LINES = 12
 _GRACE_SECONDS = 5.0
 _ASKED = (signal.SIGINT, signal.SIGTERM)
+
+
+def number_of(name: str, *, below: int, default: str = "") -> int:
+    """The number from 0 that a launcher set in the environment. Raises InputError with the variable as its place."""
+    text = os.environ.get(name, default)
+    if not text.isdecimal() or int(text) >= below:
+        problem = f"must be a number from 0 to {below - 1} (got {text!r})"
+        raise InputError(problem, place=name, remedy="let the launcher and `compute` in params.yaml say the same")
+    return int(text)
 
 
 class Worker:
