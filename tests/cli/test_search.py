@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from formula import make_formula
 
+from tunegate.cli.search import _line, _row
+from tunegate.experiments.trials import Trial
 from tunegate.files import read_json, write_yaml
 from tunegate.repository.background import end_leftovers
 
@@ -75,6 +77,28 @@ def test_the_best_is_proposed_on_a_branch_and_nothing_else_moves(project: Path, 
     assert found["proposal"] is None
 
 
+def test_a_better_trial_of_a_search_that_went_on_is_proposed_on_a_branch_beside_the_first(
+    project: Path, run: Any
+) -> None:
+    arguments = ("--param", "train.learning_rate=0.002,0.005,0.01", "--sampler", "grid", "--name", "s")
+    assert "proposed on the new branch search/s:" in search(*arguments, "--trials", "2", cwd=project)[0]
+    before = run("git", "rev-parse", "search/s", cwd=project)
+    out, _ = search(*arguments, "--trials", "3", cwd=project)
+    assert "proposed on the new branch search/s-2:" in out
+    assert "+  learning_rate: 0.01\n" in out
+    assert run("git", "rev-parse", "search/s", cwd=project) == before
+    out, said = search(*arguments, "--trials", "3", "--propose", "search/s", cwd=project, code=3)
+    assert "trial" in out.splitlines()[0]
+    assert "page " in out
+    assert "the branch exists, and holds something else" in said
+
+
+def test_the_reason_of_a_trial_cannot_write_elsewhere_on_the_terminal() -> None:
+    trial = Trial(number=3, params={"train.rank": 8}, diff={}, state="failed", reason="x\x1b[2J\ny", seconds=1)
+    assert _line(trial) == r"trial 3 failed, 1 s: x\u001b[2J\ny  (train.rank=8)"
+    assert _row(trial, [], is_best=False)[-1] == r"failed: x\u001b[2J\ny"
+
+
 def test_a_killed_search_goes_on_and_gives_the_table_of_one_that_was_not(project: Path, run: Any) -> None:
     arguments = (*PARAM, "--trials", "2", "--no-propose", "--json")
     whole = json.loads(search(*arguments, "--name", "whole", cwd=project)[0])
@@ -124,6 +148,7 @@ def test_a_file_declares_a_search_and_a_dry_run_shows_its_first_batch(project: P
     [
         ((), 2, "nothing to search: there is no search.yaml"),
         (("--param", "train.rnk=8"), 1, "unknown key; did you mean 'rank'?"),
+        (("--param", "train.rank=4", "--param", "train.rank=8"), 2, "--param: train.rank is given twice"),
         (("--param", "train.rank=8", "--objective", "accuracy"), 2, "not a metric and its direction"),
         (("--param", "train.rank=8", "--sampler", "best"), 1, "search.yaml: sampler: must be"),
         (("--param", "train.rank=8", "--propose", "a..b"), 2, "not a name for a branch (got 'a..b')"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunegate.cli.runs import table
-from tunegate.errors import UsageError
+from tunegate.errors import TunegateError, UsageError, visible
 from tunegate.experiments.declaration import FILE, axis_of, load_search, objective_of
 from tunegate.experiments.trials import Trial
 from tunegate.files import to_json, write_text
@@ -40,7 +40,9 @@ def search(  # noqa: PLR0913, PLR0917  # one argument per option
         str, typer.Option(metavar="URL", help="PostgreSQL that machines share; PGPASSWORD opens it.")
     ] = "",
     adopt: Annotated[bool, typer.Option("--adopt", help="Run what other machines left unfinished, too.")] = False,
-    propose: Annotated[str | None, typer.Option(metavar="BRANCH", help="Default: search/<name>.")] = None,
+    propose: Annotated[
+        str | None, typer.Option(metavar="BRANCH", help="Default: search/<name>, or -<trial> behind it.")
+    ] = None,
     no_propose: Annotated[bool, typer.Option("--no-propose", help="Make no branch.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the first batch's parameters and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything that is known, as JSON.")] = False,
@@ -60,13 +62,13 @@ def search(  # noqa: PLR0913, PLR0917  # one argument per option
     if dry_run:
         print(_rehearsed(list(rehearse(setting)), as_json=as_json), end="")
         return
-    branch = "" if no_propose else propose or f"search/{setting.name}"
-    if branch:
-        check_name(setting.repository, branch)
-    _search(setting, Machines(workers, storage, adopt), branch, as_json=as_json)
+    if not no_propose:
+        check_name(setting.repository, propose or f"search/{setting.name}")
+    _search(setting, Machines(workers, storage, adopt), None if no_propose else propose or "", as_json=as_json)
 
 
-def _search(setting: "Setting", machines: "Machines", branch: str, *, as_json: bool) -> None:
+def _search(setting: "Setting", machines: "Machines", branch: str | None, *, as_json: bool) -> None:
+    """`branch` is where the best is proposed: empty for the usual one, None for none."""
     from tunegate.experiments.conducting import conduct
     from tunegate.experiments.findings import proposal_of
     from tunegate.experiments.running import upload
@@ -77,21 +79,32 @@ def _search(setting: "Setting", machines: "Machines", branch: str, *, as_json: b
     page = setting.folder / "report.html"
     write_text(page, render_search(found))
     _note(upload(setting.name, setting.repository.root))
-    diff = ""
-    if branch and found.best and found.trial(found.best[0]).diff and not found.elsewhere:
-        _, diff = proposal_of(setting, found.trial(found.best[0]), branch)
+    proposal, refused = None, None
+    if branch is not None and found.best and found.trial(found.best[0]).diff and not found.elsewhere:
+        try:
+            proposal = proposal_of(setting, found.trial(found.best[0]), branch)
+        except TunegateError as error:  # what was found is told all the same
+            refused = error
     if as_json:
-        proposal = {"branch": branch, "diff": diff} if diff else None
-        print(to_json(found.as_json() | {"report": str(page), "proposal": proposal}), end="")
-        return
-    print(_as_text(found, page))
-    if branch and not found.elsewhere:
-        print(f"\n{_proposed(found, branch, diff)}")
+        told = {"branch": proposal[0], "diff": proposal[1]} if proposal else None
+        print(to_json(found.as_json() | {"report": str(page), "proposal": told}), end="")
+    else:
+        print(_as_text(found, page))
+        if branch is not None and not found.elsewhere and not refused:
+            print(f"\n{_proposed(found, proposal)}")
+    if refused:
+        raise refused
 
 
 def _declared(file: Path, param: list[str] | None, objective: list[str] | None, more: dict[str, Any]) -> dict[str, Any]:
     if param:
-        declared: dict[str, Any] = {"space": dict(map(axis_of, param))}
+        axes = [axis_of(text) for text in param]
+        declared: dict[str, Any] = {"space": dict(axes)}
+        if len(declared["space"]) < len(axes):
+            twice = next(key for key, _ in axes if [name for name, _ in axes].count(key) > 1)
+            raise UsageError(
+                f"{twice} is given twice", place="--param", remedy=f"--param {twice}=8,16 names all values"
+            )
     elif file.exists():
         declared = load_search(file)
     else:
@@ -105,7 +118,10 @@ def _declared(file: Path, param: list[str] | None, objective: list[str] | None, 
 def _rehearsed(found: list[tuple[dict[str, Any], str]], *, as_json: bool) -> str:
     if as_json:
         return to_json([{"params": values, "refused": reason} for values, reason in found])
-    rows = [(str(i), *map(shown, values.values()), reason or "ok") for i, (values, reason) in enumerate(found)]
+    rows = [
+        (str(i), *map(shown, values.values()), visible(reason, keep="") or "ok")
+        for i, (values, reason) in enumerate(found)
+    ]
     return table([("trial", *found[0][0], "params.yaml"), *rows]) + "\n"
 
 
@@ -117,7 +133,8 @@ def shown(value: Any) -> str:
 def _line(trial: Trial) -> str:
     values = ", ".join(f"{name} {value:.6g}" for name, value in trial.values.items())
     params = " ".join(f"{key}={shown(value)}" for key, value in trial.params.items())
-    return f"trial {trial.number} {trial.state}, {trial.seconds:.0f} s: {values or trial.reason}  ({params})"
+    told = values or visible(trial.reason, keep="")
+    return f"trial {trial.number} {trial.state}, {trial.seconds:.0f} s: {told}  ({params})"
 
 
 def _as_text(found: "Findings", page: Path) -> str:
@@ -135,10 +152,11 @@ def _as_text(found: "Findings", page: Path) -> str:
     return "\n\n".join(parts)
 
 
-def _proposed(found: "Findings", branch: str, diff: str) -> str:
-    if not diff:
+def _proposed(found: "Findings", proposal: tuple[str, str] | None) -> str:
+    if not proposal:
         why = "the commit's own parameters are the best" if found.best else "no trial was completed"
         return f"{why}: nothing to propose"
+    branch, diff = proposal
     parts = [f"proposed on the new branch {branch}:", diff.rstrip("\n"), "open a pull request with it:"]
     return "\n".join([*parts, f"  git push -u origin {branch}"])
 
@@ -146,7 +164,7 @@ def _proposed(found: "Findings", branch: str, diff: str) -> str:
 def _row(trial: Trial, metrics: list[str], *, is_best: bool) -> tuple[str, ...]:
     values = (f"{trial.values[name]:.6g}" if name in trial.values else "-" for name in metrics)
     params = (shown(trial.params[key]) for key in sorted(trial.params))
-    state = f"{trial.state}: {trial.reason}" if trial.reason else trial.state
+    state = f"{trial.state}: {visible(trial.reason, keep='')}" if trial.reason else trial.state
     return (str(trial.number), "best" if is_best else "", *values, *params, f"{trial.seconds:.0f} s", state)
 
 

@@ -5,9 +5,11 @@ Reads the study; the proposal is a commit on a branch of its own. Does not run a
 
 import dataclasses
 import difflib
+import functools
 from collections.abc import Sequence
 from typing import Any
 
+from tunegate.errors import RefusedError
 from tunegate.experiments.declaration import Objective, Search
 from tunegate.experiments.running import Setting
 from tunegate.experiments.space import PARAMS, changed
@@ -73,8 +75,11 @@ def best_of(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[Tr
     return [front[costs] for costs in sorted(front)]
 
 
-def proposal_of(setting: Setting, trial: Trial, branch: str) -> tuple[str, str]:
-    """Begin `branch` with the trial's parameters; return the commit and the difference of params.yaml as text."""
+def proposal_of(setting: Setting, trial: Trial, branch: str = "") -> tuple[str, str]:
+    """Begin `branch` with the trial's parameters; return its name and the difference of params.yaml as text.
+
+    Without a name it is search/<name>, or search/<name>-<trial> where that one holds an earlier proposal.
+    """
     before = setting.repository.read(setting.commit, PARAMS) or ""
     after = changed(before, {key: change.after for key, change in trial.diff.items()})
     lines = difflib.unified_diff(
@@ -82,7 +87,18 @@ def proposal_of(setting: Setting, trial: Trial, branch: str) -> tuple[str, str]:
     )
     found = "\n".join(f"  {o.metric}: {trial.values[o.metric]:.6g}" for o in setting.search.objectives)
     message = f"Parameters of trial {trial.number} of the search {setting.name}\n\n{found}\n"
-    return propose(setting.repository, branch, setting.commit, PARAMS, after, message), "".join(lines)
+    begin = functools.partial(
+        propose, setting.repository, commit=setting.commit, path=PARAMS, text=after, message=message
+    )
+    name = branch or f"search/{setting.name}"
+    try:
+        begin(name)
+    except RefusedError:
+        if branch:
+            raise
+        name = f"{name}-{trial.number}"
+        begin(name)
+    return name, "".join(lines)
 
 
 def _costs(objectives: Sequence[Objective], trial: Trial) -> tuple[float, ...]:
