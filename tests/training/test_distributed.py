@@ -146,3 +146,16 @@ def test_what_one_process_has_no_gradient_for_gets_the_others_and_what_none_has_
 def test_every_process_hears_what_the_first_one_tells(tmp_path: Path) -> None:
     told = together(lambda team: team.told({"rank": team.rank, "who": "värme"}), tmp_path / "team")
     assert told == [{"rank": 0, "who": "värme"}] * 2
+
+
+def test_each_process_draws_its_own_random_numbers_and_one_alone_draws_as_before() -> None:
+    drawn = []
+    for team in (Team(0, 2), Team(1, 2), Team(0, 2)):
+        team.draw_apart(7)
+        drawn.append(torch.rand(3).tolist())
+    assert drawn[0] == drawn[2] != drawn[1]
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    ALONE.draw_apart(7)
+    assert torch.equal(torch.rand(3), expected)
