@@ -61,22 +61,35 @@ def test_a_job_asks_for_what_it_was_told_and_for_a_signal_in_time() -> None:
     assert "gpus-per-node" not in options_of(script(Job("a", "true", 1, 0, 1, "512M", 30)))
 
 
-@pytest.mark.parametrize(("code", "queued"), [(0, False), (1, False), (143, True)])
-def test_the_script_runs_the_stage_on_each_node_and_queues_it_again_after_a_signal(
-    code: int, queued: bool, tmp_path: Path
+@pytest.mark.parametrize(
+    ("codes", "restarts", "code", "queued"),
+    [
+        ((0, 0), 0, 0, False),
+        ((1, 1), 0, 1, False),
+        ((3, 0), 0, 3, False),
+        ((143, 143), 0, 143, True),
+        ((143, 143), 99, 143, True),
+        ((143, 143), 100, 143, False),
+        ((143, 1), 0, 1, False),
+        ((137, 143), 0, 137, False),
+    ],
+)
+def test_the_script_runs_the_stage_on_each_node_and_queues_it_again_when_all_were_stopped(
+    codes: tuple[int, int], restarts: int, code: int, queued: bool, tmp_path: Path
 ) -> None:
-    """With stand-ins for Slurm's commands: srun runs the task once for each of two nodes."""
+    """With stand-ins for Slurm's commands: srun runs the task once for each of two nodes, and ends as the worst."""
     commands = {
         "scontrol": f'if [ "$1" = show ]; then printf "first\\nsecond\\n"; else echo "$@" >> {tmp_path}/queue; fi',
-        "srun": 'shift; SLURM_NODEID=0 "$@"; SLURM_NODEID=1 "$@"',
-        "python": f'echo "$NODE_RANK $MASTER_ADDR $MASTER_PORT $4" >> {tmp_path}/ran; exit {code}',
+        "srun": 'shift; a=0; b=0; SLURM_NODEID=0 "$@" || a=$?; SLURM_NODEID=1 "$@" || b=$?; exit $((a > b ? a : b))',
+        "python": f'codes=({codes[0]} {codes[1]}); echo "$NODE_RANK $MASTER_ADDR $MASTER_PORT $4" >> {tmp_path}/ran\n'
+        'exit "${codes[$NODE_RANK]}"',
     }
     for name, body in commands.items():
         (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
         (tmp_path / name).chmod(0o755)
     own = {"SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_JOB_NODELIST": "n[1-2]", "SLURM_JOB_ID": "17"}
-    environment = os.environ | own | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash"], input=script(JOB), text=True, env=environment, check=False)
+    own |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_RESTART_COUNT": str(restarts)}
+    done = subprocess.run(["bash"], input=script(JOB), text=True, env=os.environ | own, check=False)
     assert done.returncode == code
     assert (tmp_path / "ran").read_text() == "0 first 29500 a file.yaml\n1 first 29500 a file.yaml\n"
     assert (tmp_path / "queue").exists() is queued

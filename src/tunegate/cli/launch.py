@@ -34,12 +34,13 @@ def launch(  # noqa: PLR0913, PLR0917  # one argument per option
     outputs.
     """
     from tunegate.training import kubernetes, slurm
-    from tunegate.training.jobs import job_of
+    from tunegate.training.jobs import job_of, require_forms
 
     given = {"image": image, "claim": claim, "partition": partition}
     for other in (names for of, names in _OF.items() if of != kind):
         if wrong := [f"--{name}" for name in other if given[name] is not None]:
             raise UsageError(f"{', '.join(wrong)} with --print {kind}", remedy="tunegate launch --help")
+    require_forms(given)
     job = job_of(params, pipeline, name=name, cpus=cpus, memory=memory, grace=grace, time=time)
     if kind == "slurm":
         print(slurm.script(job, partition), end="")

@@ -5,6 +5,8 @@ Reads both; `kubernetes` and `slurm` write it down in their words. Starts nothin
 
 import dataclasses
 import re
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from tunegate.errors import InputError, UsageError
@@ -15,8 +17,15 @@ PORT = 29500
 """Where the nodes meet on the first one."""
 
 _TIME = re.compile(r"(?:(\d+)-)?(\d{1,2}):([0-5]\d):([0-5]\d)")
-_NAME = re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?")
-_MEMORY = re.compile(r"[1-9]\d*[MG]")
+_FORMS = {
+    "name": (re.compile(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?"), "helpdesk-train, at most 50 signs"),
+    "memory": (re.compile(r"[1-9]\d*[MG]"), "512M or 64G"),
+    "time": (_TIME, "04:00:00 or 2-00:00:00"),
+    "partition": (re.compile(r"\w[\w.-]*(,\w[\w.-]*)*", re.ASCII), "gpu, or several as gpu,long"),
+    "image": (re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*"), "registry.example/tunegate@sha256:..."),
+    "claim": (re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"), "project"),
+}
+"""By option: what it may be, and an example."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,15 +59,16 @@ def job_of(  # noqa: PLR0913 (one argument per option)
     params: Path,
     pipeline: Path,
     *,
+    cpus: int,
+    memory: str,
+    grace: int,
     name: str | None = None,
-    cpus: int = 1,
-    memory: str = "8G",
-    grace: int = 120,
     time: str | None = None,
 ) -> Job:
     """The job for the training that `params` (params.yaml) and `pipeline` (dvc.yaml) describe.
 
-    Raises UsageError for an option that cannot be, InputError where Ray is to start the processes.
+    Raises UsageError for an option that cannot be, InputError where Ray is to start the processes, and for a pipeline
+    whose stage `train` is not one command.
     """
     settings = load_params(params)
     compute = settings.compute
@@ -66,13 +76,39 @@ def job_of(  # noqa: PLR0913 (one argument per option)
         remedy = "submit `dvc repro train` to the Ray cluster, or set it to local"
         raise InputError("Ray starts the processes itself", place=f"{params}: compute.engine", remedy=remedy)
     name = name or re.sub(r"[^a-z0-9]+", "-", f"{settings.score.name}-train".lower()).strip("-")
-    for option, value, form, example in (
-        ("--name", name, _NAME, "helpdesk-train, at most 50 signs"),
-        ("--memory", memory, _MEMORY, "512M or 64G"),
-        ("--time", time, _TIME, "04:00:00 or 2-00:00:00"),
-    ):
-        if value is not None and not form.fullmatch(value):
-            raise UsageError(f"{option} {value!r} cannot be", remedy=f"write it as {example}")
+    require_forms({"name": name, "memory": memory, "time": time})
     gpus = compute.processes if settings.train.device == "cuda" else 0
-    command = str(read_yaml(pipeline)["stages"]["train"]["cmd"])
-    return Job(name, command, compute.nodes, gpus, cpus, memory, grace, time)
+    return Job(name, _command(pipeline), compute.nodes, gpus, cpus, memory, grace, time)
+
+
+def require_forms(options: Mapping[str, str | None]) -> None:
+    """Raise UsageError for the first option, if any, that cannot be: in a job's text it could be more than a value."""
+    for option, value in options.items():
+        form, example = _FORMS[option]
+        if value is not None and not form.fullmatch(value):
+            raise UsageError(f"--{option} {value!r} cannot be", remedy=f"write it as {example}")
+
+
+def _command(pipeline: Path) -> str:
+    """The command of the stage `train`. Of several joined by a shell, the one that trains would get no signal."""
+    found = read_yaml(pipeline)
+    for key in ("stages", "train", "cmd"):
+        found = found.get(key) if isinstance(found, dict) else None
+    problem = "must be one command"
+    if not isinstance(found, str) or not found.strip():
+        problem += f" (got {found!r})"
+    elif _is_joined(found):
+        problem += f", without ; & | < > ( ) and lines of its own (got {found!r})"
+    else:
+        return found.strip()
+    remedy = "write it as `tunegate init` does: python -m tunegate.stages train ..."
+    raise InputError(problem, place=f"{pipeline}: stages.train.cmd", remedy=remedy)
+
+
+def _is_joined(command: str) -> bool:
+    """Whether a shell would make more of it than one process."""
+    try:
+        words = list(shlex.shlex(command, posix=True, punctuation_chars=True))
+    except ValueError:  # a quote without its end
+        return True
+    return "\n" in command.strip() or any(set(word) <= set("();<>|&") for word in words if word)
