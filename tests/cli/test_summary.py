@@ -97,3 +97,22 @@ def test_json_holds_the_same() -> None:
 def test_it_imports_nothing_heavy() -> None:
     code = "import sys, tunegate.cli; print([m for m in ('mlflow', 'sklearn', 'torch', 'pyarrow') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_another_project_whose_folder_has_the_same_name_is_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost = {"seconds": 90.0, "peak_memory_bytes": 1}
+    timings = {"tuned": {"p50_seconds": 0.1, "p95_seconds": 0.2}, "train": cost}
+    for number, parent in enumerate(("one", "other")):
+        folder = tmp_path / parent / "model/reports"
+        write_json(folder / "metrics.json", {"tuned": {"accuracy": number / 2, "nll": 1.0}, "slices": {}})
+        write_json(folder / "timings.json", timings)
+    monkeypatch.chdir(tmp_path / "one/model")
+    found = json.loads(tunegate("summary", "--json", "--beside", "../../other/model").stdout)
+    assert {name: values["accuracy"] for name, values in found.items()} == {
+        "model": 0.0,
+        str(tmp_path / "other/model"): 0.5,
+    }
+    done = tunegate("summary", "--beside", "../model")
+    assert (done.returncode, "names this project" in done.stderr) == (2, True)

@@ -64,6 +64,11 @@ def test_the_page_draws_every_course_and_escapes_what_it_shows() -> None:
     assert page == render_runs(compare([one, two]), [trajectory_of(one), trajectory_of(two)])
 
 
+def test_a_training_without_a_step_has_a_page_too() -> None:
+    one = recorded("a", 8, 0.5)
+    assert render_runs(compare([one]), [[]]).count("<polyline") == 2
+
+
 def test_an_uploaded_runs_course_comes_from_mlflow(tmp_path: Path) -> None:
     from mlflow import MlflowClient
 

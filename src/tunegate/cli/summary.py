@@ -46,10 +46,11 @@ def summary(
 
 
 def _print_beside(other: Path, as_json: bool) -> None:
-    """Both projects in one Markdown table, named as their folders are."""
-    columns = {project.resolve().name: measured(project) for project in (Path(), other)}
-    if len(columns) < 2:
+    """Both projects in one Markdown table, named as their folders are; the other by its path where both are alike."""
+    mine, its = Path().resolve(), other.resolve()
+    if mine == its:
         raise UsageError("--beside names this project", remedy="name the folder of another one")
+    columns = {mine.name: measured(Path()), its.name if its.name != mine.name else str(its): measured(other)}
     print(to_json(columns) if as_json else markdown(rows_of(columns)), end="" if as_json else "\n")
 
 

@@ -24,8 +24,9 @@ def render_runs(found: Comparison, courses: Sequence[Sequence[Point]]) -> str:
 
 def loss_curves(found: Comparison, courses: Sequence[Sequence[Point]]) -> str:
     """Training loss as a thin line and validation loss with dots, over the steps, in one colour per run."""
-    x = Scale(0, max(1.0, *(point["step"] for course in courses for point in course)), _LEFT, _WIDTH - _RIGHT)
-    marks = ticks(0, max(value for course in courses for point in course for value in _losses(point)), 5)
+    points = [point for course in courses for point in course]
+    x = Scale(0, max([1.0, *(point["step"] for point in points)]), _LEFT, _WIDTH - _RIGHT)
+    marks = ticks(0, max((value for point in points for value in _losses(point)), default=1.0), 5)
     y = Scale(0, marks[-1], _HEIGHT - _BOTTOM, _TOP)
     parts = [
         f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(mark):.1f}" y2="{y(mark):.1f}"/>'
@@ -40,12 +41,12 @@ def loss_curves(found: Comparison, courses: Sequence[Sequence[Point]]) -> str:
     for number, (record, course) in enumerate(zip(found.runs, courses, strict=True)):
         colour = colour_of(number)
         for column, more in (("loss", 'stroke-width="1" opacity=".45"'), ("valid_loss", 'stroke-width="2.2"')):
-            points = [(x(point["step"]), y(point[column])) for point in course if column in point]
-            place = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+            drawn = [(x(point["step"]), y(point[column])) for point in course if column in point]
+            place = " ".join(f"{a:.1f},{b:.1f}" for a, b in drawn)
             name = f"<title>{escape(record.id[:8])}: {column}</title>"
             parts.append(f'<polyline style="stroke:{colour}" {more} points="{place}">{name}</polyline>')
             if column == "valid_loss":
-                parts += [f'<circle style="fill:{colour}" cx="{a:.1f}" cy="{b:.1f}" r="2.6"/>' for a, b in points]
+                parts += [f'<circle style="fill:{colour}" cx="{a:.1f}" cy="{b:.1f}" r="2.6"/>' for a, b in drawn]
     return svg("curve", _WIDTH, _HEIGHT, f"loss curves of {len(courses)} runs", parts)
 
 
