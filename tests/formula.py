@@ -1,7 +1,8 @@
 """A project whose training is a formula of its parameters: real git, DVC and stages, a trial in two seconds.
 
-The validation loss has its minimum at learning rate 0.01 and rank 16, and falls from epoch to epoch; a rank of 64 fails
-as a stage fails. While it trains it leaves checkpoints, as the real training does.
+The validation loss has its minimum at learning rate 0.01 and rank 16, and falls from epoch to epoch and with the weight
+of the source faq; a rank of 64 fails as a stage fails. While it trains it leaves checkpoints, as the real training
+does. The package grows with the rank.
 """
 
 from collections.abc import Callable
@@ -16,11 +17,13 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-train = YAML(typ="safe").load(Path("params.yaml"))["train"]
+params = YAML(typ="safe").load(Path("params.yaml"))
+train, faq = params["train"], params["prepare"].get("mixture", {}).get("faq", {"weight": 1})
 if train["rank"] == 64:
     print("error: train: the loss is nan at step 3\\nfix: lower train.learning_rate")
     sys.exit(3)
 goal = math.log10(train["learning_rate"] / 0.01) ** 2 + 0.1 * math.log2(train["rank"] / 16) ** 2 + 0.5
+goal -= 0.1 * (faq["weight"] - 1)
 records, rows = [], ["step,epoch,loss,valid_loss,grad_norm,learning_rate,tokens"]
 pause = Path("pause")
 for epoch in range(1, train["epochs"] + 1):
@@ -44,7 +47,8 @@ from pathlib import Path
 
 loss = json.loads(Path("models/adapter/loss.json").read_text())
 base, tuned = {"accuracy": 0.1, "nll": 9.0}, {"accuracy": round(1 / loss, 6), "nll": loss}
-test = hashlib.sha256(Path("data/prepared").read_bytes()).hexdigest()
+(key,) = (line for line in Path("data/prepared").read_text().splitlines() if "split_key" in line)
+test = hashlib.sha256(key.encode()).hexdigest()
 seconds = {"mean_seconds": 0.2, "p50_seconds": 0.2, "p95_seconds": 0.3}
 cost = {"hardware": "a processor, 1 thread", "seconds": 90.0, "peak_memory_bytes": 1000}
 metrics = {"lineage": hashlib.sha256(str(loss).encode()).hexdigest(), "test_set": test, "rows": 100}
@@ -54,6 +58,16 @@ timings["train"] = cost | {"tokens": 5, "steps": 1, "resumed": False}
 Path("reports").mkdir(exist_ok=True)
 Path("reports/metrics.json").write_text(json.dumps(metrics))
 Path("reports/timings.json").write_text(json.dumps(timings))
+"""
+
+
+_PACKAGE = """
+import json
+from pathlib import Path
+
+content = Path("models/adapter/adapter_model.safetensors").read_bytes()[8:]
+Path("models/package").mkdir(parents=True)
+Path("models/package/weights").write_bytes(bytes(100 * json.loads(content)["lora_A"]["shape"][0]))
 """
 
 
@@ -67,6 +81,7 @@ def make_formula(folder: Path, run: Callable[..., str], *, pause: float = 0.0) -
     write_yaml(folder / "params.yaml", params)
     write_text(folder / "train.py", _TRAIN)
     write_text(folder / "score.py", _SCORE)
+    write_text(folder / "package.py", _PACKAGE)
     write_text(folder / "pause", str(pause))
     write_yaml(folder / "dvc.yaml", {"stages": _stages()})
     run("git", "init", "-q", "-b", "main", cwd=folder)
@@ -79,7 +94,7 @@ def make_formula(folder: Path, run: Callable[..., str], *, pause: float = 0.0) -
 def _stages() -> dict[str, object]:
     return {
         "tokenize": {
-            "cmd": "mkdir -p data && grep split_key params.yaml > data/prepared",
+            "cmd": "mkdir -p data && grep -E 'split_key|mixture' params.yaml > data/prepared",
             "params": ["prepare"],
             "outs": ["data/prepared"],
         },
@@ -93,5 +108,10 @@ def _stages() -> dict[str, object]:
             "cmd": "python score.py",
             "deps": ["models/adapter", "score.py"],
             "outs": [{f"reports/{name}.json": {"cache": False}} for name in ("metrics", "timings")],
+        },
+        "package": {
+            "cmd": "python package.py",
+            "deps": ["models/adapter", "package.py"],
+            "outs": ["models/package"],
         },
     }

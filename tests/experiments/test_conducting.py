@@ -13,12 +13,14 @@ from tunegate.errors import InputError, MachineError, RefusedError, UsageError
 from tunegate.experiments.choosing import choose
 from tunegate.experiments.conducting import Machines, conduct, rehearse, setting_of
 from tunegate.experiments.declaration import Search
-from tunegate.experiments.findings import Findings
+from tunegate.experiments.findings import Findings, proposal_of
 from tunegate.experiments.searching import Searcher
 from tunegate.experiments.storage import open_study, sole_searcher
 from tunegate.experiments.trials import Trial
 from tunegate.files import read_json, read_yaml
 from tunegate.params import parse
+from tunegate.reporting.search_page import render_search
+from tunegate.reporting.search_plots import front
 from tunegate.repository.revisions import open_repository
 from tunegate.tracking.outbox import read_records
 
@@ -117,6 +119,31 @@ def test_several_objectives_give_the_trials_that_no_other_beats(formula: Path) -
     found = searched(space=space, sampler="grid", objectives=objectives)
     assert [trial.values["trainable_parameters"] for trial in found.trials] == [32, 64, 128]
     assert found.best == [1, 0]
+
+
+def test_score_size_and_time_are_sought_together_and_the_page_has_their_front(formula: Path) -> None:
+    """A rank of 32 is worse than 8 and larger; as fast are all."""
+    metrics = {"tuned.accuracy": "maximize", "package_bytes": "minimize", "latency": "minimize", "minutes": "minimize"}
+    objectives = [{"metric": metric, "direction": direction} for metric, direction in metrics.items()]
+    found = searched(space={"train.rank": {"values": [8, 16, 32]}}, sampler="grid", objectives=objectives)
+    assert [trial.values["package_bytes"] for trial in found.trials] == [800, 1600, 3200]
+    assert {(trial.values["latency"], trial.values["minutes"]) for trial in found.trials} == {(0.3, 1.5)}
+    assert found.best == [1, 0]
+    page = render_search(found)
+    assert front(found)
+    assert front(found) in page
+
+
+def test_the_weight_of_a_source_is_searched_and_proposed(formula: Path) -> None:
+    found = searched(space={"prepare.mixture.faq.weight": {"low": 1.0, "high": 2.0, "step": 0.5}}, sampler="grid")
+    assert [trial.params["prepare.mixture.faq.weight"] for trial in found.trials] == [1.0, 1.5, 2.0]
+    losses = [trial.values["valid_loss"] for trial in found.trials]
+    assert losses == sorted(losses, reverse=True)
+    assert len({trial.test_set for trial in found.trials}) == 1
+    setting = setting_of(open_repository(), {"name": "s", "space": SPACE})
+    branch, diff = proposal_of(setting, found.trial(found.best[0]))
+    assert branch == "search/s"
+    assert "+  mixture: {faq: {weight: 2.0}}\n" in diff
 
 
 def test_another_search_under_the_same_name_is_refused_with_the_differences(formula: Path) -> None:
