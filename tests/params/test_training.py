@@ -43,7 +43,11 @@ def test_every_technique_has_an_example_on_the_page() -> None:
     [
         ({"adapter": "head"}, "technique sft has no head"),
         ({"adapter": "full", "rank": 8}, "without rank"),
+        ({"technique": "fewshot", "tokens_per_batch": 64}, "without tokens_per_batch: technique fewshot takes"),
         ({"tokens_per_step": 64, "tokens_per_batch": 65}, "tokens_per_batch of at most tokens_per_step"),
+        ({"technique": "classify", "adapter": "head", "activation_checkpointing": True}, "false with adapter head"),
+        ({"target_modules": []}, "target_modules with one name at least"),
+        ({"target_modules": ""}, "target_modules with one name at least"),
         ({"technique": "sft", "distill": {"temperature": 2.0}}, "without the section distill"),
     ],
 )

@@ -1,4 +1,3 @@
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -131,14 +130,7 @@ def test_each_process_holds_a_part_of_every_weight(tiny_model: Path, tmp_path: P
 )
 def test_what_needs_whole_weights_is_refused_with_fsdp2_and_not_with_ddp(settings: Train, words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        sharding.require(sft(), settings, Team(0, 2, sharded=True))
+        sharding.require(settings, Team(0, 2, sharded=True))
     assert caught.value.place == "params.yaml: compute.strategy"
-    sharding.require(sft(), settings, Team(0, 2))
-    sharding.require(sft(), settings, ALONE)
-
-
-def test_a_technique_that_takes_its_own_steps_is_refused_with_several_processes() -> None:
-    technique = dataclasses.replace(sft(), pull=lambda *_: (0.0, {}))
-    with pytest.raises(InputError, match="technique fewshot cannot be shared between processes"):
-        sharding.require(technique, Train(technique="fewshot"), Team(0, 2))
-    sharding.require(technique, Train(technique="fewshot"), ALONE)
+    sharding.require(settings, Team(0, 2))
+    sharding.require(settings, ALONE)

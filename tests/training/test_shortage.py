@@ -111,6 +111,7 @@ def test_a_shortage_beside_the_steps_is_explained_as_well(
         (settings(adapter="full"), True, ("adamw_8bit",)),
         (settings(), True, ("qlora",)),
         (settings(technique="classify"), False, ("qlora",)),
+        (settings(technique="fewshot"), False, ("tokens_per_batch",)),
         (settings(technique="classify", adapter="head"), False, ("qlora", "activation_checkpointing", "to lora")),
     ],
 )

@@ -60,7 +60,8 @@ class Train(Closed):
     tokens_per_step: Annotated[int, Field(ge=8)] = 512
     """Tokens in one optimizer step: whole examples, shuffled, laid end to end without padding."""
     tokens_per_batch: Annotated[int, Field(ge=8)] | None = None
-    """Tokens in one forward pass: a step accumulates the gradients of several. null: all of a step's at once."""
+    """Tokens in one forward pass: a step accumulates the gradients of several. A longer row goes alone. null: all of a
+    step's at once."""
     activation_checkpointing: bool = False
     """Compute activations a second time in the backward pass: less memory, a third more time."""
     optimizer: Literal["adamw", "adamw_8bit", "sgd"] = "adamw"
@@ -119,6 +120,12 @@ class Train(Closed):
             raise ValueError(f"without {', '.join(idle)}: they have no effect with adapter {self.adapter}")
         if self.adapter == "head" and self.technique != "classify":
             raise ValueError(f"another adapter than head: technique {self.technique} has no head")
+        if self.tokens_per_batch is not None and self.technique == "fewshot":
+            raise ValueError("without tokens_per_batch: technique fewshot takes `shots` rows at once")
+        if self.adapter == "head" and self.activation_checkpointing:
+            raise ValueError("activation_checkpointing false with adapter head, which keeps no activations")
+        if not self.target_modules:
+            raise ValueError("target_modules with one name at least, or all-linear")
         if self.tokens_per_batch is not None and self.tokens_per_batch > self.tokens_per_step:
             raise ValueError("tokens_per_batch of at most tokens_per_step")
         return self

@@ -43,7 +43,7 @@ def run(  # noqa: PLR0913 (what is trained, on what, how, and by whom)
     Raises RefusedError when the checkpoint is another run's, the watchdog barks, or the processes of the team do not
     train the same; InputError when a split has no rows; MachineError when memory or disk run out.
     """
-    sharding.require(technique, settings, team)
+    sharding.require(settings, team)
     team.agree({key: value for key, value in fingerprint.items() if key != "machine"})
     team.draw_apart(settings.seed)
     if technique.rows is not None:

@@ -54,8 +54,7 @@ class Selection:
     def remember(self, records: Records) -> None:
         """Hold what would be kept now, if the last record's validation loss is the lowest of all."""
         if self._wants_best and best_of(records) == len(records) - 1:
-            with self.kept():
-                self.held["best"] = _copies(self._parameters)
+            self.held["best"] = _copies(self.held.get("ema", self._parameters))
 
     def finish(self) -> None:
         """Give the model the weights that are kept."""
@@ -88,5 +87,5 @@ def _measured(record: Mapping[str, Any]) -> bool:
     return record["valid_loss"] is not None
 
 
-def _copies(parameters: Mapping[str, torch.nn.Parameter]) -> Tensors:
-    return {name: parameter.detach().clone() for name, parameter in parameters.items()}
+def _copies(tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}

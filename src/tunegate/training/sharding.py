@@ -12,14 +12,10 @@ from torch.distributed.tensor import DTensor
 from tunegate.errors import InputError
 from tunegate.params import Train
 from tunegate.training.distributed import Team, whole
-from tunegate.training.technique import Technique
 
 
-def require(technique: Technique, settings: Train, team: Team) -> None:
+def require(settings: Train, team: Team) -> None:
     """Raise InputError when what is asked for cannot be shared between processes in this way."""
-    if team.size > 1 and technique.pull is not None:
-        problem = f"technique {settings.technique} cannot be shared between processes"
-        raise InputError(problem, place="params.yaml: compute.processes", remedy="set processes and nodes to 1")
     faults = {
         f"technique {settings.technique} samples answers, each process another number of tokens": _samples(settings),
         "optimizer adamw_8bit needs whole weights": settings.optimizer == "adamw_8bit",

@@ -97,7 +97,9 @@ def _remedies(settings: Train, largest: Batch | None, longest: int, sharded: boo
     tokens = largest.tokens if largest else settings.tokens_per_batch or settings.tokens_per_step
     # A longer row is a batch of its own.
     less = min(max(8, longest, tokens // 2), settings.tokens_per_step)
-    if less < tokens and (largest is None or len(largest.rows) > 1):
+    if settings.technique == "fewshot":
+        yield "lower train.fewshot.shots"
+    elif less < tokens and (largest is None or len(largest.rows) > 1):
         yield f"set train.tokens_per_batch to {less}"
     else:
         yield "lower tokenize.max_length"
