@@ -34,6 +34,8 @@ def run_with(**changes: str) -> None:
     params["base"] |= changes
     if "teacher" in changes:
         params["train"]["technique"] = "distill"
+    if "translator" in changes:
+        params["tokenize"]["augment"] = [{"kind": "back_translation", "templates": ["{text}", "{text}"]}]
     write_yaml(Path("params.yaml"), params)
     base.main("params.yaml", "models/catalog.yaml", "models/templates", "models/base")
 
