@@ -37,11 +37,13 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def train(tiny_model: Path, team: Team, settings: Train = SETTINGS, data: str = "") -> dict[str, Any]:
+def train(
+    tiny_model: Path, team: Team, settings: Train = SETTINGS, rows: list[Example] = ROWS, data: str = ""
+) -> dict[str, Any]:
     """The records and the adapter's hash of a run of `team` in the working directory."""
     torch.manual_seed(settings.seed)
     model = with_adapter(load_base(tiny_model, device="cpu", precision=settings.precision), settings)
-    records = loop.run(model, ROWS, ROWS[:6], settings, sft(), {"data": data}, team=team).records
+    records = loop.run(model, rows, rows[:6], settings, sft(), {"data": data}, team=team).records
     folder = Path(f"adapter-{team.size}-{team.rank}")
     folder.mkdir(exist_ok=True)
     save_adapter(model, folder, "models/base")
@@ -87,7 +89,7 @@ def test_dropout_differs_by_process_and_a_resumed_team_equals_an_uninterrupted_o
                 raise KeyError("killed")
             return real(self, *_)
 
-        real, Stepper.step = Stepper.step, stop  # type: ignore[method-assign]
+        real, Stepper.step = Stepper.step, stop  # type: ignore[method-assign, assignment]
         return train(tiny_model, team, settings)
 
     whole = together(lambda team: train(tiny_model, team, settings), tmp_path / "whole")
