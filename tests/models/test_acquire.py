@@ -1,5 +1,6 @@
 import hashlib
 import importlib.util
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.files import read_json, sha256_of, write_text
 from tunegate.models.acquire import acquire, restore_digits
 from tunegate.models.catalogue import Entry
-from tunegate.models.loading import base_parts
+from tunegate.models.chat_tokens import Recipe
+from tunegate.models.formats.answers import Answers
+from tunegate.models.formats.raw_text import RawText
+from tunegate.models.loading import base_parts, load_tokenizer
 
 
 def no_mlflow(uri: str, folder: Path) -> Path:
@@ -117,7 +121,15 @@ def test_an_encoder_becomes_a_base_without_a_template_that_keeps_all_its_weights
     assert base_parts(tmp_path / "out")["template"] == hashlib.sha256().hexdigest()
 
 
-def test_a_decoder_without_a_template_is_no_base(tmp_path: Path) -> None:
-    made = make_model("bert", tmp_path / "model")
-    with pytest.raises(InputError, match="no chat template"):
-        acquire("bert", entry(made), "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
+def test_a_decoder_without_a_template_is_a_base_for_raw_text_alone(tiny_model: Path, tmp_path: Path) -> None:
+    made = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    (made / "chat_template.jinja").unlink()
+    acquire("raw", entry(made), "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
+    assert not (tmp_path / "out/chat_template.jinja").exists()
+    recipe = Recipe.of(load_tokenizer(tmp_path / "out"))
+    row = {"id": "a", "source": "s", "messages": None, "text": "the roof leaks", "label": None, "slices": []}
+    (raw,) = RawText()(recipe, [row])
+    assert raw.ids[-1] == recipe.eos
+    with pytest.raises(InputError, match="no chat template") as caught:
+        list(Answers()(recipe, [row | {"label": "roof"}]))
+    assert "models/templates" in str(caught.value.remedy)

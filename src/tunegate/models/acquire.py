@@ -16,7 +16,7 @@ from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.files import read_text, sha256_of, write_json, write_text
 from tunegate.models.catalogue import Entry, FolderSource, HubSource, MlflowSource, PackageSource
 from tunegate.models.fitting import require_fitting
-from tunegate.models.template import TEMPLATE, require_template
+from tunegate.models.template import TEMPLATE, require_end
 
 PROVENANCE = "provenance.json"
 WEIGHTS = ".safetensors"
@@ -120,7 +120,7 @@ def _materialise(name: str, entry: Entry, folder: Path, dtype: str, templates: P
     if entry.template is not None:
         tokenizer.chat_template = read_text(templates / entry.template)
     if entry.architecture == "decoder":
-        require_template(tokenizer.chat_template, tokenizer.eos_token, name)
+        require_end(tokenizer.eos_token, name)
     require_fitting(tokenizer, model, name)
     for key in ("_name_or_path", "_model_name_or_path"):
         if hasattr(model.config, key):

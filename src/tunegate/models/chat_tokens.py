@@ -217,7 +217,7 @@ class Recipe:
     tokenizer: str
     """The content of tokenizer.json."""
     template: str
-    """The chat template; empty where the base has none, as encoders do."""
+    """The chat template; empty where the base has none, as encoders and models of raw text do."""
     special: tuple[tuple[str, str], ...]
     eos: int
     """The token that ends an answer; -1 where the base names none."""
@@ -233,7 +233,10 @@ class Recipe:
     def chat(self) -> ChatTokenizer:
         """The tokenizer of conversations. Raises InputError when the base has no chat template."""
         if not self.template:
-            remedy = "choose an instruction-tuned base, give its entry in models/catalog.yaml a template, or classify"
+            remedy = (
+                "choose an instruction-tuned base, put a template into models/templates and name it as `template` of "
+            )
+            remedy += "the entry in models/catalog.yaml, or set train.technique to pretrain or classify"
             raise InputError("the base model has no chat template", place="models/base", remedy=remedy)
         return self.text()
 

@@ -186,7 +186,9 @@ def _write_tokenizer(writer: Any, folder: Path, vocab_size: int) -> None:
         if token is not None:
             add(tokens.index(token))
     template = folder / "chat_template.jinja"
-    writer.add_chat_template(read_text(template) if template.exists() else settings["chat_template"])
+    found = read_text(template) if template.exists() else settings.get("chat_template")
+    if found:
+        writer.add_chat_template(found)
 
 
 def _vocabulary(

@@ -24,15 +24,11 @@ day that templates of Llama 3 name where they are told none.
 Message = dict[str, str]
 
 
-def require_template(template: str | None, eos_token: str | None, model: str) -> None:
-    """Raise InputError unless the model of this name has a template and a token that ends an answer."""
-    place = f"models/catalog.yaml: models.{model}"
-    if not template:
-        remedy = "choose an instruction-tuned model, or put a template into models/templates and name it as `template`"
-        raise InputError("the model has no chat template", place=place, remedy=remedy)
+def require_end(eos_token: str | None, model: str) -> None:
+    """Raise InputError unless the model of this name has a token that ends an answer, or a text."""
     if not eos_token:
         problem, remedy = "the model names no token that ends an answer", "name the template's as `eos_token`"
-        raise InputError(problem, place=place, remedy=remedy)
+        raise InputError(problem, place=f"models/catalog.yaml: models.{model}", remedy=remedy)
 
 
 def messages_of(row: Mapping[str, Any]) -> list[Message]:

@@ -244,6 +244,13 @@ def test_kto_gives_the_loss_that_trl_gives(tiny_model: Path, trl: Any) -> None:
     assert mean_of(technique, model, prepared) == pytest.approx(float(expected), rel=1e-4)
 
 
+def test_kto_has_no_divergence_where_a_pair_is_alone_in_its_step(tiny_model: Path) -> None:
+    model, technique = made(tiny_model, with_loss("kto"))
+    assert technique.prepare is not None
+    model = moved(model).eval()
+    assert {technique.prepare(model, [pair], 0)[0].kl for pair in PAIRS} == {0}
+
+
 def test_orpo_gives_the_odds_ratio_that_trl_gives(tiny_model: Path, trl: Any) -> None:
     from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -200,6 +201,24 @@ def test_answers_that_are_never_worth_differently_stop_the_run(beginner: Path, a
     with pytest.raises(RefusedError, match="in the first 10 steps all answers to a row were worth the same") as caught:
         loop.run(model, asked, asked[:2], settings, technique, {})
     assert "sft" in caught.value.remedy
+
+
+def test_steps_with_nothing_to_learn_from_are_counted_on_after_a_resume(beginner: Path, asked: list[Example]) -> None:
+    hopeless = (Reward(kind="regex", pattern="cellar"),)
+    settings = how(epochs=12, tokens_per_step=1900, rewards=hopeless, answers_per_row=2)
+    model, technique = made(beginner, settings)
+    state: dict[str, Any] = {}
+    assert technique.prepare is not None
+    technique.plan(asked, settings, state)
+    for step in range(6):
+        technique.prepare(model, asked[:2], step)
+    _, resumed = made(beginner, settings)
+    assert resumed.prepare is not None
+    resumed.plan(asked, settings, json.loads(json.dumps(state)))
+    for step in range(6, 9):
+        resumed.prepare(model, asked[:2], step)
+    with pytest.raises(RefusedError, match="in the first 10 steps"):
+        resumed.prepare(model, asked[:2], 9)
 
 
 def test_a_reward_that_raises_names_the_row_and_keeps_the_last_checkpoint(beginner: Path, asked: list[Example]) -> None:

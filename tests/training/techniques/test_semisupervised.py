@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,7 +77,12 @@ def test_rows_with_and_without_a_label_close_in_the_ledger(tiny_model: Path, tmp
     assert technique.keep is not None
     technique.keep(tmp_path, TRAIN, progress.state)
     ledger, made = read_ledger(tmp_path), read_parquet(tmp_path / "pseudo_labels.parquet").to_pylist()
-    assert ledger.notes == {"labelled": 18, "unlabelled": 54, "pseudo_labelled": len(made)}
+    counts = {"labelled": 18, "unlabelled": 54, "pseudo_labelled": len(made), "augmented_rows": 0}
+    assert ledger.notes == counts
+    copies = [dataclasses.replace(example, id=f"{example.id}~typo-1") for example in TRAIN[:20]]
+    technique.keep(tmp_path, [*TRAIN, *copies], progress.state)
+    assert read_ledger(tmp_path).notes == counts | {"augmented_rows": 20}
+    assert read_ledger(tmp_path).rows == ledger.rows
     assert (ledger.rows.in_, ledger.rows.out) == (72, 18 + len(made))
     assert ledger.reasons.get("below_confidence", 0) == 54 - len(made)
     assert {row["id"]: row["confidence"] for row in made} == {

@@ -32,7 +32,7 @@ def documents(recipe: Recipe, rows: Sequence[Row]) -> list[list[int]]:
 
     A tokenizer without a token that begins one gives none.
     """
-    chat = recipe.chat()
+    chat = recipe.text()
     begin = chat.number_of(dict(recipe.special).get("bos_token", ""))
     return [[*([] if begin is None else [begin]), *ids, recipe.eos] for ids in _texts(chat, rows)]
 

@@ -161,7 +161,8 @@ def _with_divergence(model: Any, examples: Sequence[Example], settings: Train, r
         for group in grouped(strangers, settings.tokens_per_batch or sum(e.length for e in strangers)):
             ratios = _ratios(model, laid_out(group).to(settings.device), reference)
             total += sum(float(part.sum()) for part in ratios)
-    kl = max(0.0, total / len(strangers))
+    # One pair alone has no stranger: its answers would be measured after their own prompt.
+    kl = max(0.0, total / len(strangers)) if len(examples) > 1 else 0.0
     return [Pair(example, kl) for example in examples]
 
 

@@ -107,12 +107,18 @@ def reinforce(settings: Train, model: Any, base: Path) -> Technique:
     how, rewards = settings.reinforce, Rewards(settings.reinforce.rewards)
     reference = reference_of(model) if how.kl else None
     names = (*NOTES, *rewards.names)
+    preparation = _Preparation(settings, load_tokenizer(base), rewards)
+
+    def plan(examples: Sequence[Example], settings: Train, state: State) -> list[Step]:
+        preparation.state = state
+        return _plan(examples, settings, state)
+
     return Technique(
         collate=_collate,
         loss=lambda m, batch: _loss(m, batch, settings, names, reference),
-        plan=_plan,
+        plan=plan,
         notes=(*names, CLIPPED, *([KL] if how.kl else [])),
-        prepare=_Preparation(settings, load_tokenizer(base), rewards),
+        prepare=preparation,
         updates=how.updates,
     )
 
@@ -146,7 +152,8 @@ class _Preparation:
         self._how, self._tokenizer, self._rewards = how, tokenizer, rewards
         limit = settings.tokens_per_batch
         self._sampler = Sampler(tokenizer.eos_token_id, how.max_new_tokens, how.temperature, limit)
-        self._useless = 0
+        self.state: State = {}
+        """Part of checkpoints: how many steps from the first on had nothing to learn from."""
 
     def __call__(self, model: Any, examples: Sequence[Example], step: int) -> list[Rollout]:
         """The answers of a step; the likeliest one to each row where `step` is -1. Raises as `Rewards` does."""
@@ -187,8 +194,9 @@ class _Preparation:
     def _require_difference(self, found: Sequence[Rollout], step: int) -> None:
         # Counted from the first step only: where all answers are right at last, there is nothing wrong.
         useless = all(rollout.advantage == 0 for rollout in found)
-        self._useless = self._useless + 1 if useless and self._useless == step else 0
-        if self._useless == PATIENCE:
+        before = self.state.get("useless", 0)
+        self.state["useless"] = before + 1 if useless and before == step else 0
+        if self.state["useless"] == PATIENCE:
             problem = f"in the first {PATIENCE} steps all answers to a row were worth the same, the last ones"
             problem += f" {found[-1].notes[0]:g}: nothing can be learned from them"
             remedy = "reward what the model already does at times, raise answers_per_row or temperature, or train by "

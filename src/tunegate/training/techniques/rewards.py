@@ -1,8 +1,8 @@
 """What answers are worth: the programs that params.yaml names, each a number per answer.
 
-Patterns, schemas and functions run in a process of their own, without our environment, and a call that takes too long is
-killed. Reads the files that rewards name, which must lie in the folder that the stage `train` depends on.
-Does not know how answers come about.
+Patterns, schemas and functions run in a process of their own, without our environment, and a call that takes too long
+is killed. Reads the files that rewards name, which must lie in the folder that the stage `train` depends on. Does not
+know how answers come about.
 """
 
 import dataclasses

@@ -108,15 +108,19 @@ def _write(folder: Path, examples: Rows, state: State, tokenizer: Any) -> None:
         for name, found in accepted.items()
     ]
     write_parquet(folder / FILE, pa.Table.from_pylist(rows, schema=PSEUDO_LABELS))
-    used = [example for example in examples if _is_labelled(example) or example.id in accepted]
-    left = Counter(_source(e) for e in examples if not _is_labelled(e) and e.id not in accepted)
-    labelled = sum(map(_is_labelled, examples))
+    names = {example.id for example in examples}
+    # Copies of tokenize.augment, which are no rows that came in.
+    came = [example for example in examples if example.id.rpartition("~")[0] not in names]
+    used = [example for example in came if _is_labelled(example) or example.id in accepted]
+    left = Counter(_source(e) for e in came if not _is_labelled(e) and e.id not in accepted)
+    labelled = sum(map(_is_labelled, came))
+    counts = {"labelled": labelled, "unlabelled": len(came) - labelled, "pseudo_labelled": len(used) - labelled}
     ledger = make_ledger(
         "train",
-        sources_in=map(_source, examples),
+        sources_in=map(_source, came),
         sources_out=map(_source, used),
         dropped={source: {BELOW: count} for source, count in left.items()},
-        notes={"labelled": labelled, "unlabelled": len(examples) - labelled, "pseudo_labelled": len(accepted)},
+        notes=counts | {"augmented_rows": len(examples) - len(came)},
     )
     write_json(folder / "ledger.json", ledger)
 
