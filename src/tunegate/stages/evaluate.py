@@ -33,5 +33,9 @@ def main(params: str, prepared: str, base: str, adapter: str, predictions: str, 
     write_json(Path(cost), spent.model_dump())
     for remark in remarks_of(tuned, rows):
         print(f"evaluate: {remark}")
+    if tuned.record.technique == "pretrain":
+        nll = {name: sum(answer[f"{name}_nll"] for answer in answers) / len(answers) for name in ("base", "tuned")}
+        print(f"evaluate: {len(answers)} rows read, base {nll['base']:.3f} nats per token, tuned {nll['tuned']:.3f}")
+        return
     right = {name: sum(answer[f"{name}_correct"] for answer in answers) for name in ("base", "tuned")}
     print(f"evaluate: of {len(answers)} rows, base answers {right['base']} correctly, tuned {right['tuned']}")
