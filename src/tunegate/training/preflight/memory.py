@@ -20,14 +20,13 @@ from tunegate.models.examples import Example
 from tunegate.params import Train
 from tunegate.training.adapter import trainable
 from tunegate.training.batching import grouped
+from tunegate.training.optimizers import bytes_beside
 from tunegate.training.preflight.probes import autocast, gradients
 from tunegate.training.technique import Step, Technique
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _SIZES = (0.2, 0.4)
 """Shares of the largest batch that are measured."""
-_MOMENTS = {"adamw": 8.0, "adamw_8bit": 2.06, "sgd": 0.0}
-"""Bytes of state for each trained parameter: two numbers of four bytes, two of one byte and their scales, none."""
 GPUS = (
     ("T4", 16), ("A10G or L4", 24), ("A100 40GB", 40), ("L40S", 48), ("A100 80GB or H100", 80), ("H200", 141),
 )  # fmt: skip
@@ -87,8 +86,7 @@ class _Seen:
 def _of(model: Any, settings: Train, seen: Sequence[_Seen], largest: int, *, steps: int, tokens: int) -> Forecast:
     trained = sum(parameter.numel() for parameter in trainable(model).values())
     weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    copies = (settings.ema is not None) + (settings.select == "best")
-    optimizer = round(trained * (_MOMENTS[settings.optimizer] + 4 * copies))
+    optimizer = round(trained * bytes_beside(settings))
     activations = max(0, _line(seen, lambda s: s.peak)(largest) - _line(seen, lambda s: s.peak)(0))
     kept = max(0, _line(seen, lambda s: s.kept)(largest))
     peak = _line(seen, lambda s: s.peak)(largest) + optimizer

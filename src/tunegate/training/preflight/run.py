@@ -19,6 +19,7 @@ from tunegate.models.loading import load_tokenizer
 from tunegate.models.preview import Piece, pieces_of
 from tunegate.params import Params, Train
 from tunegate.tables import parquet_batches, read_parquet
+from tunegate.training import fast_path
 from tunegate.training.beginning import begin
 from tunegate.training.preflight.findings import Finding
 from tunegate.training.preflight.memory import Forecast, forecast
@@ -91,9 +92,11 @@ def preflight(inputs: Inputs, say: Say) -> Preflight:
     _, model, technique = begin(settings, inputs.base, train, inputs.splits["valid"])
     say("template")
     found += [*_template(tokenizer, model, inputs), rate_checked(settings)]
+    rows = train if technique.rows is None else technique.rows(train, inputs.splits["valid"])[0]
+    # As training does it; the model is thrown away afterwards.
+    fast_path.install(model)
     found += _probed(model, technique, settings, [example for _, example in inputs.sample[:PROBED]], say)
     say("memory and time")
-    rows = train if technique.rows is None else technique.rows(train, inputs.splits["valid"])[0]
     return Preflight(found, forecast(model, technique, settings, technique.plan(rows, settings, {})), preview)
 
 
