@@ -64,6 +64,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for stage in ("ingest", "validate", "prepare", "tokenize"):
         ledger = {"stage": stage, "rows": {"in": 3, "out": 3}, "per_source": {"faq": {"in": 3, "out": 3}}}
         write_json(Path(stage) / "ledger.json", ledger)
+        write_json(Path(stage) / "preview.json", {"row-1": [{"text": "roof", "trained": True, "tokens": 1}]})
 
 
 def score() -> subprocess.CompletedProcess[str]:
