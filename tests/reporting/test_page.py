@@ -61,6 +61,26 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
+def read(name: str, base: float, tuned: float) -> Example:
+    """A row of raw text, of which nothing is asked."""
+    answers = [Answer("", False, nll, 0.1) for nll in (base, tuned)]
+    return Example(name, "", f"Text {name}", None, {"source": "news"}, *answers)
+
+
+def test_raw_text_is_neither_right_nor_wrong_but_more_or_less_expected() -> None:
+    found = measured(read("1", 4.0, 2.0), read("2", 3.0, 3.5), read("3", 3.0, 3.0))
+    view = view_of(found)
+    assert sum(view.outcomes.values()) == 0
+    assert [(group.title, group.total) for group in view.examples] == [("Less expected", 1), ("More expected", 2)]
+    # The longer bar fills its place: there is no perplexity that would be all of it.
+    assert view.base_share == 1
+    assert view.tuned_share == pytest.approx(view_of(found).slices["source"][0].tuned_share)
+    assert 0 < view.tuned_share < 1
+    text = render(found)
+    assert "wrong both times" not in text
+    assert "3.500 nats per token" in text
+
+
 def test_nothing_is_fetched_from_elsewhere() -> None:
     text = render(measured())
     elements = Elements(text).found

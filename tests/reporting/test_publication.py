@@ -74,8 +74,8 @@ def test_a_change_beside_the_model_passes_and_scores_nothing_again(miniature: Mi
 
 def test_the_claim_of_a_changed_model_is_scored_again(better: Miniature) -> None:
     found = published(better, rescore=4)
-    assert found.state == "error", "these weights are no model: only an attempt to load them can say so"
-    assert "unexpected ValueError: Unrecognized model" in found.description
+    assert found.state == "error", "these files are no model: only an attempt to load them can say so"
+    assert "adapter/lineage.json: no such file" in found.description
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def confusion_csv(examples: Sequence[Example], *, ignore_case: bool) -> str:
 
 
 def outcome_of(example: Example) -> str:
-    """`fixed`, `broken`, `right` (both are) or `wrong` (both are)."""
+    """`fixed`, `broken`, `right` (both are) or `wrong` (both are). Means nothing where nothing is asked."""
     if example.tuned.correct:
         return "right" if example.base.correct else "fixed"
     return "broken" if example.base.correct else "wrong"
@@ -150,7 +150,7 @@ def _difference(found: dict[str, Metrics]) -> Metrics:
 
 
 def _outcomes(examples: Sequence[Example]) -> dict[str, int]:
-    names = [outcome_of(example) for example in examples]
+    names = [outcome_of(example) for example in examples if example.is_asked]
     return {name: names.count(name) for name in ("fixed", "broken", "right", "wrong")}
 
 

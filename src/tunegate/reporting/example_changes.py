@@ -45,9 +45,9 @@ class Confusion:
 
 
 def example_changes(before: Sequence[Example], after: Sequence[Example]) -> list[ExampleChange]:
-    """The candidate's rows, the most telling outcome first, then by id."""
+    """The candidate's rows, the most telling outcome first, then by id. Raw text is left out: it has no answer."""
     answers = {example.id: example for example in before}
-    found = [_change(answers.get(example.id), example) for example in after]
+    found = [_change(answers.get(example.id), example) for example in after if example.is_asked]
     return sorted(found, key=lambda change: (ORDER.index(change.outcome), change.id))
 
 

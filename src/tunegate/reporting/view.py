@@ -26,6 +26,8 @@ _OUTCOMES = {
     "broken": ("Broken", "the untuned base was right, the tuned model is wrong"),
     "wrong": ("Still wrong", "neither model is right"),
     "fixed": ("Fixed", "the untuned base was wrong, the tuned model is right"),
+    "unexpected": ("Less expected", "raw text that the tuned model expects less than the untuned base"),
+    "expected": ("More expected", "raw text that the tuned model expects no less than the untuned base"),
 }
 
 
@@ -119,8 +121,7 @@ def view_of(measured: Measured) -> View:
         parts=measured.lineage.parts.model_dump(),
         rows=metrics["rows"],
         headline=next(item for item in comparisons if item.name == name),
-        base_share=base[name],
-        tuned_share=tuned[name],
+        **_shares(name, base, tuned),
         outcomes=metrics["outcomes"],
         comparisons=comparisons,
         slices={
@@ -144,7 +145,13 @@ def _slice(value: str, found: dict[str, Any]) -> SliceRow:
     name = headline(found["tuned"])
     base, tuned = found["base"], found["tuned"]
     comparison = next(item for item in compare(base, tuned) if item.name == name)
-    return SliceRow(value, found["rows"], comparison, base[name], tuned[name])
+    return SliceRow(value, found["rows"], comparison, **_shares(name, base, tuned))
+
+
+def _shares(name: str, base: dict[str, float], tuned: dict[str, float]) -> dict[str, float]:
+    """How long the bars of both models are, as a share of the longest that is possible; without one, of the longer."""
+    whole = max(1.0, base[name], tuned[name])
+    return {"base_share": base[name] / whole, "tuned_share": tuned[name] / whole}
 
 
 def _confusions(pairs: Sequence[Pair]) -> list[tuple[Pair, int]]:
@@ -163,10 +170,17 @@ def _stage(ledger: dict[str, Any]) -> StageLedger:
 
 def _groups(examples: Sequence[Example]) -> list[ExampleGroup]:
     groups = []
-    for key, (title, meaning) in _OUTCOMES.items():
-        found = [example for example in examples if outcome_of(example) == key]
-        groups.append(ExampleGroup(key, title, meaning, len(found), [_cut(e) for e in found[:_SHOWN_EXAMPLES]]))
+    kinds = {True: ("broken", "wrong", "fixed"), False: ("unexpected", "expected")}
+    for key in [key for asked, keys in kinds.items() if any(e.is_asked is asked for e in examples) for key in keys]:
+        found = [example for example in examples if _group(example) == key]
+        groups.append(ExampleGroup(key, *_OUTCOMES[key], len(found), [_cut(e) for e in found[:_SHOWN_EXAMPLES]]))
     return groups
+
+
+def _group(example: Example) -> str:
+    if example.is_asked:
+        return outcome_of(example)
+    return "unexpected" if example.tuned.nll > example.base.nll else "expected"
 
 
 def _cut(example: Example) -> Example:

@@ -65,6 +65,7 @@ def test_the_default_project_declares_both_languages_of_each_pair() -> None:
         ({"row": {"text": "{q!r}", "label": "x"}}, "sources[0].row.text", "plain name"),
         ({"row": {"text": "{}", "label": "x"}}, "sources[0].row.text", "plain name"),
         ({"row": {"text": "q", "label": "x", "messages": "{m}"}}, "sources[0].row", "either messages, or text"),
+        ({"row": {"text": "question"}}, "sources[0].row", "text with a column in braces, such as '{question}'"),
         ({"row": {"messages": "m"}}, "sources[0].row.messages", "'{column}'"),
         ({"row": {"slice": {"a": "b"}}}, "sources[0].row.slice", "did you mean 'slices'"),
     ],

@@ -88,6 +88,8 @@ class RowTemplate(Closed):
     def _is_one_kind(self) -> "RowTemplate":
         if sum(kind is not None for kind in (self.messages, self.text, self.format)) > 1:
             raise ValueError("either messages, or text and label, or format")
+        if self.text is not None and not columns_of(self.text.from_):
+            raise ValueError(f"text with a column in braces, such as '{{{self.text.from_}}}'")
         if self.label is not None and self.text is None:
             raise ValueError("label together with text")
         if self.rejected is not None and self.messages is None and self.label is None:

@@ -55,5 +55,5 @@ def _require_raw(row: Row) -> None:
     found = "messages" if row["messages"] else "a label" if row["label"] is not None else ""
     if found or not row["text"]:
         problem = f"technique pretrain learns from raw text, and this row has {found or 'no text'}"
-        remedy = "declare the source with `row: {text: ...}` alone in data/sources.yaml, or set train.technique to sft"
+        remedy = "declare the source with a `row:` of text alone in data/sources.yaml, or set train.technique to sft"
         raise InputError(problem, place=f"row {row['id']}", remedy=remedy)
