@@ -40,9 +40,10 @@ def packaged(adapter: str, export: str = "safetensors") -> Any:
     """What was trained, moved a little, and its package in the folder `package`."""
     settings = params(adapter, export)
     base, folder, target = Path("base"), Path("adapter"), Path("package")
-    make_model("bert", base)
-    files = {file.name: sha256_of(file) for file in sorted(base.iterdir())}
-    write_json(base / "provenance.json", {"files": files, "model": "tiny", "license": "MIT"})
+    for place, name, license in ((base, "tiny", "MIT"), (base / "teacher", "large", "Apache-2.0")):
+        make_model("bert", place)
+        files = {file.name: sha256_of(file) for file in sorted(place.iterdir())}
+        write_json(place / "provenance.json", {"files": files, "model": name, "license": license})
     model = start(base, settings.train, LABELS).eval()
     with torch.no_grad():
         for weight in trainable(model).values():
@@ -65,6 +66,7 @@ def test_a_packaged_classifier_opens_in_transformers_and_answers_as_it_was_train
     model = packaged(adapter)
     manifest = verify(Path("package"))
     assert manifest.export == "safetensors"
+    assert manifest.companions["teacher"].license == "Apache-2.0"
     opened = AutoModelForSequenceClassification.from_pretrained("package").eval()
     rows = [example.ids for example in EXAMPLES]
     with torch.no_grad():
@@ -74,6 +76,7 @@ def test_a_packaged_classifier_opens_in_transformers_and_answers_as_it_was_train
     card = read_text(Path("package/README.md"))
     assert "text-classification" in card
     assert "transformers loads this folder" in card
+    assert "Its teacher was `large` (Apache-2.0)." in card
 
 
 def test_a_model_with_a_head_is_not_exported_to_a_file_for_decoders() -> None:

@@ -87,3 +87,11 @@ def test_a_tokenizer_without_the_token_that_ends_answers_is_refused(tiny_model: 
     (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"eos_token": "<|gone|>"}))
     with pytest.raises(InputError, match="gone"):
         Chat(folder)
+
+
+def test_a_package_without_a_template_says_what_is_missing(tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "chat_template.jinja").unlink()
+    with pytest.raises(InputError, match="no chat template") as caught:
+        Chat(folder)
+    assert "models/catalog.yaml" in caught.value.remedy

@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 
 from tunegate.params import Params
+from tunegate.release.manifest import CompanionRecord
 from tunegate.repository.lineage import Lineage
 
 _CARD = """\
@@ -23,6 +24,9 @@ pipeline_tag: text-{{ "classification" if params.train.technique == "classify" e
 `{{ base.model }}` ({{ base.license }}), fine-tuned by tunegate.
 Technique {{ params.train.technique }}, adapter {{ params.train.adapter }}\
 {{ "" if params.train.adapter in ("full", "head") else " (rank %d)" % params.train.rank }}.
+{%- for role, record in companions | dictsort %}
+Its {{ role }} was `{{ record.name }}` ({{ record.license }}).
+{%- endfor %}
 
 Lineage key: `{{ lineage.key }}`
 
@@ -59,9 +63,16 @@ the base model; merge it in fp32.
 """
 
 
-def card(params: Params, lineage: Lineage, base: dict[str, Any], metrics: dict[str, Any]) -> str:
+def card(
+    params: Params,
+    lineage: Lineage,
+    base: dict[str, Any],
+    companions: dict[str, CompanionRecord],
+    metrics: dict[str, Any],
+) -> str:
     """The card's text. `base` is the base model's provenance record, `metrics` the content of reports/metrics.json."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - Markdown, from our own numbers
     whole = params.package.export == "safetensors"
-    values = {"whole": whole, "params": params, "lineage": lineage.model_dump(), "base": base, "metrics": metrics}
+    names = {"companions": companions, "metrics": metrics}
+    values = {"whole": whole, "params": params, "lineage": lineage.model_dump(), "base": base, **names}
     return environment.from_string(_CARD).render(values)

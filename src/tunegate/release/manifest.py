@@ -34,6 +34,15 @@ class BaseModelRecord(Closed):
     """The base part of the lineage."""
 
 
+class CompanionRecord(Closed):
+    """A model that the training learned from, none of whose weights are in the package."""
+
+    name: str
+    """Its name in models/catalog.yaml."""
+    license: str
+    """SPDX identifier."""
+
+
 class Manifest(Closed):
     """models/package/manifest.json."""
 
@@ -45,6 +54,8 @@ class Manifest(Closed):
     """What the model was made of."""
     base: BaseModelRecord
     """What it was tuned from."""
+    companions: dict[str, CompanionRecord] = {}
+    """The teacher and the translator, by these names, where there were any."""
     metrics: dict[str, JsonValue]
     """The numbers of reports/metrics.json."""
     export: Export
@@ -64,12 +75,14 @@ def write_manifest(  # noqa: PLR0913 (one argument per fact, and none is more th
     metrics: dict[str, JsonValue],
     export: Export,
     merge_check: dict[str, float],
+    companions: dict[str, CompanionRecord] | None = None,
 ) -> Manifest:
     """Hash every file in `folder` and write its manifest. Call it last: a file added later makes `verify` refuse."""
     manifest = Manifest(
         model=model,
         lineage=check(lineage, place="lineage"),
         base=base,
+        companions=companions or {},
         metrics=metrics,
         export=export,
         merge_check=merge_check,

@@ -11,6 +11,7 @@ from typing import Any
 from tunegate.errors import RefusedError
 from tunegate.files import read_json, write_text
 from tunegate.models.acquire import PROVENANCE
+from tunegate.models.companions import TEACHER, TRANSLATOR
 from tunegate.models.examples import Example
 from tunegate.models.export import export_gguf, export_safetensors, require_exportable
 from tunegate.models.loading import TOKENIZER_FILES, WEIGHTS, load_tuned
@@ -18,7 +19,14 @@ from tunegate.models.merging import merge
 from tunegate.models.template import TEMPLATE
 from tunegate.params import Params
 from tunegate.release.card import card
-from tunegate.release.manifest import LINEAGE_METADATA, MODEL_FILE, BaseModelRecord, Manifest, write_manifest
+from tunegate.release.manifest import (
+    LINEAGE_METADATA,
+    MODEL_FILE,
+    BaseModelRecord,
+    CompanionRecord,
+    Manifest,
+    write_manifest,
+)
 from tunegate.repository.lineage import Lineage, read_lineage
 
 CHECKED_EXAMPLES = 16
@@ -46,17 +54,25 @@ def package(
     # What is the whole model stands in the package once.
     left_out = [WEIGHTS] if tuned.record.adapter == "full" else []
     shutil.copytree(adapter, target / "adapter", ignore=shutil.ignore_patterns(*left_out))
-    write_text(target / "README.md", card(params, lineage, provenance, metrics))
+    companions = _companions(base)
+    write_text(target / "README.md", card(params, lineage, provenance, companions, metrics))
     record = BaseModelRecord(name=provenance["model"], license=provenance["license"], sha256=lineage.parts.base)
     return write_manifest(
         target,
         model=params.score.name,
         lineage=lineage,
         base=record,
+        companions=companions,
         metrics=metrics,
         export=params.package.export,
         merge_check=proof,
     )
+
+
+def _companions(base: Path) -> dict[str, CompanionRecord]:
+    paths = {name: base / name / PROVENANCE for name in (TEACHER, TRANSLATOR)}
+    records = {name: read_json(path) for name, path in paths.items() if path.is_file()}
+    return {name: CompanionRecord(name=r["model"], license=r["license"]) for name, r in records.items()}
 
 
 def _lineage(adapter: Path, metrics: dict[str, Any]) -> Lineage:

@@ -26,7 +26,7 @@ class Chat:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._special = _special_tokens(read_json(folder / "tokenizer_config.json"))
-        self._chat = ChatTokenizer(self._tokenizer, Template(read_text(folder / TEMPLATE), self._special))
+        self._chat = ChatTokenizer(self._tokenizer, Template(_template(folder), self._special))
         self.eos_id = self._id_of_eos(folder)
 
     def prompt_ids(self, messages: list[Message]) -> list[int]:
@@ -49,6 +49,17 @@ class Chat:
             place = str(folder / "tokenizer_config.json: eos_token")
             raise InputError(f"no such token (got {token!r})", place=place, remedy="run `dvc repro package`")
         return int(found)
+
+
+def _template(folder: Path) -> str:
+    path = folder / TEMPLATE
+    if not path.is_file():
+        problem = "this package has no chat template, so that it answers no conversations"
+        remedy = (
+            "name a `template` of the base in models/catalog.yaml and run `dvc repro`, or open it with transformers"
+        )
+        raise InputError(problem, place=str(path), remedy=remedy)
+    return read_text(path)
 
 
 class Decoder:
