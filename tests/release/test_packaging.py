@@ -40,10 +40,10 @@ def packaged(adapter: str, export: str = "safetensors") -> Any:
     """What was trained, moved a little, and its package in the folder `package`."""
     settings = params(adapter, export)
     base, folder, target = Path("base"), Path("adapter"), Path("package")
-    for place, name, license in ((base, "tiny", "MIT"), (base / "teacher", "large", "Apache-2.0")):
+    for place, name, licence in ((base, "tiny", "MIT"), (base / "teacher", "large", "Apache-2.0")):
         make_model("bert", place)
         files = {file.name: sha256_of(file) for file in sorted(place.iterdir())}
-        write_json(place / "provenance.json", {"files": files, "model": name, "license": license})
+        write_json(place / "provenance.json", {"files": files, "model": name, "license": licence})
     model = start(base, settings.train, LABELS).eval()
     with torch.no_grad():
         for weight in trainable(model).values():

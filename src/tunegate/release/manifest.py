@@ -7,7 +7,7 @@ use a package. Knows nothing of how a package is made or served, and needs neith
 from pathlib import Path
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from tunegate.errors import RefusedError
 from tunegate.files import files_below, read_json, sha256_of, write_json
@@ -54,7 +54,7 @@ class Manifest(Closed):
     """What the model was made of."""
     base: BaseModelRecord
     """What it was tuned from."""
-    companions: dict[str, CompanionRecord] = {}
+    companions: dict[str, CompanionRecord] = Field(default={})
     """The teacher and the translator, by these names, where there were any."""
     metrics: dict[str, JsonValue]
     """The numbers of reports/metrics.json."""

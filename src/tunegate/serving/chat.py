@@ -55,9 +55,7 @@ def _template(folder: Path) -> str:
     path = folder / TEMPLATE
     if not path.is_file():
         problem = "this package has no chat template, so that it answers no conversations"
-        remedy = (
-            "name a `template` of the base in models/catalog.yaml and run `dvc repro`, or open it with transformers"
-        )
+        remedy = "name a `template` of the base in models/catalog.yaml and run `dvc repro`"
         raise InputError(problem, place=str(path), remedy=remedy)
     return read_text(path)
 
