@@ -12,7 +12,8 @@ from tunegate.errors import InputError
 from tunegate.files import read_json, write_json
 from tunegate.tables import read_parquet, write_parquet
 
-PLACES = Places(*map(Path, ("data/ingested", "data/validated", "data/prepared", "data/tokens", "predictions.parquet")))
+_FOLDERS = ("data/ingested", "data/validated", "data/prepared", "data/tokens", "models/adapter")
+PLACES = Places(*map(Path, (*_FOLDERS, "predictions.parquet")))
 
 
 def step(story: Story, stage: str) -> str:

@@ -23,6 +23,9 @@ Dropped = Mapping[str, Mapping[str, int]]
 KEPT = "kept"
 """What is written where a reason would stand, of rows that have none."""
 
+PSEUDO_LABELS_FILE = "pseudo_labels.parquet"
+"""The rows that `train` gave an answer of the model's own, beside its ledger in the adapter's folder."""
+
 _STAGES = {"ingested": "ingest", "validated": "validate", "prepared": "prepare", "tokens": "tokenize"}
 _ONE_RUN = "run `dvc repro`: the two are from different runs"
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tunegate.data.comparison.result import Words
 from tunegate.data.comparison.showing import shown, shown_edit
-from tunegate.data.ledger import combine, read_ledger
+from tunegate.data.ledger import PSEUDO_LABELS_FILE, combine, read_ledger
 from tunegate.data.lookup import Lookup
 from tunegate.data.preparing.splits import SPLITS
 from tunegate.errors import InputError
@@ -33,6 +33,7 @@ class Places(NamedTuple):
     validated: Path
     prepared: Path
     tokens: Path
+    adapter: Path
     predictions: Path
 
 
@@ -84,12 +85,12 @@ def story_of(name: str, places: Places) -> Story:
         if raw is None:
             near = ", ".join(rows.nearest(places.ingested / "rows.parquet", name)) or "there are no rows"
             raise InputError(f"no row {name!r}", place=str(places.ingested), remedy=f"the nearest ids are: {near}")
-        folders = itertools.takewhile(Path.exists, places[:-1])
+        folders = itertools.takewhile(Path.exists, places[:-2])
         combine(list(folders))
         details = read_ledger(places.ingested).details.get("sources", {}).get(raw["source"], {})
         told = _Told(places, rows, raw)
         steps = [Step(stage="ingest", said=f"read from {raw['place']}")]
-        for step in (told.validate, told.prepare, told.tokenize, told.evaluate):
+        for step in (told.validate, told.prepare, told.tokenize, told.train, told.evaluate):
             found = step()
             steps += [found] if found else []
             if told.ended:
@@ -160,6 +161,17 @@ class _Told:
             f"{fate[key]} {said}" for key, said in (("trained", "trained on"), ("cut", "cut off")) if fate[key]
         )
         return Step(stage="tokenize", said=f"{counts}, {more}" if more else counts)
+
+    def train(self) -> Step | None:
+        """Whether it was trained on with an answer of the model's own, if nobody had answered it."""
+        path = self._places.adapter / PSEUDO_LABELS_FILE
+        if self.fate != "kept: train" or _turns(self.row)[-1][0] == "assistant" or not path.exists():
+            return None
+        found = self._rows.one(path, self.id)
+        if found is None:
+            return Step(stage="train", said="not trained on: the model was not sure enough of its own answer")
+        said = f"trained on with the model's own answer, confidence {found['confidence']:.2f}"
+        return Step(stage="train", said=said, lines=(shown(found["answer"]),))
 
     def evaluate(self) -> Step | None:
         """Whether it was answered right, if it is a test row and was asked."""

@@ -54,7 +54,7 @@ exit "$code"
 _BODY = """
 set -euo pipefail
 cd "$SLURM_SUBMIT_DIR"
-MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+read -r MASTER_ADDR < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 export MASTER_ADDR MASTER_PORT={port}
 
 # A signal is for the tasks; this shell waits for them and queues the job again.

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tunegate.data.ledger import make_ledger
+from tunegate.files import write_json
+
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs/ledger.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"(?ms)^```console\n\$ ([^\n]+)\n(.*?)^```$", PAGE))
@@ -35,6 +38,16 @@ def test_programs_get_the_counts_that_the_report_has(way: Path, run: Callable[..
     told = json.loads(run("tunegate", "data", "ledger", "--json", cwd=way))
     assert told["rows"]["in"] == 86 == sum(fate["rows"] for fate in told["fates"])
     assert [stage["stage"] for stage in told["stages"]] == ["ingest", "validate", "prepare", "tokenize"]
+
+
+def test_what_training_gave_an_answer_of_its_own_is_counted(way: Path, run: Callable[..., str]) -> None:
+    counts = {"labelled": 20, "unlabelled": 9, "pseudo_labelled": 6}
+    dropped = {"desks": {"below_confidence": 3}}
+    found = make_ledger("train", sources_in={"desks": 29}, sources_out={"desks": 26}, dropped=dropped, notes=counts)
+    write_json(way / "models/adapter/ledger.json", found)
+    last = run("tunegate", "data", "ledger", cwd=way).strip().split("\n")[-1]
+    told = "train: 29 rows in = 26 trained on + 3 not (3 below_confidence); 6 with an answer of the model's own"
+    assert last == told
 
 
 def test_a_stage_that_has_not_run_is_named(way: Path, run: Callable[..., str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from way import MAIL
 
 from tunegate.tables import read_parquet, write_parquet
+from tunegate.training.techniques.semisupervised import PSEUDO_LABELS
 
 
 def test_a_story_reads_from_the_source_to_the_tokens(way: Path, run: Callable[..., str]) -> None:
@@ -57,3 +58,17 @@ def test_neither_id_nor_source_nor_place_writes_to_the_terminal(
     assert not options or json.loads(said)["id"] == evil
     nearest = run("tunegate", "data", "why", "--", "a\x1b", cwd=way, code=1)
     assert nearest.replace("\n", "").isprintable()
+
+
+def test_a_row_without_an_answer_tells_which_one_the_model_gave_it(way: Path, run: Callable[..., str]) -> None:
+    names = [row["id"] for row in read_parquet(way / "data/prepared/train.parquet").to_pylist()[:2]]
+    for path in ("ingested/rows", "validated/rows", "prepared/train"):
+        table = read_parquet(way / f"data/{path}.parquet")
+        rows = [row | ({"label": None} if row["id"] in names else {}) for row in table.to_pylist()]
+        write_parquet(way / f"data/{path}.parquet", pa.Table.from_pylist(rows, schema=table.schema))
+    (way / "models/adapter").mkdir(parents=True)
+    found = [{"id": names[0], "answer": "roof", "confidence": 0.973}]
+    write_parquet(way / "models/adapter/pseudo_labels.parquet", pa.Table.from_pylist(found, schema=PSEUDO_LABELS))
+    used, left = (run("tunegate", "data", "why", name, cwd=way) for name in names)
+    assert "train    trained on with the model's own answer, confidence 0.97\n         roof\n" in used
+    assert "train    not trained on: the model was not sure enough of its own answer\n" in left

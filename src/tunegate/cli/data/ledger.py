@@ -1,7 +1,7 @@
 """`tunegate data ledger`: rows and tokens in and out, for every source and reason, and that the sums close."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,14 +10,18 @@ from tunegate.data.ledger_table import By, closing, table_of
 from tunegate.errors import visible
 from tunegate.files import to_json
 
+if TYPE_CHECKING:
+    from tunegate.data.ledger import Ledger
+
 
 def ledger(
     data: Annotated[Path, typer.Option(help="The folder of the stages' outputs.")] = Path("data"),
+    adapter: Annotated[Path, typer.Option(help="The output of `train`.")] = Path("models/adapter"),
     by: Annotated[By | None, typer.Option(help="Sum up by this; default: each source with its reasons.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all counts as JSON.")] = False,
 ) -> None:
     """Print how many rows and tokens came in, went out and were left out for which reason."""
-    from tunegate.data.ledger import combine
+    from tunegate.data.ledger import combine, read_ledger
 
     combined = combine([data / name for name in ("ingested", "validated", "prepared", "tokens")])
     said = closing(combined)
@@ -26,3 +30,13 @@ def ledger(
         return
     print(table([[visible(cell, keep="") for cell in line] for line in table_of(combined, by)]))
     print(said)
+    if (adapter / "ledger.json").is_file():
+        print(_trained(read_ledger(adapter)))
+
+
+def _trained(found: "Ledger") -> str:
+    left = ", ".join(f"{count:,} {visible(reason, keep='')}" for reason, count in found.reasons.items())
+    said = (
+        f"train: {found.rows.in_:,} rows in = {found.rows.out:,} trained on + {found.rows.in_ - found.rows.out:,} not"
+    )
+    return f"{said}{f' ({left})' if left else ''}; {found.notes['pseudo_labelled']:,} with an answer of the model's own"

@@ -17,6 +17,7 @@ _MARKS = {"both": ("", "", None), "before": ("[-", "-]", typer.colors.RED), "aft
 def why(
     row: Annotated[str, typer.Argument(metavar="ID", help="The row's id.")],
     data: Annotated[Path, typer.Option(help="The folder of the stages' outputs.")] = Path("data"),
+    adapter: Annotated[Path, typer.Option(help="The output of `train`.")] = Path("models/adapter"),
     predictions: Annotated[Path, typer.Option(help="The answers of `evaluate`.")] = Path("models/predictions.parquet"),
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
@@ -24,7 +25,7 @@ def why(
     from tunegate.data.story import Places, story_of
 
     outputs = [data / name for name in ("ingested", "validated", "prepared", "tokens")]
-    found = story_of(row, Places._make([*outputs, predictions]))
+    found = story_of(row, Places._make([*outputs, adapter, predictions]))
     typer.echo(visible(to_json(found.model_dump())) if as_json else _as_text(found), nl=False)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tunegate.data.ledger import make_ledger
+from tunegate.data.ledger import PSEUDO_LABELS_FILE, make_ledger
 from tunegate.errors import InputError
 from tunegate.files import write_json
 from tunegate.models.examples import IGNORED, Example
@@ -28,7 +28,6 @@ from tunegate.training.technique import State, Step, Technique
 PSEUDO_LABELS = pa.schema([("id", pa.string()), ("answer", pa.string()), ("confidence", pa.float64())])
 """The columns of models/adapter/pseudo_labels.parquet: rows that were trained on with the model's own answer."""
 
-FILE = "pseudo_labels.parquet"
 BELOW = "below_confidence"
 """Why an unlabelled row was not trained on in the last round."""
 
@@ -107,7 +106,7 @@ def _write(folder: Path, examples: Rows, state: State, tokenizer: Any) -> None:
         }
         for name, found in accepted.items()
     ]
-    write_parquet(folder / FILE, pa.Table.from_pylist(rows, schema=PSEUDO_LABELS))
+    write_parquet(folder / PSEUDO_LABELS_FILE, pa.Table.from_pylist(rows, schema=PSEUDO_LABELS))
     names = {example.id for example in examples}
     # Copies of tokenize.augment, which are no rows that came in.
     came = [example for example in examples if example.id.rpartition("~")[0] not in names]
