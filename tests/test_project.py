@@ -45,6 +45,12 @@ def test_a_stage_runs_the_module_and_reads_the_section_of_its_own_name(name: str
     assert OURS[name]["desc"]
 
 
+def test_every_plot_is_of_a_file_that_a_stage_makes() -> None:
+    made = {path for stage in OURS.values() for path in declared({"outs": stage.get("outs", [])})}
+    for plot in read_yaml(ROOT / "dvc.yaml").get("plots", []):
+        assert {path for own in plot.values() for path in own["y"]} <= made
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_every_param_that_a_stage_depends_on_is_in_the_file(name: str) -> None:
     written = read_yaml(ROOT / "params.yaml")

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from accelerate.state import AcceleratorState
 
-from tunegate.files import read_json, write_json
+from tunegate.files import read_json, read_yaml, write_json
 from tunegate.models.examples import IGNORED, Example
 from tunegate.params import Train
 from tunegate.training import checkpoint, fast_attention, fast_layers, fast_lora, loop, loss, vocabulary
 from tunegate.training.adapter import start
 from tunegate.training.techniques.sft import sft
+from tunegate.training.trajectory import COLUMNS
 
 RECORDED = Path(__file__).with_name("trajectories.json")
 LORA: dict[str, Any] = {"precision": "fp32", "epochs": 2, "tokens_per_step": 96, "rank": 4, "learning_rate": 0.01}
@@ -111,3 +112,9 @@ def test_settings_that_only_cost_time_or_memory_follow_the_recorded_trajectory(
 def test_bf16_stays_near_fp32(tiny_model: Path) -> None:
     found = trajectory(tiny_model, LORA | {"precision": "bf16"})["loss"]
     assert found == pytest.approx(read_json(RECORDED)["lora"]["loss"], rel=0.02)
+
+
+def test_what_dvc_plots_are_columns_of_the_trajectory() -> None:
+    plots = [own for plot in read_yaml(RECORDED.parents[2] / "dvc.yaml")["plots"] for own in plot.values()]
+    assert {plot["y"]["models/trajectory.csv"] for plot in plots} == {"loss", "grad_norm", "learning_rate", "tokens"}
+    assert {plot["x"] for plot in plots} | {"loss", "grad_norm", "learning_rate", "tokens"} <= set(COLUMNS)
