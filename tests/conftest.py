@@ -1,10 +1,13 @@
 """The tiny profile: a few-layer random model with a small tokenizer, and a project that runs in seconds with it."""
 
+import ctypes
 import os
 import shutil
+import struct
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Two threads that wait for each other while other tests use the same cores are ten times slower than one.
@@ -21,7 +24,31 @@ TEMPLATE = (
     "{%- for m in messages -%}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"
 )
+FORKSERVER = pytest.StashKey["subprocess.Popen[bytes]"]()
 DESKS = {"roof": "the roof leaks above room", "heat": "no warm water in flat", "noise": "värmepumpen låter i hus"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the fork server for the stages of a whole run; a single test is quicker without."""
+    if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
+        return
+    here = Path(__file__).parent / "forkserver"
+    folder = tempfile.mkdtemp(prefix="tunegate-tests-")
+    place = f"{folder}/socket"
+    # It ends when this process does, whose end of the pipe closes then.
+    config.stash[FORKSERVER] = subprocess.Popen([sys.executable, here / "server.py", place], stdin=subprocess.PIPE)
+    config.add_cleanup(lambda: shutil.rmtree(folder))
+    os.environ["TUNEGATE_TEST_FORKSERVER"] = place
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
+
+
+@pytest.fixture(autouse=True)
+def signals_use_the_stack_that_is_there() -> Iterator[None]:
+    """OpenVINO gives the main thread a stack for signals and frees it with its last object: the next signal kills."""
+    yield
+    if "openvino_genai" in sys.modules:
+        disabled = 2
+        ctypes.CDLL(None).sigaltstack(struct.pack("PiN", 0, disabled, 0), None)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from tunegate.tables import parquet_writer
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGE = ("train", "params.yaml", "tokens", "base", "rewards", "lock.txt", "adapter", "trajectory.csv", "cost.json")
-PATIENCE_SECONDS = 400
+PATIENCE_SECONDS = 900
 ROWS = [Example(str(n), [1, 10 + n, 20 + n, 30 + n % 3, 2], [-100, -100, -100, 30 + n % 3, 2]) for n in range(24)]
 
 

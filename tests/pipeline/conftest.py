@@ -1,5 +1,7 @@
 """A project of the tiny profile that has run once, and copies of it."""
 
+import fcntl
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +13,21 @@ import pytest
 def finished(
     make_project: Callable[[Path], Path], run: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A project in which `dvc repro` has run once and been committed. Read only: copy it to change it."""
-    project = make_project(tmp_path_factory.mktemp("finished") / "project")
-    said = run("dvc", "repro", cwd=project)
-    (project.parent / "first.log").write_text(said)
-    run("git", "add", "-A", cwd=project)
-    run("git", "commit", "-qm", "The first model", cwd=project)
+    """A project in which `dvc repro` has run once and been committed. Read only: copy it to change it.
+
+    The processes of one run of pytest share it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    project = folder / "project"
+    with Path(f"{folder}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "first.log").exists():
+            make_project(project)
+            said = run("dvc", "repro", cwd=project)
+            run("git", "add", "-A", cwd=project)
+            run("git", "commit", "-qm", "The first model", cwd=project)
+            (folder / "first.log").write_text(said)
     return project
 
 

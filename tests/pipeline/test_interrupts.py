@@ -1,3 +1,4 @@
+import os
 import shlex
 import signal
 import subprocess
@@ -20,9 +21,10 @@ def command(project: Path, stage: str) -> list[str]:
 
 
 def start(project: Path, stage: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        command(project, stage), cwd=project, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    """A stage in a process of its own, as it starts for users: not in a fork."""
+    own = {name: value for name, value in os.environ.items() if name != "TUNEGATE_TEST_FORKSERVER"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command(project, stage), cwd=project, env=own, text=True, **pipes)
 
 
 def leftovers(project: Path) -> list[Path]:

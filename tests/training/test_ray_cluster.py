@@ -91,6 +91,12 @@ def test_what_is_refused_on_a_node_is_refused_and_not_tried_again(in_cluster: No
     assert sorted((tmp_path / "tried").read_text()) == ["0", "1"]
 
 
+def test_who_waits_for_one_that_failed_is_ended_and_the_failure_is_told(in_cluster: None) -> None:
+    text = "if rank == 1: print('error: no room', file=sys.stderr); sys.exit(1)\ntime.sleep(300)"
+    with pytest.raises(MachineError, match=r"process 1 ended with exit code 1; its last lines:\n  error: no room"):
+        ray_cluster.launch_on_ray(script(text), TWO, "cpu")
+
+
 def test_a_signal_reaches_the_processes_on_all_nodes(in_cluster: None, tmp_path: Path) -> None:
     text = (
         "def stop(number, _): open(f'{marks}/stopped-{rank}', 'w'); sys.exit(128 + number)\n"

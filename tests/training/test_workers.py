@@ -33,7 +33,12 @@ def test_only_the_first_process_shows_what_it_says(capfd: pytest.CaptureFixture[
     [
         ("import sys; sys.exit(3)", "ended with exit code 3", 0),
         ("import sys; sys.exit(143)", "ended with exit code 143", signal.SIGTERM),
-        ("import os; os.kill(os.getpid(), 2)", "was killed by SIGINT", signal.SIGINT),
+        # Who is started in the background of a shell starts deaf to SIGINT.
+        (
+            "import os, signal; signal.signal(2, signal.default_int_handler); os.kill(os.getpid(), 2)",
+            "was killed by SIGINT",
+            signal.SIGINT,
+        ),
         ("import os; os.kill(os.getpid(), 9)", "was killed by SIGKILL (memory may have been short)", 0),
     ],
 )

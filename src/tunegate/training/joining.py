@@ -47,7 +47,8 @@ def joined(compute: Compute, device: str) -> Iterator[Team]:
         return
     if os.environ.get(CHILD) == "1":
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    rank, local = number_of("RANK", below=size), number_of("LOCAL_RANK", below=compute.processes)
+    # Two nodes of a cluster may be on one machine.
+    rank, local = number_of("RANK", below=size), number_of("LOCAL_RANK", below=size)
     try:
         if not dist.is_initialized():
             _meet(rank, size, local, device)

@@ -29,6 +29,7 @@ RESTARTS = 3
 """How often the processes are started anew before the run gives up."""
 _TURN_SECONDS = 0.2
 _GRACE_SECONDS = 5.0
+_STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 def launch_on_ray(command: Sequence[str], compute: Compute, device: str) -> None:
@@ -164,33 +165,43 @@ def _work(config: dict[str, Any]) -> None:
     }
     os.chdir(folder.parents[1])
     worker = Worker([sys.executable, *config["command"]], environment)
-    _watch(worker, folder)
-    if worker.code and (worker.code < 0 or (LOST in worker.last_lines and not _has_failed(folder))):
+    given_up = _watch(worker, folder)
+    code = worker.code or 0
+    lost = code != 0 and (given_up or code < 0 or LOST in worker.last_lines)
+    if lost and not _waited_for_failure(folder):
         raise RuntimeError(f"process {worker.rank} {worker.ending}:\n{worker.last_lines}")
-    outcome = {"code": worker.code, "ending": worker.ending, "lines": worker.last_lines}
-    write_json(folder / f"{worker.rank}.json", outcome)
+    outcome = {"code": 1, "lines": LOST} if lost else {"code": code, "lines": worker.last_lines}
+    write_json(folder / f"{worker.rank}.json", outcome | {"ending": worker.ending})
 
 
-def _watch(worker: Worker, folder: Path) -> None:
-    told = False
+def _watch(worker: Worker, folder: Path) -> bool:
+    """Until it has ended, which it must when another failed and it has not noticed: whether that was so."""
+    told, until = False, float("inf")
     try:
-        while worker.code is None:
+        while worker.code is None and time.monotonic() < until:
             if not told and (folder / "stop").exists():
                 told = True
                 worker.signal(int((folder / "stop").read_text(encoding="utf-8")))
+            if _has_failed(folder):
+                until = min(until, time.monotonic() + _GRACE_SECONDS)
             time.sleep(_TURN_SECONDS)
+        return worker.code is None
     finally:
         worker.end()
 
 
 def _has_failed(folder: Path) -> bool:
-    """Whether another process says within some seconds that it ended by an error of its own, for which this lost it."""
+    """Whether a process says that it ended by an error of its own."""
+    codes = [read_json(path)["code"] for path in folder.glob("*.json") if path.stem.isdecimal()]
+    return any(code and code not in _STOPPED for code in codes)
+
+
+def _waited_for_failure(folder: Path) -> bool:
+    """Whether another process says within some seconds that it ended by an error, for which this one lost it."""
     limit = time.monotonic() + _GRACE_SECONDS
-    while time.monotonic() < limit:
-        if any(path.stem.isdecimal() and read_json(path)["code"] for path in folder.glob("*.json")):
-            return True
+    while not _has_failed(folder) and time.monotonic() < limit:
         time.sleep(_TURN_SECONDS)
-    return False
+    return _has_failed(folder)
 
 
 def _free_port(host: str) -> int:
@@ -202,9 +213,8 @@ def _free_port(host: str) -> int:
 def _answer_for(size: int, failed: list[Exception]) -> None:
     outcomes = {rank: read_json(path) for rank in range(size) if (path := FOLDER / f"{rank}.json").exists()}
     codes = [outcome["code"] for outcome in outcomes.values()]
-    stopped = [code - 128 for code in codes if code - 128 in (signal.SIGINT, signal.SIGTERM)]
-    if stopped:
-        raise Stopped(stopped[0])
+    if stopped := [code for code in codes if code in _STOPPED]:
+        raise Stopped(stopped[0] - 128)
     wrong = [(rank, each) for rank, each in outcomes.items() if each["code"] and LOST not in each["lines"]]
     if wrong:
         rank, each = wrong[0]

@@ -20,14 +20,14 @@ def project(tmp_path: Path) -> Path:
 def test_a_suite_is_written_once_and_replaced_only_by_force(run: Run, project: Path) -> None:
     said = run("tunegate", "data", "suggest", cwd=project)
     path = project / "data/expectations/suggested.json"
-    assert said.startswith("data/expectations/suggested.json: 7 expectations; edit them, then set validate.suite")
-    assert len(load_suite(path.parent, "suggested").expectations) == 7
+    assert said.startswith("data/expectations/suggested.json: 8 expectations; edit them, then set validate.suite")
+    assert len(load_suite(path.parent, "suggested").expectations) == 8
     path.write_text("edited")
     said = run("tunegate", "data", "suggest", cwd=project, code=2)
     assert said.startswith("error: --output data/expectations/suggested.json: is there already\nfix: ")
     assert path.read_text() == "edited"
     run("tunegate", "data", "suggest", "--force", cwd=project)
-    assert len(load_suite(path.parent, "suggested").expectations) == 7
+    assert len(load_suite(path.parent, "suggested").expectations) == 8
 
 
 def test_a_suite_of_one_source_and_another_name(run: Run, project: Path) -> None:
