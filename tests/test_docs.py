@@ -1,5 +1,6 @@
 """The documents say what is so: their commands run, their YAML is valid, their links lead somewhere."""
 
+import functools
 import re
 import shlex
 import subprocess
@@ -47,13 +48,20 @@ def test_a_command_that_is_shown_runs(page: Path, tmp_path: Path) -> None:
         if words[0] == "make":
             subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, check=True, capture_output=True)
         elif words[0] == "tunegate":
-            asked = words[1:] if words[1] in ("--help", "--version", "init") and len(words) > 2 else verb_help(words)
-            command = [sys.executable, "-m", "tunegate.cli", *asked]
-            subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+            if words[1] == "init" and len(words) > 2:
+                say(*words[1:], folder=tmp_path)
+            else:
+                say_help(tuple(word for word in words[1:] if not word.startswith("-")))
 
 
-def verb_help(words: list[str]) -> list[str]:
-    return [word for word in words[1:] if not word.startswith("-")] + ["--help"]
+@functools.cache
+def say_help(verbs: tuple[str, ...]) -> None:
+    """Ask for the help of a command that any page shows."""
+    say(*verbs, "--help", folder=ROOT)
+
+
+def say(*words: str, folder: Path) -> None:
+    subprocess.run([sys.executable, "-m", "tunegate.cli", *words], cwd=folder, check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

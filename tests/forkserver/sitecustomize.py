@@ -32,5 +32,5 @@ def ask(place: str) -> None:
     os._exit(code)
 
 
-if sys.orig_argv[1:3] == ["-m", "tunegate.stages"] and "TUNEGATE_TEST_FORKSERVER" in os.environ:
+if sys.orig_argv[1:3] == ["-m", "tunegate.stages"] and os.environ.get("TUNEGATE_TEST_FORKSERVER"):
     ask(os.environ["TUNEGATE_TEST_FORKSERVER"])

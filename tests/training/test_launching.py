@@ -144,7 +144,7 @@ def test_a_node_that_is_preempted_stops_all_and_they_resume_to_the_bytes_of_an_u
 
 def test_a_killed_worker_ends_the_run_with_its_rank_and_a_killed_parent_ends_its_workers(training_place: Path) -> None:
     set_params({"processes": 2, "strategy": "ddp"}, epochs=200)
-    parent = start()
+    parent = start(TUNEGATE_TEST_FORKSERVER="")
     wait_for_checkpoint(parent)
     workers = psutil.Process(parent.pid).children()
     second = next(worker for worker in workers if worker.environ()["RANK"] == "1")
@@ -156,7 +156,7 @@ def test_a_killed_worker_ends_the_run_with_its_rank_and_a_killed_parent_ends_its
     assert "error: train: process 1 was killed by SIGKILL" in said
     assert not any(worker.is_running() for worker in workers)
 
-    parent = start()
+    parent = start(TUNEGATE_TEST_FORKSERVER="")
     while len(children := psutil.Process(parent.pid).children()) < 2:
         time.sleep(0.05)
     parent.kill()

@@ -4,6 +4,8 @@
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,3 +120,11 @@ def test_what_dvc_plots_are_columns_of_the_trajectory() -> None:
     plots = [own for plot in read_yaml(RECORDED.parents[2] / "dvc.yaml")["plots"] for own in plot.values()]
     assert {plot["y"]["models/trajectory.csv"] for plot in plots} == {"loss", "grad_norm", "learning_rate", "tokens"}
     assert {plot["x"] for plot in plots} | {"loss", "grad_norm", "learning_rate", "tokens"} <= set(COLUMNS)
+
+
+@pytest.mark.parametrize(("own", "expected"), [({}, "96"), ({"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "7"}, "7")])
+def test_few_compiled_kernels_are_kept_unless_the_user_has_said_how_many(own: dict[str, str], expected: str) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("ONEDNN")}
+    code = "import os, tunegate.training; print(os.environ['ONEDNN_PRIMITIVE_CACHE_CAPACITY'])"
+    done = subprocess.run([sys.executable, "-c", code], env=clean | own, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
