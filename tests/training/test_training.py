@@ -122,7 +122,7 @@ def test_what_dvc_plots_are_columns_of_the_trajectory() -> None:
     assert {plot["x"] for plot in plots} | {"loss", "grad_norm", "learning_rate", "tokens"} <= set(COLUMNS)
 
 
-@pytest.mark.parametrize(("own", "expected"), [({}, "96"), ({"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "7"}, "7")])
+@pytest.mark.parametrize(("own", "expected"), [({}, "32"), ({"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "7"}, "7")])
 def test_few_compiled_kernels_are_kept_unless_the_user_has_said_how_many(own: dict[str, str], expected: str) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ONEDNN")}
     code = "import os, tunegate.training; print(os.environ['ONEDNN_PRIMITIVE_CACHE_CAPACITY'])"
