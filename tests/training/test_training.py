@@ -122,9 +122,13 @@ def test_what_dvc_plots_are_columns_of_the_trajectory() -> None:
     assert {plot["x"] for plot in plots} | {"loss", "grad_norm", "learning_rate", "tokens"} <= set(COLUMNS)
 
 
-@pytest.mark.parametrize(("own", "expected"), [({}, "32"), ({"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "7"}, "7")])
-def test_few_compiled_kernels_are_kept_unless_the_user_has_said_how_many(own: dict[str, str], expected: str) -> None:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ONEDNN")}
-    code = "import os, tunegate.training; print(os.environ['ONEDNN_PRIMITIVE_CACHE_CAPACITY'])"
-    done = subprocess.run([sys.executable, "-c", code], env=clean | own, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == expected
+@pytest.mark.parametrize("name", ["ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"])
+@pytest.mark.parametrize(("own", "expected"), [(None, "32"), ("7", "7")])
+def test_few_compiled_kernels_are_kept_unless_the_user_has_said_how_many(
+    name: str, own: str | None, expected: str
+) -> None:
+    # Before torch is loaded, which is when they are read.
+    code = f"import os, sys; import tunegate.training; print(os.environ[{name!r}], 'torch' in sys.modules)"
+    settings = {key: value for key, value in os.environ.items() if key != name} | ({name: own} if own else {})
+    done = subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [expected, "False"]

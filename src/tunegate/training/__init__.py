@@ -2,6 +2,8 @@
 
 import os
 
-# oneDNN keeps 1,024 of the kernels that it compiles, one for each shape: with batches that all differ in length memory
-# grows by a GB before the first is dropped. What one step needs for all its layers fits in here.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
+# oneDNN, and what torch calls it through, each keep 1,024 of the kernels that they compile, one for each shape: with
+# batches that all differ in length, memory grows by a GB before the first is dropped. One step needs few. They are read
+# when torch is loaded.
+for _name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+    os.environ.setdefault(_name, "32")
