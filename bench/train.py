@@ -50,9 +50,12 @@ class Contestant:
         options = ("tokens", "base", "device", "shape", "rows", "steps")
         command = [f"--{option}={getattr(arguments, option)}" for option in options]
         threads = {f"{library}_NUM_THREADS": str(arguments.threads) for library in ("OMP", "MKL")}
+        # Compiled kernels that torch keeps by default, and those it keeps when tunegate.training came first.
+        kept = "1024" if name.startswith(("TRL", "padded")) else "32"
+        caches = dict.fromkeys(("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"), kept)
         self.process = subprocess.Popen(
             [sys.executable, str(worker), f"--name={name}", *command],
-            env=os.environ | threads | {"TOKENIZERS_PARALLELISM": "false"},
+            env=os.environ | threads | caches | {"TOKENIZERS_PARALLELISM": "false"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if not arguments.verbose else None,
