@@ -26,6 +26,8 @@ _OUTCOMES = {
     "broken": ("Broken", "the untuned base was right, the tuned model is wrong"),
     "wrong": ("Still wrong", "neither model is right"),
     "fixed": ("Fixed", "the untuned base was wrong, the tuned model is right"),
+}
+_EXPECTATIONS = {
     "unexpected": ("Less expected", "raw text that the tuned model expects less than the untuned base"),
     "expected": ("More expected", "raw text that the tuned model expects no less than the untuned base"),
 }
@@ -170,10 +172,13 @@ def _stage(ledger: dict[str, Any]) -> StageLedger:
 
 def _groups(examples: Sequence[Example]) -> list[ExampleGroup]:
     groups = []
-    kinds = {True: ("broken", "wrong", "fixed"), False: ("unexpected", "expected")}
-    for key in [key for asked, keys in kinds.items() if any(e.is_asked is asked for e in examples) for key in keys]:
+    kinds = {example.is_asked for example in examples}
+    for key, (title, meaning) in [
+        *(_OUTCOMES.items() if True in kinds else ()),
+        *(_EXPECTATIONS.items() if False in kinds else ()),
+    ]:
         found = [example for example in examples if _group(example) == key]
-        groups.append(ExampleGroup(key, *_OUTCOMES[key], len(found), [_cut(e) for e in found[:_SHOWN_EXAMPLES]]))
+        groups.append(ExampleGroup(key, title, meaning, len(found), [_cut(e) for e in found[:_SHOWN_EXAMPLES]]))
     return groups
 
 
