@@ -78,6 +78,17 @@ def test_what_a_launcher_said_wrongly_is_named_with_its_variable(
     assert caught.value.place == place
 
 
+def test_two_nodes_on_one_machine_may_number_their_processes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", MEETING: "unused"}.items():
+        monkeypatch.setenv(name, value)
+    met: list[Any] = []
+    monkeypatch.setattr(joining, "_meet", lambda *who: met.append(who))
+    monkeypatch.setattr(dist, "barrier", lambda: None)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
+    assert enter(Compute(nodes=2, strategy="ddp")).rank == 1
+    assert met == [(1, 2, 1, "cpu")]
+
+
 def test_a_name_that_is_not_known_yet_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(joining, "_TURN_SECONDS", 0.0)
     own = {"MASTER_ADDR": "node.invalid", "MASTER_PORT": "29500", "WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}

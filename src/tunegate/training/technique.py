@@ -33,6 +33,23 @@ class Item(Protocol):
         """Tokens that the model sees of it."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """An item that is an example, and what a technique's subclass adds to it."""
+
+    example: Example
+
+    @property
+    def id(self) -> str:
+        """The row's id."""
+        return self.example.id
+
+    @property
+    def length(self) -> int:
+        """Tokens that the model sees of it."""
+        return self.example.length
+
+
 class Batch(Protocol):
     """What goes through the model at once."""
 

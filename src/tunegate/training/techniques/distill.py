@@ -21,7 +21,7 @@ from tunegate.training.batching import Tokens, collate, shuffled
 from tunegate.training.loss import logits_of
 from tunegate.training.sampling import Sampler
 from tunegate.training.sequences import answered
-from tunegate.training.technique import Loss, Technique
+from tunegate.training.technique import Loss, Prepared, Technique
 
 NOTES = ("divergence", "agreement", "on_policy")
 """Means over trained tokens: the divergence at temperature 1, in nats; the share at which teacher and student would say
@@ -29,21 +29,10 @@ the same; and whether the student had sampled them."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Lesson:
+class Lesson(Prepared):
     """An example, and whether its answer is the row's own or the student's."""
 
-    example: Example
     sampled: bool
-
-    @property
-    def id(self) -> str:
-        """The row's id."""
-        return self.example.id
-
-    @property
-    def length(self) -> int:
-        """Tokens of it."""
-        return self.example.length
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tunegate.params import Train
 from tunegate.training.batching import grouped, shuffled
 from tunegate.training.reference import Reference, evaluating, reference_of
 from tunegate.training.sequences import Sequences, answered, laid_out, log_probs
-from tunegate.training.technique import Loss, Technique
+from tunegate.training.technique import Loss, Prepared, Technique
 
 NOTES = ("reward_chosen", "reward_rejected", "reward_margin", "preference_accuracy")
 """Implicit rewards, β times how much likelier an answer became (ORPO: β times its mean log-probability), and the share
@@ -29,21 +29,10 @@ Judged = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
-class Pair:
+class Pair(Prepared):
     """A preference, and how far the model has moved on answers that do not belong to their prompts."""
 
-    example: Example
     kl: float
-
-    @property
-    def id(self) -> str:
-        """The row's id."""
-        return self.example.id
-
-    @property
-    def length(self) -> int:
-        """Tokens of both answers, each with the prompt."""
-        return self.example.length
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,7 @@ from tunegate.training.batching import shuffled
 from tunegate.training.reference import Reference, reference_of
 from tunegate.training.sampling import Sampler
 from tunegate.training.sequences import Sequences, laid_out, log_probs
-from tunegate.training.technique import Loss, State, Step, Technique
+from tunegate.training.technique import Loss, Prepared, State, Step, Technique
 from tunegate.training.techniques.rewards import Answer, Rewards
 
 NOTES = ("reward", "reward_std", "equal_groups", "answer_length", "truncated")
@@ -38,23 +38,12 @@ _EPSILON = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
-class Rollout:
+class Rollout(Prepared):
     """A sampled answer after its prompt, and how much better it is than its siblings."""
 
-    example: Example
     advantage: float
     notes: tuple[float, ...]
     """Its part of NOTES and of every reward."""
-
-    @property
-    def id(self) -> str:
-        """The row's id."""
-        return self.example.id
-
-    @property
-    def length(self) -> int:
-        """Tokens of prompt and answer."""
-        return self.example.length
 
 
 @dataclasses.dataclass(frozen=True)
