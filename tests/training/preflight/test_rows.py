@@ -1,4 +1,6 @@
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -15,10 +17,14 @@ LABELS = {"train": {"roof", "heat"}, "valid": {"roof"}, "test": {"heat"}}
 
 
 def findings(
-    rows: list[Example] = GOOD, labels: dict[str, set[str]] = LABELS, params: Params = PARAMS, **notes: Any
+    rows: list[Example] = GOOD,
+    labels: dict[str, set[str]] = LABELS,
+    params: Params = PARAMS,
+    tasks: Mapping[str, set[str]] = MappingProxyType({}),
+    **notes: Any,
 ) -> dict[str, Finding]:
     counts = {f"train_{name}": value for name, value in (NOTES | notes).items()}
-    return {f.check: f for f in rows_checked(params, {"train": rows, "valid": rows}, counts, labels)}
+    return {f.check: f for f in rows_checked(params, {"train": rows, "valid": rows}, counts, labels, tasks)}
 
 
 def test_good_rows_pass_every_check() -> None:
@@ -56,3 +62,11 @@ def test_a_label_of_the_test_that_was_never_trained_on_is_refused() -> None:
 
 def test_rows_without_labels_have_no_label_set() -> None:
     assert "labels" not in findings(labels={"train": set(), "valid": set(), "test": set()})
+
+
+def test_a_task_that_no_test_row_measures_is_worth_a_look() -> None:
+    both = {"routes", "replies"}
+    found = findings(tasks={"train": both, "valid": both, "test": {"routes"}})["tasks"]
+    assert (found.status, found.found) == ("warning", "2 tasks in train; without a test row: replies")
+    assert findings(tasks={"train": both, "valid": both, "test": both})["tasks"].status == "ok"
+    assert "tasks" not in findings()

@@ -98,3 +98,14 @@ def test_what_the_rows_refuse_is_not_tried_on_the_model(base: Path) -> None:
     assert [finding.check for finding in made.refused] == ["labels"]
     assert made.forecast is None
     assert "one batch" not in status(made)
+
+
+@pytest.mark.parametrize(("task", "tasks"), [("kind", 3), ("source", 2)])
+def test_the_tasks_that_test_rows_measure_are_counted(base: Path, task: str, tasks: int) -> None:
+    made = found(
+        base,
+        lambda number, row: row | {"slices": [("kind", "abc"[number % 3])]},
+        train={"technique": "multitask", "precision": "fp32", "multitask": {"task": task}},
+    )
+    (finding,) = (finding for finding in made.findings if finding.check == "tasks")
+    assert (finding.status, finding.found) == ("ok", f"{tasks} tasks in train")

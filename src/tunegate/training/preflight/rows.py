@@ -1,4 +1,4 @@
-"""Checks of the rows: what is trained on, what was lost, and whether the labels of the test were ever seen.
+"""Checks of the rows: what is trained on, what was lost, whether labels were ever seen, and tasks will be measured.
 
 Works on what the stages `prepare` and `tokenize` wrote, in memory; knows no model.
 """
@@ -19,14 +19,22 @@ _WITHOUT_ANSWERS = ("classify", "reinforce")
 
 
 def rows_checked(
-    params: Params, splits: Mapping[str, Sequence[Example]], notes: Mapping[str, Any], labels: Mapping[str, set[str]]
+    params: Params,
+    splits: Mapping[str, Sequence[Example]],
+    notes: Mapping[str, Any],
+    labels: Mapping[str, set[str]],
+    tasks: Mapping[str, set[str]],
 ) -> Iterator[Finding]:
-    """Every check of the rows: `splits` are the examples, `notes` tokenize's counts, `labels` those of each split."""
+    """Every check of the rows: `splits` are the examples, `notes` tokenize's counts, `labels` and `tasks` (of the
+    technique multitask) those of each split.
+    """
     if params.train.technique not in _WITHOUT_ANSWERS:
         yield from _trained(params, splits["train"])
     yield _lost(params, notes)
     if any(labels.values()):
         yield _labels(labels)
+    if any(tasks.values()):
+        yield _tasks(tasks)
 
 
 def _trained(params: Params, rows: Sequence[Example]) -> Iterator[Finding]:
@@ -56,6 +64,13 @@ def _labels(labels: Mapping[str, set[str]]) -> Finding:
     found = f"{len(labels['train'])} labels in train" + (f"; never trained on: {_some(unseen)}" if unseen else "")
     remedy = "add training rows of these labels, or raise prepare.min_rows_per_label"
     return judged("labels", not unseen, found, remedy)
+
+
+def _tasks(tasks: Mapping[str, set[str]]) -> Finding:
+    untested = sorted(tasks["train"] - tasks["test"])
+    found = f"{len(tasks['train'])} tasks in train" + (f"; without a test row: {_some(untested)}" if untested else "")
+    remedy = "give the task more rows, or raise prepare.test_share: nothing will say how good the model is at it"
+    return judged("tasks", not untested, found, remedy, otherwise="warning")
 
 
 def _some(names: Sequence[str]) -> str:

@@ -60,6 +60,8 @@ class Inputs:
     splits: dict[str, list[Example]]
     notes: dict[str, Any]
     labels: dict[str, set[str]]
+    tasks: dict[str, set[str]]
+    """Empty but for the technique multitask."""
     sample: list[tuple[dict[str, Any], Example]]
     """The first training rows that are learned from, as canonical rows and as examples."""
     base: Path
@@ -72,18 +74,20 @@ def read_inputs(params: Params, prepared: Path, tokens: Path, base: Path) -> Inp
             raise InputError("not there yet", place=str(folder), remedy="run `dvc repro tokenize` first")
     splits = {split: examples_from(read_parquet(tokens / f"{split}.parquet")) for split in SPLITS[:2]}
     labels = {split: _labels(prepared / f"{split}.parquet") for split in SPLITS}
+    task = params.train.multitask.task if params.train.technique == "multitask" else None
+    tasks = {split: set() if task is None else _tasks(prepared / f"{split}.parquet", task) for split in SPLITS}
     answered = (example for example in splits["train"] if any(label != IGNORED for label in example.labels))
     chosen = list(itertools.islice(answered, SAMPLE)) or splits["train"][:SAMPLE]
     rows = _rows(prepared / "train.parquet", {example.id for example in chosen})
     sample = [(rows[example.id], example) for example in chosen if example.id in rows]
-    return Inputs(params, splits, read_json(tokens / "ledger.json")["notes"], labels, sample, base)
+    return Inputs(params, splits, read_json(tokens / "ledger.json")["notes"], labels, tasks, sample, base)
 
 
 def preflight(inputs: Inputs, say: Say) -> Preflight:
     """Make every check; `say` is told what is being looked at. What the rows refuse is not tried on the model."""
     settings, train = inputs.params.train, inputs.splits["train"]
     say("rows")
-    found = list(rows_checked(inputs.params, inputs.splits, inputs.notes, inputs.labels))
+    found = list(rows_checked(inputs.params, inputs.splits, inputs.notes, inputs.labels, inputs.tasks))
     tokenizer = load_tokenizer(inputs.base)
     preview = [(example.id, pieces_of(tokenizer, example)) for _, example in inputs.sample]
     if any(finding.status == "refused" for finding in found):
@@ -123,6 +127,14 @@ def _labels(path: Path) -> set[str]:
     for batch in parquet_batches(path, columns=["label"]):
         found.update(batch["label"].unique().drop_null().to_pylist())
     return found
+
+
+def _tasks(path: Path, name: str) -> set[str]:
+    rows = itertools.chain.from_iterable(
+        batch.to_pylist() for batch in parquet_batches(path, columns=["source", "slices"])
+    )
+    known = ({"source": row["source"], **dict(row["slices"])}.get(name) for row in rows)
+    return {task for task in known if task is not None}
 
 
 def _rows(path: Path, wanted: set[str]) -> dict[str, dict[str, Any]]:
