@@ -2,6 +2,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +95,22 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def flip(path: Path) -> None:
+    """Change the tensors' last number, or a decimal of the first recorded loss: both can be read as before."""
+    text = path.read_bytes()
+    at = text.index(b".", text.index(b'"loss"')) + 1 if path.name == checkpoint.RUN else len(text) - 1
+    path.write_bytes(text[:at] + bytes([text[at] ^ 1]) + text[at + 1 :])
+
+
+@pytest.mark.parametrize("damage", [cut, flip])
 @pytest.mark.parametrize("name", [checkpoint.TENSORS, checkpoint.RUN])
-def test_a_half_written_checkpoint_is_passed_over_for_an_older_one(
-    tiny_model: Path, name: str, capsys: pytest.CaptureFixture[str]
+def test_a_damaged_checkpoint_is_passed_over_for_an_older_one(
+    tiny_model: Path, name: str, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     of = settings(keep_checkpoints=2)
     expected, progress = whole(tiny_model, of)
     killed(tiny_model, of, 6)
-    cut(checkpoint.FOLDER / "00000006" / name)
+    damage(checkpoint.FOLDER / "00000006" / name)
     resumed, again = train(tiny_model, of)
     assert "a broken checkpoint is passed over" in capsys.readouterr().err
     assert again.records == progress.records

@@ -1,11 +1,12 @@
 """Checkpoints: everything the next step depends on, written atomically, resumed exactly or refused.
 
-A checkpoint is a folder named after its step: safetensors and JSON, with the fingerprint of the run that made it and
-the trajectory so far. The first process of a team writes it; all read it. Checkpoints live in tunegate's own untracked
-folder, because DVC empties a stage's outputs before it runs.
+A checkpoint is a folder named after its step: safetensors and JSON, with the fingerprint of the run that made it, the
+trajectory so far, and a seal by which a damaged byte is noticed. The first process of a team writes it; all read it.
+Checkpoints live in tunegate's own untracked folder, because DVC empties a stage's outputs before it runs.
 """
 
 import dataclasses
+import hashlib
 import shutil
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from tunegate.errors import InputError, MachineError, RefusedError
-from tunegate.files import STATE, atomic_folder, read_json, write_json
+from tunegate.files import STATE, atomic_folder, read_json, sha256_of, to_json, write_json
 from tunegate.training.distributed import ALONE, Team
 from tunegate.training.state import Tensors, Trained
 from tunegate.training.technique import State
@@ -24,6 +25,7 @@ from tunegate.training.technique import State
 FOLDER = STATE / "checkpoint"
 TENSORS = "state.safetensors"
 RUN = "run.json"
+SEAL = "sha256"
 _KNOWN = ("step", "phase", "phase_step", "state", "records", "seconds")
 """Of run.json, what a run goes on with."""
 
@@ -69,7 +71,7 @@ def save(
     try:
         with atomic_folder(folder / f"{progress.step:08d}") as new:
             save_file(tensors, new / TENSORS)
-            write_json(new / RUN, run)
+            write_json(new / RUN, run | {SEAL: seal_of(run, new / TENSORS)})
     except (OSError, SafetensorError) as error:
         raise _unwritten(progress.step, error, folder) from None
     if keep is not None:
@@ -115,12 +117,17 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return [f"{key}: {_short(old.get(key))} → {_short(new.get(key))}" for key in keys if old.get(key) != new.get(key)]
 
 
+def seal_of(run: dict[str, Any], tensors: Path) -> str:
+    """One sha256 over run.json, but for the seal itself, and the tensors."""
+    return hashlib.sha256((to_json(run) + sha256_of(tensors)).encode()).hexdigest()
+
+
 def _newest(folder: Path, team: Team) -> tuple[dict[str, Any], Tensors, list[Path]]:
     """What the newest readable checkpoint holds, and the newer ones that are broken; says on stderr which those are."""
     broken: dict[Path, str] = {}
     for each in _newest_first(folder):
         try:
-            return _read(each / RUN), load_file(each / TENSORS), list(broken)
+            return _read(each), load_file(each / TENSORS), list(broken)
         except (InputError, SafetensorError, OSError) as error:
             broken[each] = error.problem if isinstance(error, InputError) else str(error).splitlines()[0]
             if team.is_first:
@@ -134,11 +141,13 @@ def _newest(folder: Path, team: Team) -> tuple[dict[str, Any], Tensors, list[Pat
     return {}, {}, []
 
 
-def _read(path: Path) -> dict[str, Any]:
-    run = read_json(path)
-    lacking = [name for name in ("fingerprint", "optimizer", *_KNOWN) if not isinstance(run, dict) or name not in run]
+def _read(folder: Path) -> dict[str, Any]:
+    run, known = read_json(folder / RUN), ("fingerprint", "optimizer", *_KNOWN, SEAL)
+    lacking = [name for name in known if not isinstance(run, dict) or name not in run]
     if lacking:
-        raise InputError(f"{path.name} lacks {', '.join(lacking)}", place=str(path))
+        raise InputError(f"{RUN} lacks {', '.join(lacking)}", place=str(folder))
+    if run.pop(SEAL) != seal_of(run, folder / TENSORS):
+        raise InputError("its bytes are not those that were saved", place=str(folder))
     return dict(run)
 
 
