@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import json
 import math
@@ -174,6 +175,84 @@ def test_the_loss_is_that_of_the_paper_answer_by_answer(beginner: Path, asked: l
     assert loss.notes["clipped"] == pytest.approx(clipped, rel=1e-4)
     assert 0 < clipped < len(rollouts)
     assert loss.notes["kl"] > 0
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "rloo"])
+def test_the_loss_and_its_gradients_are_those_of_trl(
+    beginner: Path, asked: list[Example], algorithm: Any, tmp_path: Path
+) -> None:
+    settings = how(algorithm=algorithm, kl=0.3 if algorithm == "grpo" else 0.0, temperature=1.5, clip=0.1)
+    model, technique = made(beginner, settings)
+    assert technique.prepare is not None
+    torch.manual_seed(2)
+    rollouts = technique.prepare(model, asked, 0)
+    batch = technique.collate(rollouts)
+    held = for_trl(rollouts)
+    trainer = trl_trainer(algorithm, copy.deepcopy(model), beginner, tmp_path)
+    with torch.no_grad():
+        old = trainer._get_per_token_logps_and_entropies(
+            trainer.model,
+            torch.cat([held["prompt_ids"], held["completion_ids"]], 1),
+            torch.cat([held["prompt_mask"], held["completion_mask"]], 1),
+            held["completion_ids"].shape[1],
+        )[0]
+        technique.loss(model, batch)
+        for of in (model, trainer.model):
+            torch.manual_seed(3)
+            for parameter in trainable(of).values():
+                parameter.add_(0.03 * torch.randn_like(parameter))
+    held |= {"old_per_token_logps": old, "ref_per_token_logps": old}
+    held["old_logps"] = (old * held["completion_mask"]).sum(1)
+    theirs = trainer._compute_loss(trainer.model, held)
+    ours = technique.loss(model, batch).total / len(rollouts)
+    assert float(ours.detach()) == pytest.approx(float(theirs.detach()), rel=1e-4)
+    gradients = torch.autograd.grad(theirs, list(trainable(trainer.model).values()))
+    for one, other in zip(torch.autograd.grad(ours, list(trainable(model).values())), gradients, strict=True):
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-6)
+
+
+def for_trl(rollouts: Sequence[Rollout]) -> dict[str, torch.Tensor]:
+    """Prompts padded on the left and answers on the right, as TRL's trainers keep them."""
+    prompts = [rollout.example.ids[: rollout.example.prompt] for rollout in rollouts]
+    answers = [rollout.example.ids[rollout.example.prompt :] for rollout in rollouts]
+    wide, long = max(map(len, prompts)), max(map(len, answers))
+    return {
+        "prompt_ids": torch.tensor([[0] * (wide - len(ids)) + ids for ids in prompts]),
+        "prompt_mask": torch.tensor([[0] * (wide - len(ids)) + [1] * len(ids) for ids in prompts]),
+        "completion_ids": torch.tensor([ids + [0] * (long - len(ids)) for ids in answers]),
+        "completion_mask": torch.tensor([[1] * len(ids) + [0] * (long - len(ids)) for ids in answers]),
+        "advantages": torch.tensor([rollout.advantage for rollout in rollouts]),
+    }
+
+
+def trl_trainer(algorithm: str, model: Any, base: Path, folder: Path) -> Any:
+    """TRL's trainer of the same loss; it trains nothing here."""
+    import datasets
+    import trl
+
+    grpo = algorithm == "grpo"
+    config, trainer = (trl.GRPOConfig, trl.GRPOTrainer) if grpo else (trl.RLOOConfig, trl.RLOOTrainer)
+    made = trainer(
+        model=model,
+        reward_funcs=lambda completions, **_: [0.0] * len(completions),
+        args=config(
+            output_dir=str(folder / "trl"),
+            beta=0.3 if grpo else 0.0,
+            epsilon=0.1,
+            temperature=1.5,
+            num_generations=8,
+            per_device_train_batch_size=8,
+            use_cpu=True,
+            bf16=False,
+            report_to=[],
+            # What TRL does beyond the paper: another normalization, and DeepSeek-V3.2's weighted divergence.
+            **({"loss_type": "grpo", "use_bias_correction_kl": False} if grpo else {}),
+        ),
+        train_dataset=datasets.Dataset.from_list([{"prompt": "roof"}]),
+        processing_class=load_tokenizer(base),
+    )
+    made.current_gradient_accumulation_steps = 1
+    return made
 
 
 @torch.no_grad()
