@@ -32,8 +32,8 @@ CONTESTS = {
         "ours, fp32",
     ),
     "trl": (
-        "ours", "TRL, defaults", "TRL, no checkpointing", "TRL, a step at once", "TRL, a step at once, sorted",
-        "TRL, packed", "TRL, best",
+        "ours", "ours, checkpointing", "TRL, defaults", "TRL, no checkpointing", "TRL, a step at once",
+        "TRL, a step at once, sorted", "TRL, packed", "TRL, best",
     ),
 }  # fmt: skip
 TOLERANCE = 1e-3
