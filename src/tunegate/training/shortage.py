@@ -76,14 +76,18 @@ def _here(parameter: torch.Tensor) -> torch.Tensor:
     return parameter.to_local() if isinstance(parameter, DTensor) else parameter
 
 
-def _there(device: str) -> str:
+def free_of(device: str) -> tuple[int, int]:
+    """Bytes of memory that are free, and those that this process may have at all."""
     if device == "cuda":
-        free, total = torch.cuda.mem_get_info()
-        return f"there: {_gb(free)} free of {_gb(total)} on the GPU"
+        return torch.cuda.mem_get_info()
     lines = _MEMORY.read_text(encoding="ascii").splitlines() if _MEMORY.is_file() else []
     found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    free_of = f"{_gb(min(found[0], available()))} free of " if found else ""
-    return f"there: {free_of}{_gb(available())} for this process"
+    return min([*found, available()]), available()
+
+
+def _there(device: str) -> str:
+    free, total = free_of(device)
+    return f"there: {_gb(free)} free of {_gb(total)} " + ("on the GPU" if device == "cuda" else "for this process")
 
 
 def _gb(size: int) -> str:

@@ -1,4 +1,6 @@
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -6,6 +8,7 @@ import torch
 from tunegate.models.examples import Example
 from tunegate.params import Train
 from tunegate.training.adapter import start, trainable
+from tunegate.training.preflight import memory
 from tunegate.training.preflight.memory import GPUS, Forecast, forecast
 from tunegate.training.techniques.sft import sft
 
@@ -35,6 +38,24 @@ def test_weights_gradients_and_moments_are_counted(tiny_model: Path, found: Fore
     assert found.weights == sum(parameter.numel() * 4 for parameter in model.parameters())
     assert (found.gradients, found.optimizer) == (4 * trained, 8 * trained)
     assert found.peak >= found.weights + found.gradients + found.optimizer
+
+
+@pytest.mark.parametrize(("free", "patience", "whole"), [(10**12, 1e9, 5), (0, 1e9, 0), (10**12, 0.0, 0)])
+def test_a_whole_batch_is_timed_where_memory_and_patience_allow_it(
+    tiny_model: Path, free: int, patience: float, whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, as_ever = list[int](), memory.worked
+
+    def worked(model: Any, technique: Any, settings: Any, rows: Sequence[Example]) -> None:
+        sizes.append(sum(row.length for row in rows))
+        as_ever(model, technique, settings, rows)
+
+    monkeypatch.setattr(memory, "free_of", lambda _: (free, free))
+    monkeypatch.setattr(memory, "_PATIENCE", patience)
+    monkeypatch.setattr(memory, "worked", worked)
+    made = forecast(start(tiny_model, SETTINGS), sft(), SETTINGS, sft().plan(ROWS, SETTINGS, {}))
+    assert sizes.count(240) == whole
+    assert made.seconds == pytest.approx(made.tokens / made.tokens_per_second)
 
 
 @pytest.mark.parametrize(("needed", "name"), [(3e9, "T4"), (30e9, "A100 40GB"), (500e9, "several GPUs")])

@@ -1,14 +1,16 @@
-"""How much memory and time a training will take, from two small batches that are measured here.
+"""How much memory and time a training will take, from batches that are measured here.
 
 What weights, gradients and the optimizer take is counted; what activations take is measured at two sizes and carried on
 along a line to the largest batch. On a CPU the peak of the process is measured, allocator and libraries included. For a
-GPU only the tensors that autograd keeps are counted: a guess that was not measured on one. Reads /proc; writes nothing.
+GPU only the tensors that autograd keeps are counted: a guess that was not measured on one. The time is that of a whole
+batch where memory and patience allow one, or else of the larger of the two. Reads /proc; writes nothing.
 """
 
 import contextlib
 import ctypes
 import dataclasses
 import gc
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,11 +25,16 @@ from tunegate.training.adapter import trainable
 from tunegate.training.batching import grouped
 from tunegate.training.optimizers import bytes_beside
 from tunegate.training.preflight.probes import autocast, gradients
+from tunegate.training.shortage import free_of
 from tunegate.training.technique import Step, Technique
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _SIZES = (0.2, 0.4)
 """Shares of the largest batch that are measured."""
+_PATIENCE = 5.0
+"""Seconds that a whole batch may take to be tried."""
+_WARM, _TRIES = 2, 5
+"""The first times, kernels are made for its shape; the median of the others counts."""
 GPUS = (
     ("T4", 16), ("A10G or L4", 24), ("A100 40GB", 40), ("L40S", 48), ("A100 80GB or H100", 80), ("H200", 141),
 )  # fmt: skip
@@ -71,9 +78,15 @@ def forecast(model: Any, technique: Technique, settings: Train, plan: Sequence[S
     groups = _batches(plan, settings)
     largest = max(groups, key=_tokens)
     seen = [_measured(model, technique, settings, _first(largest, share * _tokens(largest))) for share in _SIZES]
-    tokens = sum(_tokens(group) for group in groups)
     phases = technique.phases
-    return _of(model, settings, seen, _tokens(largest), steps=phases * len(plan), tokens=phases * tokens)
+    tokens = phases * sum(_tokens(group) for group in groups)
+    made = _of(model, settings, seen, _tokens(largest), steps=phases * len(plan), tokens=tokens)
+    needed = made.gpu if settings.device == "cuda" else made.peak
+    if made.largest_batch / made.tokens_per_second > _PATIENCE or needed > free_of(settings.device)[0]:
+        return made
+    tries = [_seconds(model, technique, settings, largest) for _ in range(_TRIES)]
+    speed = made.largest_batch / statistics.median(tries[_WARM:])
+    return dataclasses.replace(made, tokens_per_second=speed, seconds=tokens / speed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,10 +136,17 @@ def _measured(model: Any, technique: Technique, settings: Train, rows: Sequence[
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    started = time.perf_counter()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        worked(model, technique, settings, rows)
-    return _Seen(_tokens(rows), _peak(), sum(kept.values()), time.perf_counter() - started)
+        seconds = _seconds(model, technique, settings, rows)
+    return _Seen(_tokens(rows), _peak(), sum(kept.values()), seconds)
+
+
+def _seconds(model: Any, technique: Technique, settings: Train, rows: Sequence[Example]) -> float:
+    started = time.perf_counter()
+    worked(model, technique, settings, rows)
+    if settings.device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
 
 
 def worked(model: Any, technique: Technique, settings: Train, rows: Sequence[Example]) -> None:
