@@ -1,4 +1,4 @@
-"""Every architecture that docs/architectures.md names trains, is saved, loaded and predicts the same, to the bit."""
+"""Every architecture of the tests' list trains, is saved, loaded and predicts the same, to the bit."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,5 @@
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ from teams import together
 from tunegate.files import sha256_of
 from tunegate.models.examples import Example
 from tunegate.models.loading import load_base
-from tunegate.params import Train
+from tunegate.params import Preference, Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import save_adapter, with_adapter
 from tunegate.training.distributed import ALONE, Team
 from tunegate.training.selection import Selection
 from tunegate.training.state import Trained
 from tunegate.training.stepping import Stepper
+from tunegate.training.technique import Technique
+from tunegate.training.techniques.preference import preference
 from tunegate.training.techniques.sft import sft
 
 SETTINGS = Train(
@@ -38,12 +41,17 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def train(
-    tiny_model: Path, team: Team, settings: Train = SETTINGS, rows: list[Example] = ROWS, data: str = ""
+    tiny_model: Path,
+    team: Team,
+    settings: Train = SETTINGS,
+    rows: list[Example] = ROWS,
+    data: str = "",
+    technique: Callable[[Any], Technique] = lambda _: sft(),
 ) -> dict[str, Any]:
     """The records and the adapter's hash of a run of `team` in the working directory."""
     torch.manual_seed(settings.seed)
     model = with_adapter(load_base(tiny_model, device="cpu", precision=settings.precision), settings)
-    records = loop.run(model, rows, rows[:6], settings, sft(), {"data": data}, team=team).records
+    records = loop.run(model, rows, rows[:6], settings, technique(model), {"data": data}, team=team).records
     folder = Path(f"adapter-{team.size}-{team.rank}")
     folder.mkdir(exist_ok=True)
     save_adapter(model, folder, "models/base")
@@ -73,6 +81,34 @@ def test_several_processes_train_to_the_losses_of_one(
     weights, expected = (load_file(f"adapter-{n}-0/adapter_model.safetensors") for n in (size, 1))
     for name, weight in weights.items():
         torch.testing.assert_close(weight, expected[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["dpo", "kto", "orpo"])
+def test_preferences_are_learned_by_several_processes_as_by_one(tiny_model: Path, tmp_path: Path, loss: Any) -> None:
+    # One answer is right for all, so that it becomes likelier after other prompts too: KTO's divergence.
+    chosen = [40, 41, 42, 43, 2]
+    rows = [
+        Example(str(n), [1, 10 + n, 20 + n, *chosen[: 4 + n % 2]], [-100] * 3 + chosen[: 4 + n % 2], rejected=[61, 2])
+        for n in range(12)
+    ]
+    settings = SETTINGS.model_copy(
+        update={
+            "technique": "preference",
+            "preference": Preference(loss=loss),
+            "tokens_per_step": 60,
+            "learning_rate": 0.015,
+        }
+    )
+
+    def trained(team: Team) -> Any:
+        return train(tiny_model, team, settings, rows, technique=lambda model: preference(settings, model))
+
+    alone = trained(ALONE)
+    checkpoint.discard()
+    one, other = together(trained, tmp_path / "team")
+    assert one == other
+    assert_close(one["records"], alone["records"])
+    assert loss != "kto" or one["records"][-1]["kl"] > 0.01
 
 
 def test_dropout_differs_by_process_and_a_resumed_team_equals_an_uninterrupted_one(

@@ -3,8 +3,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tunegate.files import read_json, read_yaml, write_json, write_text
+from tunegate.models.cost import hardware
 from tunegate.params import Params, parse
 from tunegate.repository.lineage import Lineage
 from tunegate.training import identity
@@ -128,3 +130,8 @@ def test_another_reward_function_under_the_same_name_is_another_training(made: A
     assert found[0] == found[2]
     assert found[0][0].key != found[1][0].key
     assert differing(found[0][1], found[1][1]) == {"params", "file rewards/answers.py"}
+
+
+def test_the_fingerprint_names_the_processor_and_its_threads(made: Any) -> None:
+    assert hardware("cpu") in made()[1]["machine"]
+    assert torch.backends.cpu.get_cpu_capability() in made()[1]["machine"]

@@ -12,7 +12,7 @@ from torch.distributed.tensor import DTensor
 from tunegate.errors import InputError
 from tunegate.models.examples import Example
 from tunegate.models.loading import load_base
-from tunegate.params import Distill, Train
+from tunegate.params import Distill, Preference, Train
 from tunegate.training import checkpoint, loop, sharding
 from tunegate.training.adapter import save_adapter, trainable, with_adapter
 from tunegate.training.distributed import ALONE, Team
@@ -122,8 +122,9 @@ def test_each_process_holds_a_part_of_every_weight(tiny_model: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (Train(technique="reinforce"), "technique reinforce samples answers"),
-        (Train(technique="distill", distill=Distill(on_policy=0.5)), "technique distill samples answers"),
+        (Train(technique="reinforce"), "technique reinforce runs the model as it prepares"),
+        (Train(technique="preference", preference=Preference(loss="kto")), "technique preference runs the model"),
+        (Train(technique="distill", distill=Distill(on_policy=0.5)), "technique distill runs the model"),
         (Train(optimizer="adamw_8bit"), "adamw_8bit needs whole weights"),
         (Train(adapter="qlora"), "qlora needs whole weights"),
     ],

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tunegate.training.preflight.findings import Finding
     from tunegate.training.preflight.run import Preflight
 
-_MARKS = {"ok": ("ok", "green"), "warning": ("look", "yellow"), "refused": ("NO", "red")}
+_MARKS = {"ok": ("ok", "green"), "warning": ("look", "yellow"), "refused": ("NO", "red"), "skipped": ("--", "white")}
 _SHOWN = 4
 
 

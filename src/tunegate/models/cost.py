@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -63,6 +63,11 @@ def hardware(device: str) -> str:
         return str(torch.cuda.get_device_name())
     threads = torch.get_num_threads()
     return f"{_processor()}, {threads} {'thread' if threads == 1 else 'threads'}"
+
+
+def bytes_of(model: Any) -> int:
+    """The memory of the model's weights."""
+    return sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from tunegate.training.preflight.memory import Forecast
     from tunegate.training.preflight.run import Preflight
 
-_TONES = {"ok": "better", "warning": "same", "refused": "worse"}
-_MARKS = {"ok": "✓", "warning": "look", "refused": "✗ refused"}
+_TONES = {"ok": "better", "warning": "same", "refused": "worse", "skipped": "same"}
+_MARKS = {"ok": "✓", "warning": "look", "refused": "✗ refused", "skipped": "skipped"}
 
 
 def render_preflight(found: "Preflight") -> str:

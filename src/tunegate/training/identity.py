@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from tunegate.files import sha256_of
+from tunegate.models.cost import hardware
 from tunegate.models.devices import require_device
 from tunegate.models.loading import base_parts
 from tunegate.params import Params
@@ -56,11 +57,11 @@ def fingerprint(made_of: Lineage, params: Params, rewards: Path) -> dict[str, An
     require_device(params.train.device)
     cuda = params.train.device == "cuda"
     kind = f"{platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
-    hardware = {"machine": torch.cuda.get_device_name() if cuda else f"{kind}, {torch.get_num_threads()} threads"}
+    machine = {"machine": hardware(params.train.device) + ("" if cuda else f", {kind}")}
     settings = {f"train.{key}": value for key, value in params.train.model_dump(mode="json").items()}
     shared = {f"compute.{key}": value for key, value in _split(params).items()}
     files = {f"file {path}": sha256 for path, sha256 in files_of(params.train, rewards).items()}
-    return made_of.parts.model_dump() | settings | shared | files | versions | hardware
+    return made_of.parts.model_dump() | settings | shared | files | versions | machine
 
 
 def _files(params: Params, rewards: Path) -> dict[str, Any]:

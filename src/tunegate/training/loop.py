@@ -139,6 +139,8 @@ def _step(
     record: dict[str, Any] = {"step": progress.step, "epoch": step.epoch, "valid_loss": None} | found
     progress.records.append(record)
     watchdog.check(progress.records, [example.id for example in step.examples])
+    if stepper.technique.watch is not None:
+        stepper.technique.watch(progress.records)
     if _measures(stepper.settings, step, progress, len(plan)):
         with trained.selection.kept():
             record["valid_loss"] = stepper.mean_loss(valid)

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from tunegate.models.cost import bytes_of
+
 Reference = Callable[[], AbstractContextManager[Any]]
 """Opens on the model of before, in evaluation mode, without gradients."""
 
@@ -22,6 +24,11 @@ def reference_of(model: Any) -> Reference:
         return lambda: _switched_off(model)
     kept = copy.deepcopy(model).requires_grad_(False).eval()
     return lambda: _as_it_is(kept)
+
+
+def bytes_of_copy(model: Any) -> int:
+    """The memory that `reference_of` takes for this model."""
+    return 0 if hasattr(model, "disable_adapter") else bytes_of(model)
 
 
 @contextlib.contextmanager

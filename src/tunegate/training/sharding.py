@@ -17,7 +17,9 @@ from tunegate.training.distributed import Team, whole
 def require(settings: Train, team: Team) -> None:
     """Raise InputError when what is asked for cannot be shared between processes in this way."""
     faults = {
-        f"technique {settings.technique} samples answers, each process another number of tokens": _samples(settings),
+        f"technique {settings.technique} runs the model as it prepares a step, each process as often as it needs": (
+            _prepares(settings)
+        ),
         "optimizer adamw_8bit needs whole weights": settings.optimizer == "adamw_8bit",
         "adapter qlora needs whole weights": settings.adapter == "qlora",
     }
@@ -25,9 +27,10 @@ def require(settings: Train, team: Team) -> None:
         raise InputError(problem, place="params.yaml: compute.strategy", remedy="use ddp, or change the other")
 
 
-def _samples(settings: Train) -> bool:
+def _prepares(settings: Train) -> bool:
     on_policy = settings.technique == "distill" and settings.distill.on_policy > 0
-    return on_policy or settings.technique == "reinforce"
+    kto = settings.technique == "preference" and settings.preference.loss == "kto"
+    return on_policy or kto or settings.technique == "reinforce"
 
 
 def shard(model: Any, accelerator: Accelerator) -> Any:

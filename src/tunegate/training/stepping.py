@@ -48,7 +48,7 @@ class Stepper:
             group["lr"] = rate
         when = f"at step {step + 1}"
         with self.explained(when):
-            items = self._prepared(self.team.share(examples), step)
+            items = self._items(examples, step)
             batches = self.batches(items)
         with self.explained(when, batches, items):
             return self._updated(examples, items, batches, step) | {"learning_rate": rate}
@@ -107,6 +107,12 @@ class Stepper:
     def _measured(self, examples: Sequence[Example]) -> tuple[float, int]:
         batch = self.technique.collate(self._prepared(examples, -1)).to(self.settings.device)
         return float(self.loss(batch).total), batch.units
+
+    def _items(self, examples: Sequence[Example], step: int) -> Sequence[Any]:
+        """This process's items of a step."""
+        if self.technique.prepares_together:
+            return self.team.share(self._prepared(examples, step))
+        return self._prepared(self.team.share(examples), step)
 
     def _prepared(self, examples: Sequence[Example], step: int) -> Sequence[Any]:
         if self.technique.prepare is None or not examples:

@@ -92,10 +92,16 @@ class Technique:
     """Names of what it records beside the loss, as columns of the trajectory: means over units."""
     prepare: Callable[[Any, Sequence[Example], int], Sequence[Any]] | None = None
     """(model, a step's examples, step from 0): the items to learn from, for instance sampled answers."""
+    prepares_together: bool = False
+    """Whether `prepare` must see all of a step's examples at once; else each process sees those of its share."""
     begin: Callable[[Any, Sequence[Example], int], State] | None = None
     """(model, examples, phase from 0): called once before a phase; its state plans that phase."""
     phases: int = 1
     """How often the plan is made anew, each time with a learning rate that starts again."""
+    watch: Callable[[Sequence[Mapping[str, Any]]], None] | None = None
+    """(all records): called after every step; raises RefusedError where going on is of no use."""
+    beside: int = 0
+    """Bytes of the weights that it holds beside the trained model's."""
     updates: int = 1
     """Optimizer updates on what was prepared for one step."""
     rows: Callable[[Sequence[Example], Sequence[Example]], tuple[Sequence[Example], Sequence[Example]]] | None = None

@@ -47,6 +47,16 @@ def test_a_learning_rate_that_learns_nothing_is_seen(tiny_model: Path) -> None:
     assert "train.learning_rate (1e-09)" in finding.remedy
 
 
+def test_one_batch_is_learned_by_the_optimizer_of_the_training(tiny_model: Path) -> None:
+    settings = SETTINGS.model_copy(update={"optimizer": "sgd", "learning_rate": 0.5})
+    by_sgd, by_adamw = (
+        overfit_checked(start(tiny_model, of), sft(), of, ROWS).found
+        for of in (settings, settings.model_copy(update={"optimizer": "adamw"}))
+    )
+    assert "on the way to" not in by_sgd
+    assert by_sgd != by_adamw
+
+
 def test_a_loss_that_jumps_on_its_way_is_worth_a_look(tiny_model: Path) -> None:
     technique, jumps = sft(), iter([1.0, 1.0, 9.0])
 

@@ -13,12 +13,12 @@ from tunegate.training.preflight.rows import rows_checked
 PARAMS = load_params(Path(__file__).resolve().parents[3] / "params.yaml")
 GOOD = [Example(str(n), [1, 5, 2], [-100, 5, 2]) for n in range(10)]
 NOTES = {"rows_in": 10, "rows_dropped": 0, "rows_cut": 0, "tokens_in": 30, "tokens_dropped": 0, "tokens_cut": 0}
-LABELS = {"train": {"roof", "heat"}, "valid": {"roof"}, "test": {"heat"}}
+LABELS = {"train": {"roof": 6, "heat": 4}, "valid": {"roof": 1}, "test": {"heat": 1}}
 
 
 def findings(
     rows: list[Example] = GOOD,
-    labels: dict[str, set[str]] = LABELS,
+    labels: dict[str, dict[str, int]] = LABELS,
     params: Params = PARAMS,
     tasks: Mapping[str, set[str]] = MappingProxyType({}),
     **notes: Any,
@@ -55,13 +55,20 @@ def test_rows_and_tokens_that_were_lost_are_worth_a_look(lost: dict[str, int]) -
 
 
 def test_a_label_of_the_test_that_was_never_trained_on_is_refused() -> None:
-    found = findings(labels=LABELS | {"test": {"heat", "noise"}})["labels"]
+    found = findings(labels=LABELS | {"test": {"heat": 1, "noise": 1}})["labels"]
     assert found.status == "refused"
     assert found.found == "2 labels in train; never trained on: noise"
 
 
 def test_rows_without_labels_have_no_label_set() -> None:
-    assert "labels" not in findings(labels={"train": set(), "valid": set(), "test": set()})
+    assert "labels" not in findings(labels={"train": {}, "valid": {}, "test": {}})
+
+
+def test_answers_in_free_words_are_no_label_set_but_the_classes_of_a_head_always_are() -> None:
+    free = {"train": {"call us": 1, "write to us": 1, "it depends": 2}, "valid": {}, "test": {"never": 1}}
+    assert "labels" not in findings(labels=free)
+    heads = PARAMS.model_copy(update={"train": PARAMS.train.model_copy(update={"technique": "classify"})})
+    assert findings(labels=free, params=heads)["labels"].status == "refused"
 
 
 def test_a_task_that_no_test_row_measures_is_worth_a_look() -> None:

@@ -70,7 +70,7 @@ def conversation(_: int, row: Row) -> Row:
         ("classify", None, {}),
         ("multitask", None, {}),
         ("semisupervised", partly_labelled, {}),
-        ("fewshot", None, {"fewshot": {"inner_steps": 1, "shots": 2}}),
+        ("fewshot", None, {}),
         ("pretrain", raw, {}),
     ],
 )
@@ -93,7 +93,7 @@ def test_every_turn_of_a_conversation_is_looked_at(base: Path) -> None:
 def test_what_the_rows_refuse_is_not_tried_on_the_model(base: Path) -> None:
     params, folders = load_params(Path("params.yaml")), (Path("data/prepared"), Path("data/tokens"))
     inputs = read_inputs(params, *folders, base)
-    inputs.labels["test"].add("never seen")
+    inputs.labels["test"]["never seen"] = 1
     made = preflight(inputs, lambda _: None)
     assert [finding.check for finding in made.refused] == ["labels"]
     assert made.forecast is None
@@ -109,3 +109,27 @@ def test_the_tasks_that_test_rows_measure_are_counted(base: Path, task: str, tas
     )
     (finding,) = (finding for finding in made.findings if finding.check == "tasks")
     assert (finding.status, finding.found) == ("ok", f"{tasks} tasks in train")
+
+
+def test_each_of_several_labels_in_a_row_is_a_label(base: Path) -> None:
+    made = found(
+        base,
+        lambda number, row: row | {"label": row["label"] + ("; urgent" if number % 2 else "; later")},
+        train={"technique": "classify", "precision": "fp32", "classify": {"multi_label": True}},
+    )
+    (finding,) = (finding for finding in made.findings if finding.check == "labels")
+    assert (finding.status, finding.found) == ("ok", "5 labels in train")
+
+
+def test_what_is_to_be_trained_on_a_gpu_can_be_looked_at_without_one(base: Path) -> None:
+    made = found(base, train={"device": "cuda", "precision": "bf16"})
+    assert status(made)["device"] == "warning"
+    assert not made.refused
+    assert made.forecast is not None
+    assert made.forecast.gpu_name == "T4"
+
+
+def test_checks_that_a_technique_cannot_have_are_named(base: Path) -> None:
+    made = found(base, rejected, train={"technique": "preference", "precision": "fp32", "preference": {"loss": "kto"}})
+    assert status(made)["not checked"] == "skipped"
+    assert "one batch" not in status(made)

@@ -9,6 +9,7 @@ import torch
 from accelerate.state import AcceleratorState
 
 from tunegate.models.chat_tokens import Recipe
+from tunegate.models.cost import bytes_of
 from tunegate.models.examples import Example
 from tunegate.models.formats.answers import Answers
 from tunegate.models.loading import load_base, load_tokenizer
@@ -149,3 +150,12 @@ def test_the_share_of_sampled_steps_is_what_was_asked_for() -> None:
     assert not any(samples_in(step, with_own()) for step in range(50))
     assert all(samples_in(step, with_own(on_policy=1.0)) for step in range(50))
     assert 0.25 < sum(samples_in(step, with_own(on_policy=0.3)) for step in range(1000)) / 1000 < 0.35
+
+
+def test_the_teacher_s_memory_is_told(base: Path) -> None:
+    student, technique = made(base, SETTINGS)
+    assert technique.beside == bytes_of(student.get_base_model()) - bytes_of_adapter(student)
+
+
+def bytes_of_adapter(model: Any) -> int:
+    return sum(parameter.numel() * parameter.element_size() for parameter in trainable(model).values())

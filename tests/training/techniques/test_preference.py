@@ -7,6 +7,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
+from tunegate.models.cost import bytes_of
 from tunegate.models.examples import Example
 from tunegate.models.loading import load_base
 from tunegate.params import Preference, Train
@@ -144,6 +145,8 @@ def test_the_reference_stays_where_training_started(tiny_model: Path) -> None:
     for adapter in ("lora", "full"):
         settings = with_loss("dpo", adapter=adapter)
         model, technique = made(tiny_model, settings)
+        # The copy that it holds is told, so that memory can be foreseen; a switched off adapter needs none.
+        assert technique.beside == (0 if adapter == "lora" else bytes_of(model))
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 if "lora_B" in name:

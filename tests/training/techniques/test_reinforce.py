@@ -1,6 +1,5 @@
 import copy
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from tunegate.params import Reinforce, Reward, Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import start, trainable
 from tunegate.training.technique import Technique
-from tunegate.training.techniques.reinforce import Rollout, advantages, reinforce
+from tunegate.training.techniques.reinforce import Rollout, advantages, reinforce, require_difference
 from tunegate.training.techniques.sft import sft
 
 HOW = Reinforce(answers_per_row=8, max_new_tokens=3)
@@ -274,30 +273,21 @@ def test_advantages_are_what_the_papers_say() -> None:
 
 
 def test_answers_that_are_never_worth_differently_stop_the_run(beginner: Path, asked: list[Example]) -> None:
-    hopeless = (Reward(kind="regex", pattern="cellar"),)
-    settings = how(epochs=12, tokens_per_step=1900, rewards=hopeless, answers_per_row=2)
+    # The mean of three times 0.1 is not 0.1.
+    hopeless = (Reward(kind="regex", pattern="(?s).*", weight=0.1),)
+    settings = how(epochs=12, tokens_per_step=1900, rewards=hopeless, answers_per_row=3)
     model, technique = made(beginner, settings)
     with pytest.raises(RefusedError, match="in the first 10 steps all answers to a row were worth the same") as caught:
         loop.run(model, asked, asked[:2], settings, technique, {})
     assert "sft" in caught.value.remedy
 
 
-def test_steps_with_nothing_to_learn_from_are_counted_on_after_a_resume(beginner: Path, asked: list[Example]) -> None:
-    hopeless = (Reward(kind="regex", pattern="cellar"),)
-    settings = how(epochs=12, tokens_per_step=1900, rewards=hopeless, answers_per_row=2)
-    model, technique = made(beginner, settings)
-    state: dict[str, Any] = {}
-    assert technique.prepare is not None
-    technique.plan(asked, settings, state)
-    for step in range(6):
-        technique.prepare(model, asked[:2], step)
-    _, resumed = made(beginner, settings)
-    assert resumed.prepare is not None
-    resumed.plan(asked, settings, json.loads(json.dumps(state)))
-    for step in range(6, 9):
-        resumed.prepare(model, asked[:2], step)
-    with pytest.raises(RefusedError, match="in the first 10 steps"):
-        resumed.prepare(model, asked[:2], 9)
+def test_only_the_first_steps_must_have_something_to_learn_from() -> None:
+    useless, useful = {"equal_groups": 1.0, "reward": 0.1}, {"equal_groups": 0.9, "reward": 0.2}
+    for records in ([useless] * 9, [useless] * 5 + [useful] + [useless] * 4, [useful] + [useless] * 30):
+        require_difference(records)
+    with pytest.raises(RefusedError, match=r"the last ones 0\.1: nothing can be learned"):
+        require_difference([useless] * 10)
 
 
 def test_a_reward_that_raises_names_the_row_and_keeps_the_last_checkpoint(beginner: Path, asked: list[Example]) -> None:

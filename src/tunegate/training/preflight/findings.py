@@ -1,9 +1,9 @@
-"""What a check found: it holds, it is worth a look, or training is refused. Plain values."""
+"""What a check found: it holds, it is worth a look, training is refused, or it was not made. Plain values."""
 
 import dataclasses
 from typing import Literal
 
-Status = Literal["ok", "warning", "refused"]
+Status = Literal["ok", "warning", "refused", "skipped"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from tunegate.models.cost import peak_of_process
+from tunegate.models.cost import bytes_of, peak_of_process
 from tunegate.models.examples import Example
 from tunegate.params import Train
 from tunegate.training.adapter import trainable
@@ -48,6 +48,7 @@ class Forecast:
     """Bytes, seconds and steps."""
 
     weights: int
+    """With those of a teacher, or of a copy that losses are held to."""
     gradients: int
     optimizer: int
     """With the moving average and the best weights, where they are kept."""
@@ -73,20 +74,11 @@ class Forecast:
         return next((name for name, size in GPUS if self.gpu < 0.92 * size * 1e9), "several GPUs (docs/scaling.md)")
 
 
-def forecast(model: Any, technique: Technique, settings: Train, plan: Sequence[Step]) -> Forecast:
-    """The forecast of a plan, in tokens of its rows. Leaves the weights as they are."""
-    groups = _batches(plan, settings)
-    largest = max(groups, key=_tokens)
-    seen = [_measured(model, technique, settings, _first(largest, share * _tokens(largest))) for share in _SIZES]
-    phases = technique.phases
-    tokens = phases * sum(_tokens(group) for group in groups)
-    made = _of(model, settings, seen, _tokens(largest), steps=phases * len(plan), tokens=tokens)
-    needed = made.gpu if settings.device == "cuda" else made.peak
-    if made.largest_batch / made.tokens_per_second > _PATIENCE or needed > free_of(settings.device)[0]:
-        return made
-    tries = [_seconds(model, technique, settings, largest) for _ in range(_TRIES)]
-    speed = made.largest_batch / statistics.median(tries[_WARM:])
-    return dataclasses.replace(made, tokens_per_second=speed, seconds=tokens / speed)
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    largest: Sequence[Example]
+    steps: int
+    tokens: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,12 +89,32 @@ class _Seen:
     seconds: float
 
 
-def _of(model: Any, settings: Train, seen: Sequence[_Seen], largest: int, *, steps: int, tokens: int) -> Forecast:
+def forecast(model: Any, technique: Technique, settings: Train, plan: Sequence[Step]) -> Forecast:
+    """The forecast of a plan in one process, in tokens of its rows. Leaves the weights as they are."""
+    groups, phases = _batches(plan, settings), technique.phases
+    tokens = sum(_tokens(group) for group in groups)
+    work = _Work(max(groups, key=_tokens), phases * len(plan), phases * tokens)
+    seen = [_measured(model, technique, settings, part) for part in _parts(work.largest)]
+    made = _of(model, technique, settings, seen, work)
+    needed = made.gpu if settings.device == "cuda" else made.peak
+    if made.largest_batch / made.tokens_per_second > _PATIENCE or needed > free_of(settings.device)[0]:
+        return made
+    tries = [_seconds(model, technique, settings, work.largest) for _ in range(_TRIES)]
+    speed = made.largest_batch / statistics.median(tries[_WARM:])
+    return dataclasses.replace(made, tokens_per_second=speed, seconds=made.tokens / speed)
+
+
+def _of(model: Any, technique: Technique, settings: Train, seen: Sequence[_Seen], work: _Work) -> Forecast:
+    largest = _tokens(work.largest)
     trained = sum(parameter.numel() for parameter in trainable(model).values())
-    weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    weights = bytes_of(model) + technique.beside
     optimizer = round(trained * bytes_beside(settings))
-    activations = max(0, _line(seen, lambda s: s.peak)(largest) - _line(seen, lambda s: s.peak)(0))
     kept = max(0, _line(seen, lambda s: s.kept)(largest))
+    activations = max(0, _line(seen, lambda s: s.peak)(largest) - _line(seen, lambda s: s.peak)(0))
+    if len({part.tokens for part in seen}) == 1:  # a batch of one row was measured as it is: there is no line
+        activations = kept
+    if settings.activation_checkpointing:  # hides from autograd's hooks what it computes anew
+        kept = max(kept, activations)
     peak = _line(seen, lambda s: s.peak)(largest) + optimizer
     fixed = weights + 4 * trained + optimizer
     speed = seen[-1].tokens / seen[-1].seconds
@@ -115,10 +127,10 @@ def _of(model: Any, settings: Train, seen: Sequence[_Seen], largest: int, *, ste
         peak=peak,
         gpu=round(1.1 * (fixed + kept)) + CONTEXT,
         largest_batch=largest,
-        steps=steps,
-        tokens=tokens,
+        steps=work.steps,
+        tokens=work.tokens,
         tokens_per_second=speed,
-        seconds=tokens / speed,
+        seconds=work.tokens / speed,
     )
 
 
@@ -175,6 +187,12 @@ def _batches(plan: Sequence[Step], settings: Train) -> list[Sequence[Example]]:
 
 def _tokens(rows: Sequence[Example]) -> int:
     return sum(row.length for row in rows)
+
+
+def _parts(rows: Sequence[Example]) -> list[Sequence[Example]]:
+    """Two parts of a batch, of different sizes where it has more than one row."""
+    few, many = (_first(rows, share * _tokens(rows)) for share in _SIZES)
+    return [few, many if len(many) > len(few) else rows[: len(few) + 1]]
 
 
 def _first(rows: Sequence[Example], tokens: float) -> list[Example]:

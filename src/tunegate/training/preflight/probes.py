@@ -13,6 +13,7 @@ from tunegate.models.examples import Example
 from tunegate.params import Train
 from tunegate.training.adapter import trainable
 from tunegate.training.batching import grouped
+from tunegate.training.optimizers import optimizer_of
 from tunegate.training.preflight.findings import Finding, Status, judged
 from tunegate.training.technique import Technique
 
@@ -90,9 +91,13 @@ def rate_checked(settings: Train) -> Finding:
 
 
 def _learned(
-    model: Any, technique: Technique, settings: Train, rows: Sequence[Example], parameters: list[torch.nn.Parameter]
+    model: Any,
+    technique: Technique,
+    settings: Train,
+    rows: Sequence[Example],
+    parameters: dict[str, torch.nn.Parameter],
 ) -> Iterator[float]:
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate)
+    optimizer = optimizer_of(parameters, settings)
     group = grouped(rows, settings.tokens_per_batch or settings.tokens_per_step)[0]
     batch = technique.collate(group).to(settings.device)
     model.eval()
@@ -102,17 +107,17 @@ def _learned(
         yield float(loss.detach())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm)
+        torch.nn.utils.clip_grad_norm_(parameters.values(), settings.max_grad_norm)
         optimizer.step()
 
 
 @contextlib.contextmanager
-def _restored(model: Any) -> Iterator[list[torch.nn.Parameter]]:
-    parameters = list(trainable(model).values())
-    kept = [parameter.detach().clone() for parameter in parameters]
+def _restored(model: Any) -> Iterator[dict[str, torch.nn.Parameter]]:
+    parameters = trainable(model)
+    kept = [parameter.detach().clone() for parameter in parameters.values()]
     try:
         yield parameters
     finally:
         with torch.no_grad():
-            for parameter, value in zip(parameters, kept, strict=True):
+            for parameter, value in zip(parameters.values(), kept, strict=True):
                 parameter.copy_(value)

@@ -22,16 +22,16 @@ def rows_checked(
     params: Params,
     splits: Mapping[str, Sequence[Example]],
     notes: Mapping[str, Any],
-    labels: Mapping[str, set[str]],
+    labels: Mapping[str, Mapping[str, int]],
     tasks: Mapping[str, set[str]],
 ) -> Iterator[Finding]:
-    """Every check of the rows: `splits` are the examples, `notes` tokenize's counts, `labels` and `tasks` (of the
-    technique multitask) those of each split.
+    """Every check of the rows: `splits` are the examples, `notes` tokenize's counts, and of each split `labels` with
+    their rows, and `tasks` (of the technique multitask).
     """
     if params.train.technique not in _WITHOUT_ANSWERS:
         yield from _trained(params, splits["train"])
     yield _lost(params, notes)
-    if any(labels.values()):
+    if _are_classes(params, labels["train"]):
         yield _labels(labels)
     if any(tasks.values()):
         yield _tasks(tasks)
@@ -59,8 +59,13 @@ def _lost(params: Params, notes: Mapping[str, Any]) -> Finding:
     return judged("dropped and cut", share <= LOST, found, remedy, otherwise="warning")
 
 
-def _labels(labels: Mapping[str, set[str]]) -> Finding:
-    unseen = sorted((labels["test"] | labels["valid"]) - labels["train"])
+def _are_classes(params: Params, rows: Mapping[str, int]) -> bool:
+    """Whether these labels are a set to choose from, and not answers in free words, of which hardly one comes twice."""
+    return bool(rows) and (params.train.has_head or 2 * len(rows) <= sum(rows.values()))
+
+
+def _labels(labels: Mapping[str, Mapping[str, int]]) -> Finding:
+    unseen = sorted((labels["test"].keys() | labels["valid"].keys()) - labels["train"].keys())
     found = f"{len(labels['train'])} labels in train" + (f"; never trained on: {_some(unseen)}" if unseen else "")
     remedy = "add training rows of these labels, or raise prepare.min_rows_per_label"
     return judged("labels", not unseen, found, remedy)

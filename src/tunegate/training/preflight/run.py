@@ -5,6 +5,7 @@ Reads data/prepared, data/tokens and models/base; writes nothing.
 
 import dataclasses
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import pyarrow.compute as pc
 
 from tunegate.errors import InputError
 from tunegate.files import read_json
+from tunegate.models.devices import has_device
 from tunegate.models.examples import IGNORED, Example, examples_from
+from tunegate.models.labels import split as labels_in
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.preview import Piece, pieces_of
 from tunegate.params import Params, Train
@@ -59,7 +62,8 @@ class Inputs:
     params: Params
     splits: dict[str, list[Example]]
     notes: dict[str, Any]
-    labels: dict[str, set[str]]
+    labels: dict[str, dict[str, int]]
+    """Split to label to rows; with several labels in a row, each of them counts."""
     tasks: dict[str, set[str]]
     """Empty but for the technique multitask."""
     sample: list[tuple[dict[str, Any], Example]]
@@ -73,7 +77,9 @@ def read_inputs(params: Params, prepared: Path, tokens: Path, base: Path) -> Inp
         if not folder.is_dir():
             raise InputError("not there yet", place=str(folder), remedy="run `dvc repro tokenize` first")
     splits = {split: examples_from(read_parquet(tokens / f"{split}.parquet")) for split in SPLITS[:2]}
-    labels = {split: _labels(prepared / f"{split}.parquet") for split in SPLITS}
+    how = params.train.classify
+    separator = how.separator if params.train.has_head and how.multi_label else None
+    labels = {split: _labels(prepared / f"{split}.parquet", separator) for split in SPLITS}
     task = params.train.multitask.task if params.train.technique == "multitask" else None
     tasks = {split: set() if task is None else _tasks(prepared / f"{split}.parquet", task) for split in SPLITS}
     answered = (example for example in splits["train"] if any(label != IGNORED for label in example.labels))
@@ -87,7 +93,12 @@ def preflight(inputs: Inputs, say: Say) -> Preflight:
     """Make every check; `say` is told what is being looked at. What the rows refuse is not tried on the model."""
     settings, train = inputs.params.train, inputs.splits["train"]
     say("rows")
+    if is_elsewhere := not has_device(settings.device):
+        settings = settings.model_copy(update={"device": "cpu"})
     found = list(rows_checked(inputs.params, inputs.splits, inputs.notes, inputs.labels, inputs.tasks))
+    if is_elsewhere:
+        said = "train.device is cuda and there is no GPU here: the model is looked at, and timed, on the CPU"
+        found.append(Finding("device", "warning", said, "train on a machine with one"))
     tokenizer = load_tokenizer(inputs.base)
     preview = [(example.id, pieces_of(tokenizer, example)) for _, example in inputs.sample]
     if any(finding.status == "refused" for finding in found):
@@ -115,18 +126,21 @@ def _template(tokenizer: Any, model: Any, inputs: Inputs) -> Iterator[Finding]:
 
 def _probed(model: Any, technique: Technique, settings: Train, rows: Sequence[Example], say: Say) -> Iterator[Finding]:
     if technique.prepare is not None or technique.pull is not None:
-        return  # what it learns from is made of the model's own answers, or in steps of its own
+        said = f"batching, accumulation and one batch: {settings.technique} makes what it learns from as it trains"
+        yield Finding("not checked", "skipped", said)
+        return
     say("batching")
     yield from batching_checked(model, technique, settings, rows)
     say("one batch")
     yield overfit_checked(model, technique, settings, rows)
 
 
-def _labels(path: Path) -> set[str]:
-    found: set[str] = set()
+def _labels(path: Path, separator: str | None) -> dict[str, int]:
+    found: Counter[str] = Counter()
     for batch in parquet_batches(path, columns=["label"]):
-        found.update(batch["label"].unique().drop_null().to_pylist())
-    return found
+        for label in batch["label"].drop_null().to_pylist():
+            found.update(labels_in(label, separator))
+    return dict(found)
 
 
 def _tasks(path: Path, name: str) -> set[str]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from tunegate.models.companions import TEACHER
+from tunegate.models.cost import bytes_of
 from tunegate.models.examples import Example
 from tunegate.models.loading import load_base, load_tokenizer
 from tunegate.params import Distill, Train
@@ -73,6 +74,7 @@ def distill(settings: Train, base: Path) -> Technique:
         plan=shuffled,
         notes=NOTES,
         prepare=lambda model, examples, step: _lessons(model, examples, step, settings, sampler),
+        beside=bytes_of(teacher),
     )
 
 

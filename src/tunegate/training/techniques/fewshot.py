@@ -86,7 +86,9 @@ def _pull(settings: Train, model: Any, examples: Rows, autocast: Any) -> tuple[f
     ways = [torch.zeros_like(parameter) for parameter in parameters]
     losses = []
     for episode in parts:
-        batches = [collate(episode[at : at + own.shots]).to(settings.device) for at in range(0, size, own.shots)]
+        batches = [
+            collate(episode[at : at + own.shots]).to(settings.device) for at in range(0, len(episode), own.shots)
+        ]
         with restored(parameters) as start:
             how = {"rate": own.inner_learning_rate, "max_norm": settings.max_grad_norm}
             losses.append(descend(parameters, batches, loss, **how))

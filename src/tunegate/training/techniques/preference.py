@@ -14,7 +14,7 @@ from torch.nn.functional import logsigmoid
 from tunegate.models.examples import Example
 from tunegate.params import Train
 from tunegate.training.batching import grouped, shuffled
-from tunegate.training.reference import Reference, evaluating, reference_of
+from tunegate.training.reference import Reference, bytes_of_copy, evaluating, reference_of
 from tunegate.training.sequences import Sequences, answered, laid_out, log_probs
 from tunegate.training.technique import Loss, Prepared, Technique
 
@@ -63,15 +63,17 @@ def preference(settings: Train, model: Any) -> Technique:
     beta = settings.preference.beta
     if settings.preference.loss == "orpo":
         return Technique(_collate, _losses(lambda m, b: _orpo(m, b, beta)), shuffled, notes=NOTES)
-    reference = reference_of(model)
+    reference, beside = reference_of(model), bytes_of_copy(model)
     if settings.preference.loss == "dpo":
-        return Technique(_collate, _losses(lambda m, b: _dpo(m, b, beta, reference)), shuffled, notes=NOTES)
+        return Technique(_collate, _losses(lambda m, b: _dpo(m, b, beta, reference)), shuffled, NOTES, beside=beside)
     return Technique(
         collate=_collate_kto,
         loss=_losses(lambda m, b: _kto(m, b, beta, reference)),
         plan=shuffled,
         notes=(*NOTES, KL),
         prepare=lambda m, examples, _step: _with_divergence(m, examples, settings, reference),
+        prepares_together=True,
+        beside=beside,
     )
 
 

@@ -7,7 +7,7 @@ loss is minus its reward.
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tunegate.models.examples import IGNORED, Example
 from tunegate.models.loading import load_tokenizer
 from tunegate.params import Train
 from tunegate.training.batching import shuffled
-from tunegate.training.reference import Reference, reference_of
+from tunegate.training.reference import Reference, bytes_of_copy, reference_of
 from tunegate.training.sampling import Sampler
 from tunegate.training.sequences import Sequences, laid_out, log_probs
 from tunegate.training.technique import Loss, Prepared, State, Step, Technique
@@ -96,18 +96,14 @@ def reinforce(settings: Train, model: Any, base: Path) -> Technique:
     how, rewards = settings.reinforce, Rewards(settings.reinforce.rewards)
     reference = reference_of(model) if how.kl else None
     names = (*NOTES, *rewards.names)
-    preparation = _Preparation(settings, load_tokenizer(base), rewards)
-
-    def plan(examples: Sequence[Example], settings: Train, state: State) -> list[Step]:
-        preparation.state = state
-        return _plan(examples, settings, state)
-
     return Technique(
         collate=_collate,
         loss=lambda m, batch: _loss(m, batch, settings, names, reference),
-        plan=plan,
+        plan=_plan,
         notes=(*names, CLIPPED, *([KL] if how.kl else [])),
-        prepare=preparation,
+        prepare=_Preparation(settings, load_tokenizer(base), rewards),
+        watch=require_difference,
+        beside=bytes_of_copy(model) if how.kl else 0,
         updates=how.updates,
     )
 
@@ -141,8 +137,6 @@ class _Preparation:
         self._how, self._tokenizer, self._rewards = how, tokenizer, rewards
         limit = settings.tokens_per_batch
         self._sampler = Sampler(tokenizer.eos_token_id, how.max_new_tokens, how.temperature, limit)
-        self.state: State = {}
-        """Part of checkpoints: how many steps from the first on had nothing to learn from."""
 
     def __call__(self, model: Any, examples: Sequence[Example], step: int) -> list[Rollout]:
         """The answers of a step; the likeliest one to each row where `step` is -1. Raises as `Rewards` does."""
@@ -156,8 +150,6 @@ class _Preparation:
         for start in range(0, len(asked), count):
             group = slice(start, start + count)
             found += self._group(asked[group], answers[group], values[group])
-        if not validates:
-            self._require_difference(found, step)
         return found
 
     def _answer(self, example: Example, ids: list[int]) -> Answer:
@@ -180,17 +172,18 @@ class _Preparation:
             made.append(Rollout(trained, gain, (total, deviation, equal, float(len(answer)), cut, *value)))
         return made
 
-    def _require_difference(self, found: Sequence[Rollout], step: int) -> None:
-        # Counted from the first step only: where all answers are right at last, there is nothing wrong.
-        useless = all(rollout.advantage == 0 for rollout in found)
-        before = self.state.get("useless", 0)
-        self.state["useless"] = before + 1 if useless and before == step else 0
-        if self.state["useless"] == PATIENCE:
-            problem = f"in the first {PATIENCE} steps all answers to a row were worth the same, the last ones"
-            problem += f" {found[-1].notes[0]:g}: nothing can be learned from them"
-            remedy = "reward what the model already does at times, raise answers_per_row or temperature, or train by "
-            remedy += "sft first"
-            raise RefusedError(problem, place="train.reinforce", remedy=remedy)
+
+def require_difference(records: Sequence[Mapping[str, Any]]) -> None:
+    """Raise RefusedError when in none of the first steps one row had two different rewards.
+
+    Later there is nothing wrong with it: all answers may be right at last.
+    """
+    if len(records) == PATIENCE and all(record["equal_groups"] == 1 for record in records):
+        problem = f"in the first {PATIENCE} steps all answers to a row were worth the same, the last ones"
+        problem += f" {records[-1]['reward']:g}: nothing can be learned from them"
+        remedy = "reward what the model already does at times, raise answers_per_row or temperature, or train by "
+        remedy += "sft first"
+        raise RefusedError(problem, place="train.reinforce", remedy=remedy)
 
 
 def _collate(rollouts: Sequence[Rollout]) -> Rollouts:
