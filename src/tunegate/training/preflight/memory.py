@@ -24,7 +24,7 @@ from tunegate.params import Train
 from tunegate.training.adapter import trainable
 from tunegate.training.batching import grouped
 from tunegate.training.optimizers import bytes_beside
-from tunegate.training.preflight.probes import autocast, gradients
+from tunegate.training.preflight.probes import autocast, backward
 from tunegate.training.shortage import free_of
 from tunegate.training.technique import Step, Technique
 
@@ -170,7 +170,8 @@ def worked(model: Any, technique: Technique, settings: Train, rows: Sequence[Exa
     with autocast(settings):
         items = rows if technique.prepare is None else technique.prepare(model, rows, 0)
     model.train()
-    gradients(model, technique, settings, [technique.collate(items).to(settings.device)])
+    backward(model, technique, settings, [technique.collate(items).to(settings.device)])
+    model.zero_grad(set_to_none=True)
 
 
 def _line(seen: Sequence[_Seen], value: Callable[[_Seen], int]) -> Callable[[int], int]:

@@ -37,7 +37,15 @@ def autocast(settings: Train) -> Any:
 
 def gradients(model: Any, technique: Technique, settings: Train, batches: Sequence[Any]) -> tuple[float, torch.Tensor]:
     """(mean loss, all gradients as one vector) of the batches together."""
-    parameters = list(trainable(model).values())
+    loss = backward(model, technique, settings, batches)
+    parameters = trainable(model).values()
+    flat = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
+    model.zero_grad(set_to_none=True)
+    return loss, flat.detach()
+
+
+def backward(model: Any, technique: Technique, settings: Train, batches: Sequence[Any]) -> float:
+    """Fill the gradients of the batches together; the mean loss."""
     model.zero_grad(set_to_none=True)
     units, total = sum(batch.units for batch in batches), 0.0
     for batch in batches:
@@ -45,9 +53,7 @@ def gradients(model: Any, technique: Technique, settings: Train, batches: Sequen
             loss = technique.loss(model, batch)
         (loss.total / units).backward()
         total += float(loss.total.detach())
-    flat = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
-    model.zero_grad(set_to_none=True)
-    return total / units, flat.detach().clone()
+    return float(total / units)
 
 
 def batching_checked(model: Any, technique: Technique, settings: Train, rows: Sequence[Example]) -> Iterator[Finding]:
