@@ -44,9 +44,8 @@ check: env-dev secrets ## style, types, layers, dvc.yaml against params and docs
 	@ruff check --quiet $(if $(OWN),.,src)
 	@$(if $(OWN),ruff format --check --quiet)
 	@$(if $(OWN),mypy)
-	@$(if $(OWN),lint-imports --no-logo)
 	@tunegate params docs --check
-	@pytest -q $(wildcard tests/test_project.py tests/test_house.py)
+	@pytest -q $(wildcard tests/test_project.py tests/test_house.py tests/test_rooms.py)
 	@check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@zizmor --offline --quiet --no-progress .github/workflows
 
@@ -66,7 +65,7 @@ image: env-serve ## build the container image of the pipeline's package
 	@tunegate image build
 
 clean: ## drop caches of tools; keeps .venv, models and DVC's cache
-	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 env-pipeline env-serve env-dev: env-%:

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tunegate.data.comparison.compare import compare
-from tunegate.data.comparison.sides import PREPARED, Side
+from tunegate.data.diff.compare import compare
+from tunegate.data.diff.sides import PREPARED, Side
 from tunegate.data.rows import PLACED_ROW, ROW
 
 PLANTED = 100

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tunegate.data.preparing.treatment import point
+from tunegate.data.preparation.row_processing import point
 from tunegate.files import read_yaml, write_text, write_yaml
 from tunegate.params import Prepare, load_params
 from tunegate.tables import read_parquet

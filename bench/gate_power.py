@@ -27,9 +27,9 @@ from tunegate.gate.decision import decide_metrics, decide_slices
 from tunegate.gate.judgement import Findings, judge
 from tunegate.gate.policy import FILE, Policy
 from tunegate.gate.scores import Paired, Side
-from tunegate.gate.statistics import mcnemar
 from tunegate.gate.verdict import Outcome, Revisions, TestSet
 from tunegate.params import parse
+from tunegate.statistics.paired import mcnemar
 
 BASELINE_SHARE = 0.6
 """Rows that the baseline answers correctly and the candidate too, of those on which they agree."""

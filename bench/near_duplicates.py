@@ -20,9 +20,9 @@ import numpy as np
 import pyarrow as pa
 from datasketch import MinHash, MinHashLSH
 
-from tunegate.data.database import add, connect
-from tunegate.data.near import pairs_within
-from tunegate.data.shingles import plan_for, shingles, sketched
+from tunegate.data.compute.database import add, connect
+from tunegate.data.similarity.near_duplicates import pairs_within
+from tunegate.data.similarity.shingles import plan_for, shingles, sketched
 from tunegate.files import write_json
 from tunegate.tables import BATCH_ROWS
 

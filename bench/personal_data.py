@@ -1,6 +1,6 @@
 """How much personal data is found, how often something else is taken for it, and how fast? Rules, rules and model.
 
-The sentences are tests/data/preparing/sentences.jsonl, English and Swedish, written for this project; what is to be
+The sentences are tests/data/preparation/personal_data/sentences.jsonl, English and Swedish, written for this project; what is to be
 found is marked in them. A find counts when it overlaps a mark of its kind. The model (extra `personal-data`) is asked
 about English sentences alone. Speed: the same sentences among others without personal data, as an ordinary text has.
 
@@ -18,11 +18,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute  # now, or the first measurement would wait for it
 
-from tunegate.data.preparing.personal import Personal
+from tunegate.data.preparation.personal_data.masking import Personal
 from tunegate.data.rows import Row
 from tunegate.params import PersonalData
 
-SENTENCES = Path(__file__).parents[1] / "tests/data/preparing/sentences.jsonl"
+SENTENCES = Path(__file__).parents[1] / "tests/data/preparation/personal_data/sentences.jsonl"
 RULED = ("email", "phone", "iban", "credit_card", "ip_address", "national_id")
 NAMED = ("person", "location", "organization")
 Mark = tuple[int, int, str]

@@ -21,13 +21,18 @@ import numpy as np
 import torch
 
 from tunegate.models.cost import hardware
-from tunegate.models.examples import IGNORED, Example, examples_from
+from tunegate.models.tokens.examples import IGNORED, Example, examples_from
 from tunegate.params import Train
 from tunegate.tables import read_parquet
-from tunegate.training import fast_attention, fast_layers, fast_lora, fast_path, loop, packing
+from tunegate.training import loop
 from tunegate.training.batching import Tokens, collate, shuffled
-from tunegate.training.distributed import ALONE
+from tunegate.training.fast import attention as fast_attention
+from tunegate.training.fast import layers as fast_layers
+from tunegate.training.fast import lora as fast_lora
+from tunegate.training.fast import packing
+from tunegate.training.fast import path as fast_path
 from tunegate.training.loss import logits_of
+from tunegate.training.parallel.team import ALONE
 from tunegate.training.technique import Loss, Technique
 from tunegate.training.techniques.sft import sft
 

@@ -111,8 +111,8 @@ def alone(folder: Path) -> dict[str, Any]:
 def tunegate(folder: Path) -> dict[str, Any]:
     """The stage `validate`; how many rows fail each expectation."""
     from tunegate.data.checks.engine import make_expectations
-    from tunegate.data.checks.parting import part_rows
-    from tunegate.data.checks.running import run_suite
+    from tunegate.data.checks.quarantine import part_rows
+    from tunegate.data.checks.suite_runner import run_suite
     from tunegate.data.checks.validation import judge
 
     wanted, templates, rows = suite(), ROOT / "models/templates", folder / "rows.parquet"

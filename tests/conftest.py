@@ -168,7 +168,7 @@ def tiny_package(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     from transformers import AutoModelForCausalLM
 
     from tunegate.models.export import export_gguf
-    from tunegate.release.manifest import LINEAGE_METADATA, MODEL_FILE, BaseModelRecord, write_manifest
+    from tunegate.models.manifest import LINEAGE_METADATA, MODEL_FILE, BaseModelRecord, write_manifest
     from tunegate.repository.lineage import Parts, lineage_of
 
     folder = tmp_path_factory.mktemp("package") / "package"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from miniature import Miniature
 
-from tunegate.data.comparison.result import DataDiff, Shift
+from tunegate.data.diff.result import DataDiff, Shift
 from tunegate.data.rows import PLACED_ROW, Row, table_of
 from tunegate.files import read_yaml, write_json, write_yaml
 from tunegate.tables import write_parquet

@@ -7,7 +7,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from tunegate.models.examples import IGNORED, Example
+from tunegate.models.tokens.examples import IGNORED, Example
 from tunegate.params import Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import start, trainable

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from tunegate.data.rows import Row, table_of
-from tunegate.evaluation.answering import PREDICTION
+from tunegate.evaluation.answers import PREDICTION
 from tunegate.evaluation.examples import examples_of, sha256_of_test_set
 from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
 from tunegate.files import read_yaml, sha256_of_tree, write_json, write_text, write_yaml

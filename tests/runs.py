@@ -8,11 +8,11 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from tunegate.models.examples import Example
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import start, trainable
-from tunegate.training.stepping import Stepper
+from tunegate.training.optimizer_step import Stepper
 from tunegate.training.techniques.sft import sft
 
 ROWS = [Example(str(n), [1, 10 + n, 20 + n, 30 + n % 3, 2], [-100, -100, -100, 30 + n % 3, 2]) for n in range(24)]

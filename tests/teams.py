@@ -13,9 +13,9 @@ from accelerate.state import AcceleratorState
 
 from tunegate.files import read_json, write_json
 from tunegate.params import Compute
-from tunegate.training.distributed import Team
-from tunegate.training.joining import joined
-from tunegate.training.workers import MEETING
+from tunegate.training.parallel.rendezvous import joined
+from tunegate.training.parallel.team import Team
+from tunegate.training.parallel.workers import MEETING
 
 SECONDS = 60
 

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from tunegate.files import read_yaml, sha256_of, write_json, write_text, write_yaml
-from tunegate.models.acquire import PROVENANCE
-from tunegate.models.examples import TOKENS, Example, columns_of
+from tunegate.models.acquisition import PROVENANCE
+from tunegate.models.tokens.examples import TOKENS, Example, columns_of
 from tunegate.tables import parquet_writer
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,15 +1,14 @@
 """A verdict by hand on two commits of a miniature project, for tests of what shows one."""
 
 import contextlib
-import dataclasses
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tunegate.data.comparison.compare import compare_snapshots
-from tunegate.data.comparison.result import DataDiff
-from tunegate.gate.policy import FILE
+from tunegate.data.diff.compare import compare_snapshots
+from tunegate.files import parse_yaml
+from tunegate.gate.policy import FILE, Policy
 from tunegate.gate.verdict import (
     GuardResult,
     McNemar,
@@ -20,24 +19,13 @@ from tunegate.gate.verdict import (
     TestSet,
     Verdict,
 )
+from tunegate.reporting.evidence import Evidence
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.revisions import open_repository
 from tunegate.repository.snapshot import Snapshot
 from tunegate.tables import read_parquet
 
 EVIL = "<script>alert(1)</script> | `x` @everyone [a](http://evil.example) #1 \u202e\n\n## heading"
-
-
-@dataclasses.dataclass(frozen=True)
-class Judged:
-    """What `open_judgement` gives, without judging."""
-
-    verdict: Verdict
-    candidate: Snapshot
-    baseline: Snapshot | None
-    candidate_predictions: Any
-    baseline_predictions: Any
-    data: DataDiff
 
 
 def metric(name: str = "accuracy", **changes: Any) -> MetricResult:
@@ -105,7 +93,7 @@ def verdict(**changes: Any) -> Verdict:
 
 
 @contextlib.contextmanager
-def judged(root: Path, base: str, head: str, **changes: Any) -> Iterator[Judged]:
+def judged(root: Path, base: str, head: str, **changes: Any) -> Iterator[Evidence]:
     """The project in `root` at `head` against `base`, with a verdict by hand."""
     repository = open_repository(root)
     first, second = repository.resolve(base), repository.resolve(head)
@@ -117,5 +105,6 @@ def judged(root: Path, base: str, head: str, **changes: Any) -> Iterator[Judged]
             "revisions": Revisions(base=first, merge_base=first, head=second),
             "policy_sha256": hashlib.sha256(text.encode()).hexdigest(),
         }
+        policy = Policy.model_validate(parse_yaml(text, place=FILE))
         data = compare_snapshots(before, after)
-        yield Judged(verdict(**(values | changes)), after, before, tables[1], tables[0], data)
+        yield Evidence(verdict(**(values | changes)), policy, after, before, tables[1], tables[0], data)

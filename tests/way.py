@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tunegate.data.preparing.splits import SPLITS
+from tunegate.data.preparation.splits import SPLITS
 from tunegate.files import read_yaml, write_json, write_text, write_yaml
 from tunegate.stages import ingest, prepare, tokenize, validate
 from tunegate.tables import read_parquet

@@ -8,7 +8,7 @@ from miniature import Miniature, answers, predictions
 from tunegate.cli.report import report
 from tunegate.errors import RefusedError
 from tunegate.files import read_json, read_text, write_json
-from tunegate.gate.evidence import open_judgement
+from tunegate.review.evidence import open_evidence
 
 FILES = ("report.html", "report.md", "verdict.json")
 OUT = Path("out")
@@ -50,7 +50,7 @@ def test_a_refusal_is_written_as_the_gate_gave_it_and_is_no_failure_of_the_repor
     miniature.commit("A model that knows nothing")
     monkeypatch.chdir(miniature.root)
     report(base="main", head=None, out=OUT, verdict=None, approved_by=None, proof=False)
-    with open_judgement(base="main") as judged:
+    with open_evidence(base="main") as judged:
         assert read_json(OUT / "verdict.json") == judged.verdict.model_dump(mode="json")
     assert judged.verdict.outcome == "refused"
     assert "Refused" in read_text(OUT / "report.md")

@@ -10,9 +10,9 @@ from tunegate.data.rows import ROW, Row, table_of
 from tunegate.errors import InputError
 from tunegate.evaluation.adaptation import STEPS, adaptation_csv, tasks_to_measure
 from tunegate.files import read_yaml
-from tunegate.models.chat_tokens import Recipe
-from tunegate.models.formats.answers import Answers
 from tunegate.models.loading import Record, load_tokenizer, tuned_by
+from tunegate.models.tokens.chat_tokens import Recipe
+from tunegate.models.tokens.formats.answers import Answers
 from tunegate.params import Fewshot, Params, Train, parse
 from tunegate.tables import read_parquet, write_parquet
 from tunegate.training import checkpoint, loop

@@ -10,7 +10,7 @@ from tunegate.errors import InputError
 from tunegate.evaluation import likelihood
 from tunegate.evaluation.examples import examples_of
 from tunegate.evaluation.metrics import metrics_of
-from tunegate.evaluation.predicting import predictions_of
+from tunegate.evaluation.predictions import predictions_of
 from tunegate.models.loading import Record, Tuned, load_base, load_tokenizer, tuned_by
 from tunegate.params import Evaluate, Train
 from tunegate.training.adapter import trainable, with_adapter
@@ -63,7 +63,7 @@ def test_a_long_document_is_read_in_pieces(tuned: Tuned, tiny_model: Path, monke
 def test_raw_text_has_perplexity_by_source_and_no_share_of_right_answers(tuned: Tuned, tiny_model: Path) -> None:
     import pyarrow as pa
 
-    from tunegate.evaluation.answering import PREDICTION
+    from tunegate.evaluation.answers import PREDICTION
 
     general = [row | {"id": f"g{row['id']}"} for row in rows("news")]
     made = predictions_of(tuned, load_tokenizer(tiny_model), rows() + general, Evaluate())

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tunegate.experiments.choosing import STARTUP
 from tunegate.experiments.declaration import REMEDY, Search, axis_of
-from tunegate.experiments.findings import ENOUGH
+from tunegate.experiments.sampler import STARTUP
+from tunegate.experiments.search_results import ENOUGH
 from tunegate.experiments.space import require_known
 from tunegate.files import parse_yaml
 from tunegate.params import parse

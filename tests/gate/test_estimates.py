@@ -8,7 +8,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from tunegate.gate.estimates import estimate, estimates, macro_of
 from tunegate.gate.scores import Ints, Paired, Side
-from tunegate.gate.statistics import Evidence
+from tunegate.statistics.paired import Evidence
 
 MACRO = ("macro_precision", "macro_recall", "macro_f1")
 SEVEN = {"resamples": 2000, "seed": 7}

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.duplicates import Match
+from tunegate.data.similarity.overlap import Match
 from tunegate.gate.judgement import Findings, judge
 from tunegate.gate.policy import Policy
 from tunegate.gate.verdict import GuardResult, MetricResult, Outcome, Revisions, SliceResult, TestSet, Verdict

@@ -6,7 +6,7 @@ import pytest
 from miniature import predictions
 
 from tunegate.errors import InputError, RefusedError
-from tunegate.evaluation.answering import PREDICTION
+from tunegate.evaluation.answers import PREDICTION
 from tunegate.gate.scores import Paired, paired_of
 
 TABLE = predictions([True, False, True, True])

@@ -4,9 +4,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tunegate.engines.gguf_header import read_header
 from tunegate.errors import InputError
 from tunegate.models.export import export_gguf
-from tunegate.serving.engines.header import read_header
 
 SENTENCES = [
     "Behöver jag   2  kopior av bygglovet år 2026?",
@@ -26,7 +26,7 @@ def model(tiny_model: Path) -> Any:
 def pipeline_of(path: Path) -> Any:
     import openvino_genai
 
-    from tunegate.serving.engines.openvino import FAITHFUL
+    from tunegate.engines.openvino import FAITHFUL
 
     return openvino_genai.ContinuousBatchingPipeline(str(path), openvino_genai.SchedulerConfig(), "CPU", FAITHFUL)
 

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from tunegate.errors import InputError
-from tunegate.models.examples import Example
 from tunegate.models.labels import Labels, labels_of
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Classify
 
 

@@ -76,7 +76,7 @@ def test_an_untuned_model_is_what_training_started_from(base: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_packaged_model_is_plain_and_the_same(base: Path, tmp_path: Path, kind: Any) -> None:
-    from tunegate.models.examples import Example
+    from tunegate.models.tokens.examples import Example
 
     settings = Train(adapter=kind, precision="fp32")
     folder = saved(moved(base, settings), settings, tmp_path / "tuned", base)

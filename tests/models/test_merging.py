@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from tunegate.errors import RefusedError
-from tunegate.models.examples import Example
 from tunegate.models.loading import Record, Tuned, load_base, tuned_by
 from tunegate.models.merging import merge
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.training.adapter import trainable, with_adapter
 

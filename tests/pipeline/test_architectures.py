@@ -9,13 +9,13 @@ from accelerate.state import AcceleratorState
 from architectures import DECODERS, ENCODERS, make_model
 
 from tunegate.errors import InputError
-from tunegate.evaluation.predicting import predictions_of
+from tunegate.evaluation.predictions import predictions_of
 from tunegate.files import sha256_of, write_json
-from tunegate.models.chat_tokens import Recipe
-from tunegate.models.formats.choice import format_of
 from tunegate.models.labels import labels_of
 from tunegate.models.layouts import head_logits
 from tunegate.models.loading import TUNED, Tuned, base_parts, load_tokenizer, load_tuned
+from tunegate.models.tokens.chat_tokens import Recipe
+from tunegate.models.tokens.formats.choice import format_of
 from tunegate.params import Evaluate, Tokenize, Train
 from tunegate.repository.lineage import FILE, Parts, lineage_of
 from tunegate.training import loop

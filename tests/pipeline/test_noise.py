@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from tunegate.experiments.seed_noise import FILE
 from tunegate.files import read_json
-from tunegate.gate.evidence import open_judgement
-from tunegate.gate.noise import FILE
+from tunegate.review.evidence import open_evidence
 
 Run = Callable[..., str]
 
@@ -23,7 +23,7 @@ def test_two_seeds_are_trained_recorded_and_told_by_the_gate(project: Path, run:
 
     run("git", "add", FILE, cwd=project)
     run("git", "commit", "-qm", "The noise of this recipe", cwd=project)
-    with open_judgement(project, base="HEAD~1") as judged:
+    with open_evidence(project, base="HEAD~1") as judged:
         nll = next(metric for metric in judged.verdict.metrics if metric.name == "nll")
         assert judged.verdict.seeds == 2
         assert nll.seed_deviation is not None

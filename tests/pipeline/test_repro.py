@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tunegate.files import read_json, read_yaml, write_yaml
-from tunegate.release.manifest import verify
+from tunegate.models.manifest import verify
 from tunegate.repository.lineage import read_lineage
 from tunegate.tables import read_parquet
 

@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 import pytest
 
 from tunegate.errors import RefusedError
+from tunegate.evaluation.rescoring import PREDICTIONS, check_sample
 from tunegate.files import read_yaml, write_yaml
-from tunegate.gate.evidence import open_judgement
-from tunegate.gate.rescoring import PREDICTIONS, check_sample
 from tunegate.repository.lock import Entry, dump_lock, parse_lock
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.revisions import open_repository
 from tunegate.repository.snapshot import Snapshot
+from tunegate.review.evidence import open_evidence
 from tunegate.tables import read_parquet, write_parquet
 
 Run = Callable[..., str]
@@ -94,7 +94,7 @@ def test_the_incumbent_is_scored_again_when_the_test_set_changed(project: Path, 
     data.write_text(data.read_text() + more)
     run("dvc", "repro", "-q", cwd=project)
     run("git", "commit", "-qam", "More rows", cwd=project)
-    with open_judgement(project, base="HEAD~1") as judged:
+    with open_evidence(project, base="HEAD~1") as judged:
         verdict = judged.verdict
         assert (verdict.rescored, verdict.test_set.changed) == (True, True)
         assert judged.baseline_predictions["id"] == judged.candidate_predictions["id"]
@@ -112,7 +112,7 @@ def test_a_test_row_whose_id_changed_makes_another_test_set(project: Path, run: 
     data.write_text("".join(lines))
     run("dvc", "repro", "-q", cwd=project)
     run("git", "commit", "-qam", "Another id", cwd=project)
-    with open_judgement(project, base="HEAD~1") as judged:
+    with open_evidence(project, base="HEAD~1") as judged:
         assert old not in judged.candidate_predictions["id"].to_pylist()
         assert (judged.verdict.rescored, judged.verdict.test_set.changed) == (True, True)
 
@@ -123,7 +123,7 @@ def test_the_incumbent_is_scored_again_when_the_measurement_changed(project: Pat
     write_yaml(project / "params.yaml", params)
     run("dvc", "repro", "-q", cwd=project)
     run("git", "commit", "-qam", "Shorter answers", cwd=project)
-    with open_judgement(project, base="HEAD~1") as judged:
+    with open_evidence(project, base="HEAD~1") as judged:
         assert judged.verdict.rescored
         assert judged.candidate_predictions["tuned_answer"] == judged.baseline_predictions["tuned_answer"]
         assert any("params.yaml:evaluate" in reason.text for reason in judged.verdict.reasons)

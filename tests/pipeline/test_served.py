@@ -1,9 +1,9 @@
 import asyncio
 from pathlib import Path
 
-from tunegate.release.manifest import verify
+from tunegate.engines.openvino import OpenVINOEngine
+from tunegate.models.manifest import verify
 from tunegate.serving.chat import Chat
-from tunegate.serving.engines.openvino import OpenVINOEngine
 from tunegate.serving.parity import Expected, agreement
 from tunegate.tables import read_parquet
 

@@ -10,9 +10,9 @@ import pytest
 
 from tunegate.errors import MachineError, RefusedError, UsageError
 from tunegate.files import sha256_of
+from tunegate.models.manifest import MODEL_FILE, read_manifest
 from tunegate.release import builders
 from tunegate.release.image import build_bento, build_image
-from tunegate.release.manifest import MODEL_FILE, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 PODMAN = ["podman", "--cgroup-manager", "cgroupfs", "--runtime", "runc"]

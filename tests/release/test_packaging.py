@@ -8,12 +8,12 @@ from architectures import make_model
 
 from tunegate.errors import InputError
 from tunegate.files import read_text, read_yaml, sha256_of, write_json
-from tunegate.models.examples import Example
 from tunegate.models.labels import Labels
 from tunegate.models.layouts import head_logits
 from tunegate.models.loading import TUNED, base_parts
+from tunegate.models.manifest import verify
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Params, parse
-from tunegate.release.manifest import verify
 from tunegate.release.packaging import package
 from tunegate.repository.lineage import FILE, Parts, lineage_of
 from tunegate.training.adapter import record_of, save_adapter, start, trainable

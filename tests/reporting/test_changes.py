@@ -1,11 +1,9 @@
 import dataclasses
 
-import pytest
 from miniature import Miniature, answers, predictions
 from verdicts import judged
 
-from tunegate.errors import InputError
-from tunegate.reporting.changes import changes_of, policy_of
+from tunegate.reporting.changes import changes_of
 
 
 def test_everything_that_differs_is_gathered(miniature: Miniature) -> None:
@@ -34,10 +32,3 @@ def test_a_baseline_that_was_scored_again_is_shown_as_the_gate_scored_it(miniatu
                 for row in table.to_pylist()]  # fmt: skip
         again = dataclasses.replace(found, baseline_predictions=table.from_pylist(rows, schema=table.schema))
         assert not any(change.before_correct for change in changes_of(again).examples)
-
-
-def test_the_policy_is_the_one_that_the_verdict_names(miniature: Miniature) -> None:
-    with judged(miniature.root, "HEAD", "HEAD") as found:
-        assert policy_of(found).primary == "accuracy"
-    with judged(miniature.root, "HEAD", "HEAD", policy_sha256="0" * 64) as found, pytest.raises(InputError):
-        policy_of(found)

@@ -4,7 +4,7 @@ import pytest
 from data_change import empty, shift
 from miniature import Miniature
 
-from tunegate.data.comparison.result import Pairs, PersonalData, Quarantine
+from tunegate.data.diff.result import Pairs, PersonalData, Quarantine
 from tunegate.files import read_json, write_json
 from tunegate.reporting.data_changes import data_view, diff_of
 from tunegate.repository.outputs import Outputs, open_outputs

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from miniature import Miniature, answers, predictions
 from verdicts import EVIL, judged, part
 
-from tunegate.data.comparison.result import Pair, Pairs, RowSample
+from tunegate.data.diff.result import Pair, Pairs, RowSample
 from tunegate.files import write_text
 from tunegate.gate.verdict import Reason, Verdict
 from tunegate.reporting.data_changes import data_view

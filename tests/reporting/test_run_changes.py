@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from miniature import Miniature
 
-from tunegate.data.comparison.result import Count
+from tunegate.data.diff.result import Count
 from tunegate.files import read_json, write_json
 from tunegate.reporting.run_changes import (
     Cost,

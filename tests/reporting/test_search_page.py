@@ -2,7 +2,7 @@ import re
 from typing import Any
 
 from tunegate.experiments.declaration import Search
-from tunegate.experiments.findings import Findings, best_of
+from tunegate.experiments.search_results import Findings, best_of
 from tunegate.experiments.trials import Change, Trial
 from tunegate.params import parse
 from tunegate.reporting.search_page import render_search

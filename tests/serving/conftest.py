@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tunegate.release.manifest import verify
+from tunegate.engines.openvino import OpenVINOEngine
+from tunegate.models.manifest import verify
 from tunegate.serving.chat import Chat
-from tunegate.serving.engines.openvino import OpenVINOEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -3,9 +3,9 @@ import time
 
 import pytest
 
+from tunegate.engines.openvino import OpenVINOEngine, Sampling
 from tunegate.serving.answers import Piece, StopFilter, answer
 from tunegate.serving.chat import Chat
-from tunegate.serving.engines.openvino import OpenVINOEngine, Sampling
 
 
 @pytest.mark.parametrize(

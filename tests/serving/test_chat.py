@@ -7,9 +7,9 @@ import pytest
 from tokenizers import Tokenizer
 
 from tunegate.errors import InputError
-from tunegate.models.chat_tokens import Recipe
-from tunegate.models.conversations import pairs_of
 from tunegate.models.loading import load_tokenizer
+from tunegate.models.tokens.chat_tokens import Recipe
+from tunegate.models.tokens.prompts import pairs_of
 from tunegate.serving.chat import Chat
 
 CONVERSATIONS = [

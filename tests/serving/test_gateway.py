@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tunegate.engines.openvino import OpenVINOEngine, Sampling, Step
 from tunegate.errors import MachineError
 from tunegate.serving.chat import Chat
-from tunegate.serving.engines.openvino import OpenVINOEngine, Sampling, Step
 from tunegate.serving.gateway import MAX_BODY, Gateway
 
 PATH = "/v1/chat/completions"

@@ -1,11 +1,11 @@
 import asyncio
 from pathlib import Path
 
-from tunegate.evaluation.answering import answer_all
+from tunegate.engines.openvino import OpenVINOEngine
+from tunegate.evaluation.answers import answer_all
 from tunegate.models.loading import Record, load_tokenizer, tuned_by
 from tunegate.params import Evaluate
 from tunegate.serving.chat import Chat
-from tunegate.serving.engines.openvino import OpenVINOEngine
 from tunegate.serving.parity import Agreement, Expected, agreement
 
 

@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from tunegate.files import read_text
-from tunegate.release.manifest import FILE, MODEL_FILE
+from tunegate.models.manifest import FILE, MODEL_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -113,7 +113,7 @@ import tunegate.serving.service as s
 folder = Path(sys.argv[1])
 manifest, chat = s.verify(folder), s.Chat(folder)
 engine = s.OpenVINOEngine(folder, manifest, chat.eos_id)
-from tunegate.serving.engines.openvino import Sampling
+from tunegate.engines.openvino import Sampling
 async def ask():
     return [x async for x in engine.generate(chat.prompt_ids([{"role": "user", "content": "hej"}]), Sampling(3))]
 assert asyncio.run(ask())

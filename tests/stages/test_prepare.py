@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tunegate.data.preparing.frozen import freeze
+from tunegate.data.preparation.frozen_test_set import freeze
 from tunegate.data.rows import PLACED_ROW, ROW, Row, table_of
 from tunegate.files import read_json, sha256_of_tree, write_text
 from tunegate.tables import read_parquet, write_parquet

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tunegate.data.ledger import combine, make_ledger
+from tunegate.data.ledger.stage_ledger import combine, make_ledger
 from tunegate.data.rows import PLACED_ROW, ROW, Row, table_of
 from tunegate.errors import InputError
 from tunegate.files import read_json, read_yaml, sha256_of_tree, write_json, write_yaml

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from tunegate.params import load_params
-from tunegate.repository.git import Checkout
+from tunegate.repository.working_copy import Checkout
 from tunegate.tracking.describe import describe, flat_params
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tunegate.errors import MachineError
-from tunegate.repository.git import UNVERSIONED
+from tunegate.repository.working_copy import UNVERSIONED
 from tunegate.tracking import outbox, registry, runs, store
 from tunegate.tracking.outbox import Record, Run, read_records, write_record
 

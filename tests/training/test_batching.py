@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 import torch
 
-from tunegate.models.examples import IGNORED, Example
 from tunegate.models.loading import load_base
+from tunegate.models.tokens.examples import IGNORED, Example
 from tunegate.params import Train
 from tunegate.training.batching import collate, shuffled
 from tunegate.training.loss import next_token_loss

@@ -10,10 +10,10 @@ from accelerate.state import AcceleratorState
 
 from tunegate.errors import InputError, RefusedError, Stopped
 from tunegate.files import read_json, write_json
-from tunegate.models.examples import Example
 from tunegate.models.loading import load_base
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
-from tunegate.training import checkpoint, interrupts, loop, watchdog
+from tunegate.training import checkpoint, divergence, loop, signals
 from tunegate.training.adapter import save_adapter, trainable, with_adapter
 from tunegate.training.techniques.sft import sft
 
@@ -149,7 +149,7 @@ def test_a_checkpoint_that_a_signal_asks_for_replaces_no_good_one_while_the_loss
             os.kill(os.getpid(), signal.SIGTERM)
         return len(records) > 4
 
-    monkeypatch.setattr(watchdog, "is_suspicious", suspicious)
+    monkeypatch.setattr(divergence, "is_suspicious", suspicious)
     settings = SETTINGS.model_copy(update={"checkpoint_every": 1})
     with pytest.raises(Stopped):
         loop.run(fresh(tiny_model), ROWS, ROWS[:6], settings, sft(), {})
@@ -157,11 +157,11 @@ def test_a_checkpoint_that_a_signal_asks_for_replaces_no_good_one_while_the_loss
 
 
 def test_a_second_signal_does_not_wait_for_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    with interrupts.noted(impatient=True) as caught:
+    with signals.noted(impatient=True) as caught:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         assert caught == [signal.SIGINT] * 2
-        monkeypatch.setattr(interrupts, "_SAME_SECONDS", 0.0)
+        monkeypatch.setattr(signals, "_SAME_SECONDS", 0.0)
         with pytest.raises(Stopped):
             os.kill(os.getpid(), signal.SIGINT)
 

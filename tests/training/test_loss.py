@@ -2,9 +2,10 @@ import pytest
 import torch
 from families import FAMILIES, family
 
-from tunegate.models.examples import IGNORED, Example
-from tunegate.training import fast_path, loss
+from tunegate.models.tokens.examples import IGNORED, Example
+from tunegate.training import loss
 from tunegate.training.batching import collate
+from tunegate.training.fast import path as fast_path
 
 
 def rows() -> list[Example]:

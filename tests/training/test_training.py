@@ -14,10 +14,14 @@ import pytest
 from accelerate.state import AcceleratorState
 
 from tunegate.files import read_json, read_yaml, write_json
-from tunegate.models.examples import IGNORED, Example
+from tunegate.models.tokens.examples import IGNORED, Example
 from tunegate.params import Train
-from tunegate.training import checkpoint, fast_attention, fast_layers, fast_lora, loop, loss, vocabulary
+from tunegate.training import checkpoint, loop, loss
 from tunegate.training.adapter import start
+from tunegate.training.fast import attention as fast_attention
+from tunegate.training.fast import layers as fast_layers
+from tunegate.training.fast import log_probabilities
+from tunegate.training.fast import lora as fast_lora
 from tunegate.training.techniques.sft import sft
 from tunegate.training.trajectory import COLUMNS
 
@@ -69,7 +73,7 @@ def padded(patch: pytest.MonkeyPatch) -> None:
 
 
 def in_parts(patch: pytest.MonkeyPatch) -> None:
-    patch.setitem(vocabulary.HELD, "cpu", 1000)
+    patch.setitem(log_probabilities.HELD, "cpu", 1000)
 
 
 def whole_logits(patch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from firm import COMMENT, TUNE, Firm, job_environment, propose, publish
 from miniature import Miniature
 
 from tunegate.files import read_json, write_text
-from tunegate.forges.interface import CONTEXT, MARKER
+from tunegate.review.forges.interface import CONTEXT, MARKER
 
 RESULTS = {"dvc.lock", *(f"reports/{name}" for name in ("confusion.csv", "data.json", "metrics.json", "timings.json"))}
 

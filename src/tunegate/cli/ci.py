@@ -15,10 +15,10 @@ import typer
 from tunegate.errors import RefusedError, TunegateError
 
 if TYPE_CHECKING:
-    from tunegate.forges.interface import Change, Forge
-    from tunegate.gate.evidence import Judged
-    from tunegate.reporting.publication import Publication
+    from tunegate.reporting.evidence import Evidence
     from tunegate.repository.revisions import Repository
+    from tunegate.review.forges.interface import Change, Forge
+    from tunegate.review.publication import Publication
 
 app = typer.Typer(
     help="The steps of a pull request's jobs, on CI and on a laptop.",
@@ -56,11 +56,11 @@ def verify(forge: ForgeName = "", base: Base = None, head: Head = None, rescore:
     Where it is not there yet, says `run=missing` to the workflow, whose job `train` makes it.
     """
     from tunegate.cli.verify import proofs_as_text
-    from tunegate.gate.rescoring import check_sample
-    from tunegate.reporting.publication import refuse_unproven, waiting_of
+    from tunegate.evaluation.rescoring import check_sample
     from tunegate.repository.outputs import open_outputs
     from tunegate.repository.proof import AGAIN, prove
     from tunegate.repository.snapshot import Snapshot
+    from tunegate.review.publication import refuse_unproven, waiting_of
 
     _, repository, change = _open(forge, base, head)
     with open_outputs(repository.root) as outputs:
@@ -89,9 +89,9 @@ def train(forge: ForgeName = "", base: Base = None, head: Head = None) -> None:
     Refuses a fork, whose branch is another's, and a branch that moved: nothing is ever overwritten.
     """
     from tunegate.repository import branches
-    from tunegate.repository.added import bring_added
     from tunegate.repository.lock import FILE, parse_lock
     from tunegate.repository.scratch import run_stages
+    from tunegate.repository.tracked_files import bring_added
     from tunegate.repository.transfer import SETTINGS, fetch_runs, push_runs
 
     opened, repository, change = _open(forge, base, head)
@@ -118,8 +118,8 @@ def gate(forge: ForgeName = "", base: Base = None, head: Head = None, out: Out =
     from tunegate.cli.gate import as_text
     from tunegate.files import write_json
 
-    with _judged(forge, base, head) as judged:
-        verdict = judged.verdict
+    with _judged(forge, base, head) as evidence:
+        verdict = evidence.verdict
     write_json(out / "verdict.json", verdict.model_dump(mode="json"))
     print(as_text(verdict))
     raise typer.Exit(verdict.exit_code)
@@ -132,8 +132,8 @@ def report(forge: ForgeName = "", base: Base = None, head: Head = None, out: Out
     from tunegate.reporting.pull_request_page import render_markdown, write_report
     from tunegate.repository.proof import prove
 
-    with _judged(forge, base, head) as judged:
-        made = pull_request_of(judged, proofs_shown(prove(judged.candidate, quick=True)))
+    with _judged(forge, base, head) as evidence:
+        made = pull_request_of(evidence, proofs_shown(prove(evidence.candidate, quick=True)))
         for path in write_report(made, out):
             print(path)
     _append("GITHUB_STEP_SUMMARY", render_markdown(made))
@@ -145,8 +145,8 @@ def publish(forge: ForgeName = "", base: Base = None, head: Head = None, rescore
 
     Run by the default branch's code: nothing of the change is executed, and nothing that its jobs wrote is read.
     """
-    from tunegate.forges.detect import open_forge
-    from tunegate.forges.interface import MARKER, NoChangeError
+    from tunegate.review.forges.detect import open_forge
+    from tunegate.review.forges.interface import MARKER, NoChangeError
 
     opened = open_forge(forge, base=base, head=head)
     try:
@@ -168,8 +168,8 @@ def publish(forge: ForgeName = "", base: Base = None, head: Head = None, rescore
 @app.command()
 def approve(commit: Annotated[str, typer.Argument(help="The commit that you looked at.")] = "HEAD") -> None:
     """Without a forge: note that you approve a commit, for others' branches. Example: tunegate ci approve a1b2c3d"""
-    from tunegate.forges.local import Local
     from tunegate.repository.revisions import open_repository
+    from tunegate.review.forges.local import Local
 
     sha = open_repository().resolve(commit)
     print(f"{sha[:12]}: approved by {Local().approve(sha)}")
@@ -177,8 +177,8 @@ def approve(commit: Annotated[str, typer.Argument(help="The commit that you look
 
 def _publication(forge: "Forge", change: "Change", rescore: int) -> "Publication":
     """What to say of the change; whatever goes wrong before that is a status too: the merge waits for one."""
-    from tunegate.reporting.publication import publication_of
     from tunegate.repository import branches
+    from tunegate.review.publication import publication_of
 
     try:
         repository = _prepared(forge, change)
@@ -186,14 +186,14 @@ def _publication(forge: "Forge", change: "Change", rescore: int) -> "Publication
         approvals = forge.approvals(change)
     except Exception as error:
         words = error.problem if isinstance(error, TunegateError) else f"unexpected {type(error).__name__}"
-        forge.status(change, "error", f"nothing was judged: {words}", forge.job_url())
+        forge.status(change, "error", f"nothing was evidence: {words}", forge.job_url())
         raise
     return publication_of(change, approvals, rescore=rescore)
 
 
 def _open(name: str, base: str | None, head: str | None) -> "tuple[Forge, Repository, Change]":
     """The forge, the clone and the change, with its base fetched and the DVC remote's settings in place."""
-    from tunegate.forges.detect import open_forge
+    from tunegate.review.forges.detect import open_forge
 
     forge = open_forge(name, base=base, head=head)
     change = forge.change()
@@ -214,14 +214,14 @@ def _prepared(forge: "Forge", change: "Change") -> "Repository":
 
 
 @contextmanager
-def _judged(name: str, base: str | None, head: str | None) -> "Iterator[Judged]":
-    from tunegate.gate.evidence import open_judgement
+def _judged(name: str, base: str | None, head: str | None) -> "Iterator[Evidence]":
+    from tunegate.review.evidence import open_evidence
 
     forge, repository, change = _open(name, base, head)
     here = repository.resolve("HEAD")
     approvals = forge.approvals(change) if here == change.head else []
-    with open_judgement(base=change.base, head=here, approvals=approvals) as judged:
-        yield judged
+    with open_evidence(base=change.base, head=here, approvals=approvals) as evidence:
+        yield evidence
 
 
 def _refuse_to_train(change: "Change", repository: "Repository") -> None:

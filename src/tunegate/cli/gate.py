@@ -24,10 +24,10 @@ def gate(
     if print_schema:
         print(to_json(schema()), end="")
         return
-    from tunegate.gate.evidence import open_judgement
+    from tunegate.review.evidence import open_evidence
 
-    with open_judgement(base=base, head=head, approvals=approved_by or ()) as judged:
-        verdict = judged.verdict
+    with open_evidence(base=base, head=head, approvals=approved_by or ()) as evidence:
+        verdict = evidence.verdict
     if json_file == Path("-"):
         print(to_json(verdict.model_dump(mode="json")), end="")
     else:

@@ -33,8 +33,8 @@ def launch(  # noqa: PLR0913, PLR0917  # one argument per option
     preempted saves a checkpoint, is queued again and resumes. When it is done, `dvc commit --force train` records its
     outputs.
     """
-    from tunegate.training import kubernetes, slurm
-    from tunegate.training.jobs import job_of, require_forms
+    from tunegate.launch import kubernetes, slurm
+    from tunegate.launch.jobs import job_of, require_forms
 
     given = {"image": image, "claim": claim, "partition": partition}
     for other in (names for of, names in _OF.items() if of != kind):

@@ -37,7 +37,7 @@ def merge(
     """
     from tunegate.files import read_text, write_text
     from tunegate.repository.lock import dump_lock, parse_lock
-    from tunegate.repository.merging import merge as merge_locks
+    from tunegate.repository.lock_merge import merge as merge_locks
     from tunegate.repository.runs import Runs
 
     sides = ((base, "the common ancestor"), (ours, "ours"), (theirs, "theirs"))

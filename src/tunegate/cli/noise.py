@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from tunegate.cli.runs import table
+from tunegate.experiments.seed_noise import FILE, Noise
 from tunegate.files import to_json
-from tunegate.gate.noise import FILE, Noise
 
 
 def noise(
@@ -17,7 +17,7 @@ def noise(
     """Measure the noise floor: trains once per seed, in a scratch clone. Example: tunegate noise --seeds 3"""
     from tqdm import tqdm
 
-    from tunegate.gate.seeds import measure
+    from tunegate.experiments.seed_runs import measure
     from tunegate.repository.revisions import open_repository
 
     repository = open_repository(Path())

@@ -11,9 +11,9 @@ import typer
 
 from tunegate.cli.runs import table
 from tunegate.files import to_json
-from tunegate.repository.git import UNVERSIONED, checkout
 from tunegate.repository.snapshot import Snapshot
 from tunegate.repository.staleness import StaleStage, plan_stages
+from tunegate.repository.working_copy import UNVERSIONED, checkout
 from tunegate.tracking.forecast import LEDGER, Forecast, forecast, read_records
 
 _HEAD = ("stage", "what happens", "why")

@@ -18,9 +18,9 @@ from tunegate.params import load_params
 from tunegate.reporting.preflight_page import costs_of, render_preflight
 
 if TYPE_CHECKING:
-    from tunegate.models.preview import Piece
-    from tunegate.training.preflight.findings import Finding
-    from tunegate.training.preflight.run import Preflight
+    from tunegate.models.tokens.preview import Piece
+    from tunegate.preflight.findings import Finding
+    from tunegate.preflight.run import Preflight
 
 _MARKS = {"ok": ("ok", "green"), "warning": ("look", "yellow"), "refused": ("NO", "red"), "skipped": ("--", "white")}
 _SHOWN = 4
@@ -41,8 +41,8 @@ def preflight(
     Exits with 3 where training is refused. It takes a minute on a CPU for a small model: the model is loaded, two small
     batches are measured, and one is learned by heart. Nothing is kept of it.
     """
-    from tunegate.training.preflight.run import preflight as run
-    from tunegate.training.preflight.run import read_inputs
+    from tunegate.preflight.run import preflight as run
+    from tunegate.preflight.run import read_inputs
 
     with _progress() as say:
         found = run(read_inputs(load_params(params), prepared, tokens, base), say)

@@ -21,18 +21,18 @@ def report(
     proof: Annotated[bool, typer.Option(help="Check that every locked run happened, as `verify` does.")] = True,
 ) -> None:
     """Write report.html, report.md and verdict.json. Example: tunegate report --base origin/main --out report"""
-    from tunegate.gate.evidence import open_judgement
     from tunegate.reporting.pull_request import proofs_shown, pull_request_of
     from tunegate.reporting.pull_request_page import write_report
     from tunegate.repository.proof import prove
+    from tunegate.review.evidence import open_evidence
 
     given = read_json(verdict) if verdict else None
     approvals = [*(approved_by or ()), *(given.get("approvals", []) if isinstance(given, dict) else [])]
-    with open_judgement(base=base, head=head, approvals=approvals) as judged:
-        if verdict and given != judged.verdict.model_dump(mode="json"):
-            problem = f"not the verdict on these commits, which is: {judged.verdict.headline}"
+    with open_evidence(base=base, head=head, approvals=approvals) as evidence:
+        if verdict and given != evidence.verdict.model_dump(mode="json"):
+            problem = f"not the verdict on these commits, which is: {evidence.verdict.headline}"
             raise RefusedError(problem, place=str(verdict), remedy="run `tunegate gate --json` again on these commits")
-        proofs = proofs_shown(prove(judged.candidate, quick=True)) if proof else None
-        paths = write_report(pull_request_of(judged, proofs), out)
-    print(judged.verdict.headline)
+        proofs = proofs_shown(prove(evidence.candidate, quick=True)) if proof else None
+        paths = write_report(pull_request_of(evidence, proofs), out)
+    print(evidence.verdict.headline)
     print("wrote " + ", ".join(map(str, paths)))

@@ -16,9 +16,9 @@ from tunegate.experiments.trials import Trial
 from tunegate.files import to_json, write_text
 
 if TYPE_CHECKING:
-    from tunegate.experiments.conducting import Machines
-    from tunegate.experiments.findings import Findings
-    from tunegate.experiments.running import Setting
+    from tunegate.experiments.search_results import Findings
+    from tunegate.experiments.search_session import Machines
+    from tunegate.experiments.trial_runner import Setting
 
 EPILOG = "Example: tunegate search --param train.rank=8,16,32 --param train.learning_rate=log:1e-4:1e-2 --trials 12"
 
@@ -51,7 +51,7 @@ def search(  # noqa: PLR0913, PLR0917  # one argument per option
 
     Resumes where it was stopped. The same commit and the same search give the same table. docs/search.md explains it.
     """
-    from tunegate.experiments.conducting import Machines, rehearse, setting_of
+    from tunegate.experiments.search_session import Machines, rehearse, setting_of
     from tunegate.repository.proposals import check_name
     from tunegate.repository.revisions import open_repository
 
@@ -69,9 +69,9 @@ def search(  # noqa: PLR0913, PLR0917  # one argument per option
 
 def _search(setting: "Setting", machines: "Machines", branch: str | None, *, as_json: bool) -> None:
     """`branch` is where the best is proposed: empty for the usual one, None for none."""
-    from tunegate.experiments.conducting import conduct
-    from tunegate.experiments.findings import proposal_of
-    from tunegate.experiments.running import upload
+    from tunegate.experiments.search_results import proposal_of
+    from tunegate.experiments.search_session import conduct
+    from tunegate.experiments.trial_runner import upload
     from tunegate.reporting.search_page import render_search
 
     _note(f"search {setting.name}: trials of the commit {setting.commit[:12]}")

@@ -11,7 +11,7 @@ import typer
 from tunegate.cli.runs import table
 from tunegate.errors import InputError, UsageError
 from tunegate.files import read_json, to_json
-from tunegate.reporting.beside import markdown, measured, rows_of
+from tunegate.reporting.model_comparison import markdown, measured, rows_of
 from tunegate.reporting.numbers import LABELS, compare, headline
 from tunegate.tracking.outbox import Record, read_records
 from tunegate.tracking.store import LOCAL

@@ -82,6 +82,6 @@ def proofs_as_text(proofs: Sequence["StageProof"], sentence: str = "") -> str:
 
 
 def _rescored(snapshot: Snapshot, rows: int) -> str:
-    from tunegate.gate.rescoring import check_sample
+    from tunegate.evaluation.rescoring import check_sample
 
     return check_sample(snapshot, rows=rows)

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 
 from tunegate.errors import InputError
-from tunegate.evaluation.answering import Question, nll_of, questions_of
-from tunegate.models.adapting import descend, restored
-from tunegate.models.examples import IGNORED
-from tunegate.models.formats.answers import tasks_of
+from tunegate.evaluation.answers import Question, nll_of, questions_of
 from tunegate.models.loading import Tuned, load_untuned
+from tunegate.models.task_adaptation import descend, restored
+from tunegate.models.tokens.examples import IGNORED
+from tunegate.models.tokens.formats.answers import tasks_of
 from tunegate.params import Evaluate, Params, Train
 from tunegate.tables import parquet_batches
 

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from tunegate.evaluation.answering import Question, nll_of
+from tunegate.evaluation.answers import Question, nll_of
 from tunegate.evaluation.examples import MODELS
-from tunegate.models.chat_tokens import Recipe
-from tunegate.models.formats.raw_text import RawText
 from tunegate.models.loading import Tuned
-from tunegate.models.pieces import pieces_of
+from tunegate.models.tokens.chat_tokens import Recipe
+from tunegate.models.tokens.documents import pieces_of
+from tunegate.models.tokens.formats.raw_text import RawText
 from tunegate.params import Evaluate
 
 Row = dict[str, Any]

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tunegate.evaluation.examples import MODELS, Example
-from tunegate.evaluation.label_sets import label_f1
+from tunegate.evaluation.multi_label import label_f1
 from tunegate.models.cost import Cost, TrainCost
 
 OTHER = "(other)"

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from tunegate.errors import InputError, MachineError, UsageError
-from tunegate.experiments.power_law import LEAST_POINTS, Fit, fit
-from tunegate.experiments.shares import TOKENS, groups_in, keep_share
+from tunegate.evaluation.rescoring import PREDICTIONS
 from tunegate.experiments.space import PARAMS, changed, params_in
+from tunegate.experiments.subsets import TOKENS, groups_in, keep_share
 from tunegate.files import STATE, read_json, read_text, read_yaml, write_json, write_text
-from tunegate.gate.rescoring import PREDICTIONS
 from tunegate.params import Closed, Train, parse
 from tunegate.repository.revisions import Repository
 from tunegate.repository.scratch import environment_of, run_stages, scratch
+from tunegate.statistics.power_law import LEAST_POINTS, Fit, fit
 from tunegate.tables import read_parquet
 
 FOLDER = STATE / "curve"

@@ -1,4 +1,4 @@
-"""Bounds on how the data may change, judged on what tunegate.data.comparison found between two commits.
+"""Bounds on how the data may change, judged on what tunegate.data.diff found between two commits.
 
 Pure: takes the policy's section `data` and a comparison. A bound on a number that the commits do not have is not
 passed in silence: it warns, and a shift that was not computed does what its bound says. Without a baseline only the
@@ -8,10 +8,10 @@ licences can be judged.
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from tunegate.data.comparison.result import DataDiff, Pairs, Shift
-from tunegate.data.nearest import listed
+from tunegate.data.diff.result import DataDiff, Pairs, Shift
 from tunegate.gate.policy import DataPolicy, Limit
 from tunegate.gate.verdict import GuardResult
+from tunegate.text import listed
 
 _SHOWN = 5
 _PAIRS = {

@@ -17,8 +17,8 @@ from tunegate.gate import wording
 from tunegate.gate.estimates import Estimate, estimate, estimates, rows_of
 from tunegate.gate.policy import FILE, Cluster, MetricPolicy, Policy
 from tunegate.gate.scores import Paired
-from tunegate.gate.statistics import Evidence, holm, mcnemar
 from tunegate.gate.verdict import McNemar, MetricResult, Outcome, SliceResult
+from tunegate.statistics.paired import Evidence, holm, mcnemar
 
 _BINARY = ("accuracy", "exact_match")
 _DIGITS = 6

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tunegate.gate.bootstrap import cluster_sums, resampled_sums
 from tunegate.gate.scores import Bools, Floats, Ints, Paired, Side
-from tunegate.gate.statistics import Counts, Evidence
+from tunegate.statistics.bootstrap import cluster_sums, resampled_sums
+from tunegate.statistics.paired import Counts, Evidence
 
 MEANS = ("accuracy", "exact_match", "nll")
 

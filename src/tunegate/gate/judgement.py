@@ -7,9 +7,7 @@ and whatever is doubtful is never a pass by silence.
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from tunegate.data.duplicates import Match
-from tunegate.data.nearest import listed
-from tunegate.gate.contamination import named
+from tunegate.data.similarity.overlap import Match
 from tunegate.gate.policy import FILE, Action, Policy
 from tunegate.gate.verdict import (
     GuardResult,
@@ -22,6 +20,7 @@ from tunegate.gate.verdict import (
     TestSet,
     Verdict,
 )
+from tunegate.text import listed
 
 _LEVELS: tuple[Level, ...] = ("refused", "inconclusive", "approval", "warning", "note")
 _OF_ACTION: dict[Action, Level] = {"block": "inconclusive", "approve": "approval", "warn": "warning"}
@@ -59,7 +58,7 @@ def judge(found: Findings) -> Verdict:
     """The verdict."""
     reasons = sorted(_reasons(found), key=lambda reason: _LEVELS.index(reason.level))
     outcome = _outcome(reasons, found.approvals)
-    contamination = {"exact": named(list(found.exact)), "near": named(list(found.near))}
+    contamination = {"exact": _pairs(found.exact), "near": _pairs(found.near)}
     return Verdict(
         outcome=outcome,
         headline=_headline(outcome, reasons, found),
@@ -139,7 +138,7 @@ def _of_contamination(found: Findings) -> Iterator[Reason]:
     ]
     for matches, level, words in kinds:
         if matches:
-            shown = listed(named(list(matches)), _SHOWN)
+            shown = listed(_pairs(matches), _SHOWN)
             yield Reason(level=level, text=f"{len(matches)} of {found.test_set.rows} test rows {words}: {shown}")
 
 
@@ -166,3 +165,10 @@ def _headline(outcome: Outcome, reasons: Sequence[Reason], found: Findings) -> s
         return f"Refused: {heaviest.text}"
     needs = "Needs approval" if heaviest.level == "approval" else "Inconclusive"
     return f"{needs}: {heaviest.text}"
+
+
+def _pairs(matches: Sequence[Match]) -> list[str]:
+    """Each test row with the training row that it equals or resembles."""
+    return [
+        f"{m.left} = {m.right}" if m.similarity == 1 else f"{m.left} ≈ {m.right} ({m.similarity:.2f})" for m in matches
+    ]

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tunegate.data.nearest import listed
 from tunegate.errors import InputError, RefusedError
 from tunegate.evaluation.examples import TEST_ROW, Answer, Example, is_correct
 from tunegate.evaluation.metrics import OTHER, pairs_of
 from tunegate.gate.policy import Cluster
+from tunegate.text import listed
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

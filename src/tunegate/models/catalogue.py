@@ -1,6 +1,6 @@
 """models/catalog.yaml: the base models a project may start from, each with licence, source and checksum.
 
-Reads the catalogue; knows the kinds of source, not how to fetch from them (`tunegate.models.acquire`).
+Reads the catalogue; knows the kinds of source, not how to fetch from them (`tunegate.models.acquisition`).
 """
 
 import difflib

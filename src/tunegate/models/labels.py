@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tunegate.errors import InputError
-from tunegate.models.examples import Example
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Classify
 
 _SHOWN = 5

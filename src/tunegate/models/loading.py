@@ -14,13 +14,13 @@ from typing import Any
 
 from tunegate.errors import InputError, RefusedError
 from tunegate.files import read_json, sha256_of
-from tunegate.models.acquire import PROVENANCE
-from tunegate.models.companions import TEACHER
+from tunegate.models.acquisition import PROVENANCE
+from tunegate.models.auxiliary_models import TEACHER
 from tunegate.models.devices import placed, require_device
 from tunegate.models.heads import load_headed
 from tunegate.models.labels import Labels
 from tunegate.models.quantisation import load_nf4, silence
-from tunegate.models.template import TEMPLATE
+from tunegate.models.tokens.template import TEMPLATE
 from tunegate.params import Adapter, Closed, Technique, parse
 from tunegate.repository.lineage import digest, read_lineage
 

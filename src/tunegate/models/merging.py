@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from tunegate.errors import RefusedError
-from tunegate.models.examples import Example
 from tunegate.models.loading import Tuned
 from tunegate.models.quantisation import dequantised
+from tunegate.models.tokens.examples import Example
 
 
 def merge(tuned: Tuned, examples: Sequence[Example], tolerance: float) -> tuple[Any, dict[str, float]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from tunegate.errors import MachineError, UsageError
-from tunegate.release.packages import PackageSources, package_sources
+from tunegate.release.package_sources import PackageSources, package_sources
 
 Backend = Literal["docker", "buildah"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import jinja2
 
+from tunegate.models.manifest import CompanionRecord
 from tunegate.params import Params
-from tunegate.release.manifest import CompanionRecord
 from tunegate.repository.lineage import Lineage
 
 _CARD = """\

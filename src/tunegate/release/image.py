@@ -13,10 +13,10 @@ from pathlib import Path
 
 from tunegate.errors import InputError, MachineError
 from tunegate.files import read_json, sha256_of
+from tunegate.models.manifest import verify
 from tunegate.release.builders import DEBIAN_PYTHON, Backend, build, find_backend, make_debian_base
-from tunegate.release.manifest import verify
-from tunegate.repository.git import UNVERSIONED, checkout
 from tunegate.repository.lineage import digest
+from tunegate.repository.working_copy import UNVERSIONED, checkout
 
 BENTOFILE = "bentofile.yaml"
 PACKAGE = Path("models/package")

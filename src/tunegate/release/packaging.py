@@ -10,16 +10,11 @@ from typing import Any
 
 from tunegate.errors import RefusedError
 from tunegate.files import read_json, write_text
-from tunegate.models.acquire import PROVENANCE
-from tunegate.models.companions import TEACHER, TRANSLATOR
-from tunegate.models.examples import Example
+from tunegate.models.acquisition import PROVENANCE
+from tunegate.models.auxiliary_models import TEACHER, TRANSLATOR
 from tunegate.models.export import export_gguf, export_safetensors, require_exportable
 from tunegate.models.loading import TOKENIZER_FILES, WEIGHTS, load_tuned
-from tunegate.models.merging import merge
-from tunegate.models.template import TEMPLATE
-from tunegate.params import Params
-from tunegate.release.card import card
-from tunegate.release.manifest import (
+from tunegate.models.manifest import (
     LINEAGE_METADATA,
     MODEL_FILE,
     BaseModelRecord,
@@ -27,6 +22,11 @@ from tunegate.release.manifest import (
     Manifest,
     write_manifest,
 )
+from tunegate.models.merging import merge
+from tunegate.models.tokens.examples import Example
+from tunegate.models.tokens.template import TEMPLATE
+from tunegate.params import Params
+from tunegate.release.card import card
 from tunegate.repository.lineage import Lineage, read_lineage
 
 CHECKED_EXAMPLES = 16

@@ -1,13 +1,13 @@
 """The data section of a report, as values that the templates lay out: tiles, shifts with their drawings, the forecast.
 
-Takes what tunegate.data.comparison found and the two snapshots' records of time. Does not compare and does not judge.
+Takes what tunegate.data.diff found and the two snapshots' records of time. Does not compare and does not judge.
 """
 
 import dataclasses
 from collections.abc import Iterator
 
-from tunegate.data.comparison.compare import NEAR, compare_snapshots
-from tunegate.data.comparison.result import DataDiff, Forecast, Shift
+from tunegate.data.diff.compare import NEAR, compare_snapshots
+from tunegate.data.diff.result import DataDiff, Forecast, Shift
 from tunegate.files import read_json
 from tunegate.reporting.numbers import difference
 from tunegate.reporting.shift_plot import shift_plot

@@ -3,11 +3,11 @@
 Lays out tunegate.reporting.data_changes with the templates beside this file; all text is escaped but our own drawings.
 """
 
-from tunegate.data.comparison.result import DataDiff
+from tunegate.data.diff.result import DataDiff
 from tunegate.reporting.data_changes import data_view
 from tunegate.reporting.numbers import difference
 from tunegate.reporting.rendering import environment
-from tunegate.reporting.texts import words
+from tunegate.text import words
 
 
 def render_data_page(diff: DataDiff) -> str:

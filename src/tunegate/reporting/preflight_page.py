@@ -1,6 +1,6 @@
 """The page of `tunegate preflight --html`, and its costs as words: one file that asks no host for anything.
 
-Lays out what tunegate.training.preflight found; all text is escaped.
+Lays out what tunegate.preflight found; all text is escaped.
 """
 
 from typing import TYPE_CHECKING
@@ -9,8 +9,8 @@ from tunegate.reporting.numbers import duration, size
 from tunegate.reporting.rendering import environment
 
 if TYPE_CHECKING:
-    from tunegate.training.preflight.memory import Forecast
-    from tunegate.training.preflight.run import Preflight
+    from tunegate.preflight.memory import Forecast
+    from tunegate.preflight.run import Preflight
 
 _TONES = {"ok": "better", "warning": "same", "refused": "worse", "skipped": "same"}
 _MARKS = {"ok": "✓", "warning": "look", "refused": "✗ refused", "skipped": "skipped"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tunegate.gate.policy import Policy
 from tunegate.gate.verdict import Reason, Verdict
-from tunegate.reporting.changes import Changes, changes_of, policy_of
+from tunegate.reporting.changes import Changes, changes_of
 from tunegate.reporting.charts import confusion_matrix, loss_curve
 from tunegate.reporting.example_changes import counts_of
 from tunegate.reporting.verdict_rows import Row, confidence, metric_rows, slice_rows
@@ -18,7 +18,7 @@ from tunegate.repository.lineage import Lineage, Parts
 from tunegate.repository.proof import NOT_RUN_AGAIN, StageProof
 
 if TYPE_CHECKING:
-    from tunegate.gate.evidence import Judged
+    from tunegate.reporting.evidence import Evidence
 
 WORDS = {"pass": "Pass", "refused": "Refused", "inconclusive": "Inconclusive"}
 LEVELS = {
@@ -109,20 +109,20 @@ class PullRequest:
         return {name: len(rows) > _LONG_SLICE for name, rows in self.slices.items()}
 
 
-def pull_request_of(judged: "Judged", proofs: Sequence[Proof] | None = None) -> PullRequest:
-    """The report on what was judged."""
-    verdict, changes, policy = judged.verdict, changes_of(judged), policy_of(judged)
+def pull_request_of(evidence: "Evidence", proofs: Sequence[Proof] | None = None) -> PullRequest:
+    """The report on what was evidence."""
+    verdict, changes, policy = evidence.verdict, changes_of(evidence), evidence.policy
     metrics = metric_rows(verdict.metrics)
     word, sentence = _headline(verdict)
     told = [reason for reason in verdict.reasons if reason.text not in verdict.headline]
     return PullRequest(
-        name=judged.candidate.params.score.name,
+        name=evidence.candidate.params.score.name,
         verdict=verdict,
         word=word,
         sentence=sentence,
         reasons=[reason for reason in told if reason.level != "note"],
         notes=[reason for reason in told if reason.level == "note"],
-        first=judged.baseline is None,
+        first=evidence.baseline is None,
         primary=next((row for row in metrics if row.role == "primary"), metrics[0]),
         metrics=metrics,
         slices=slice_rows(verdict.slices, policy),

@@ -15,7 +15,7 @@ from tunegate.reporting.markdown import code, escape, prose, prose_html
 from tunegate.reporting.numbers import difference
 from tunegate.reporting.pull_request import LEVELS, OUTCOMES, PullRequest
 from tunegate.reporting.rendering import Ready, csp_hash, environment, source_of
-from tunegate.reporting.texts import short, words
+from tunegate.text import short, words
 
 MAX_MARKDOWN_BYTES = 60_000
 MAX_EXAMPLES = 400

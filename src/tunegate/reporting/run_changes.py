@@ -7,13 +7,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from tunegate.data.comparison.result import Count
+from tunegate.data.diff.result import Count
 from tunegate.evaluation.trajectory import Point, read_trajectory
 from tunegate.files import parse_json
 from tunegate.reporting.numbers import duration, ratio, size
-from tunegate.reporting.texts import words
 from tunegate.repository.lineage import Lineage, read_lineage
 from tunegate.repository.snapshot import Snapshot
+from tunegate.text import words
 
 LEDGER, TIMINGS, TRAJECTORY = "reports/data.json", "reports/timings.json", "models/trajectory.csv"
 ADAPTER, PACKAGE = "models/adapter", "models/package"

@@ -6,7 +6,7 @@ Renders findings with the templates beside this file; all text is escaped but ou
 import dataclasses
 from typing import Any
 
-from tunegate.experiments.findings import Findings
+from tunegate.experiments.search_results import Findings
 from tunegate.experiments.trials import Trial
 from tunegate.reporting.numbers import duration
 from tunegate.reporting.rendering import environment

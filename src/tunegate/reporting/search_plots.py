@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from tunegate.experiments.declaration import Axis, Objective
-from tunegate.experiments.findings import Findings
+from tunegate.experiments.search_results import Findings
 from tunegate.experiments.trials import Trial
 from tunegate.reporting.svg import Scale, short_name, svg, ticks
 

@@ -5,7 +5,7 @@ Drawn on a root scale from 0 to 1, so that small shifts can be told apart. Equal
 
 import math
 
-from tunegate.data.comparison.result import Shift
+from tunegate.data.diff.result import Shift
 from tunegate.reporting.svg import Scale, svg
 
 _WIDTH, _HEIGHT, _MIDDLE = 220.0, 26.0, 13.0

@@ -15,9 +15,9 @@ from tunegate.evaluation.trajectory import Point
 from tunegate.params import Params
 from tunegate.reporting.charts import MAX_CLASSES, confusion_matrix, loss_curve
 from tunegate.reporting.numbers import Comparison, compare, headline
-from tunegate.reporting.texts import short, words
-from tunegate.reporting.way import SourceWay, ways_of
+from tunegate.reporting.row_flow import SourceWay, ways_of
 from tunegate.repository.lineage import Lineage
+from tunegate.text import short, words
 from tunegate.tracking.describe import flat_params
 
 _SHOWN_EXAMPLES = 12

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from tunegate.errors import InputError, MachineError
-from tunegate.repository.added import bring_added
 from tunegate.repository.remote import open_dvc
 from tunegate.repository.revisions import Repository
+from tunegate.repository.tracked_files import bring_added
 
 _PREFIX = "tunegate-scratch-"
 _LAST_LINES = 200

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from tunegate.engines.openvino import Finish, Sampling, Step
 from tunegate.serving.chat import Chat
-from tunegate.serving.engines.openvino import Finish, Sampling, Step
 
 
 class Engine(Protocol):

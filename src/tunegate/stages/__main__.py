@@ -36,7 +36,7 @@ def _run(arguments: list[str]) -> None:
 
 def _with_memory(arguments: list[str]) -> list[str]:
     # An option, not an argument of the stage: how much memory it takes does not change what it writes.
-    from tunegate.data.database import MEMORY_VARIABLE, parsed
+    from tunegate.data.compute.database import MEMORY_VARIABLE, parsed
 
     if not arguments:
         raise UsageError("--memory wants a size", remedy="write it as 512MB or 4GB")

@@ -6,9 +6,9 @@ A teacher and a translator, where params.yaml names them, come the same way, eac
 from pathlib import Path
 
 from tunegate.files import atomic_folder
-from tunegate.models.acquire import acquire
+from tunegate.models.acquisition import acquire
+from tunegate.models.auxiliary_models import TEACHER, TRANSLATOR, require_same_vocabulary
 from tunegate.models.catalogue import find_entry
-from tunegate.models.companions import TEACHER, TRANSLATOR, require_same_vocabulary
 from tunegate.params import load_params
 from tunegate.tracking.artifacts import download
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from tunegate.evaluation.adaptation import adaptation_csv
-from tunegate.evaluation.answering import PREDICTION, require_rows
-from tunegate.evaluation.predicting import answerable, predictions_of, remarks_of
+from tunegate.evaluation.answers import PREDICTION, require_rows
+from tunegate.evaluation.predictions import answerable, predictions_of, remarks_of
 from tunegate.files import write_json, write_text
 from tunegate.models.cost import Cost, hardware, measured
 from tunegate.models.loading import load_tokenizer, load_tuned

@@ -6,7 +6,7 @@ rows.parquet and ledger.json. Opens no connection. Does not know what a good row
 
 from pathlib import Path
 
-from tunegate.data.database import budget
+from tunegate.data.compute.database import budget
 from tunegate.data.sources.ingest import ingest
 from tunegate.files import atomic_folder, write_json
 from tunegate.params import load_params

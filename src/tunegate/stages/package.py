@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tunegate.files import atomic_folder, read_json
-from tunegate.models.examples import examples_from
+from tunegate.models.tokens.examples import examples_from
 from tunegate.params import load_params
 from tunegate.release.packaging import package
 from tunegate.tables import read_parquet

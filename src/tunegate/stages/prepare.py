@@ -7,8 +7,8 @@ dropped.parquet, changes.parquet, label_issues.json when asked, and ledger.json.
 import shutil
 from pathlib import Path
 
-from tunegate.data.preparing.frozen import read_frozen
-from tunegate.data.preparing.prepare import WORK, prepare
+from tunegate.data.preparation.frozen_test_set import read_frozen
+from tunegate.data.preparation.prepare import WORK, prepare
 from tunegate.files import atomic_folder
 from tunegate.params import load_params
 from tunegate.tables import parquet_batches

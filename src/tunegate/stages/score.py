@@ -5,7 +5,7 @@ Seconds of work, and the only stage whose results git tracks. A tracking server 
 
 from pathlib import Path
 
-from tunegate.data.ledger import combine
+from tunegate.data.ledger.stage_ledger import combine
 from tunegate.evaluation.examples import examples_of, sha256_of_test_set
 from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
 from tunegate.evaluation.trajectory import read_trajectory
@@ -15,8 +15,8 @@ from tunegate.models.loading import read_record
 from tunegate.params import load_params
 from tunegate.reporting.page import render
 from tunegate.reporting.view import Measured
-from tunegate.repository.git import checkout
 from tunegate.repository.lineage import read_lineage
+from tunegate.repository.working_copy import checkout
 from tunegate.tables import read_parquet
 from tunegate.tracking.describe import describe
 from tunegate.tracking.outbox import ADAPTER, write_record

@@ -7,17 +7,17 @@ valid.parquet, fates.parquet, ledger.json, preview.json and, where rows are augm
 from functools import partial
 from pathlib import Path
 
-from tunegate.data.fates import FATES, TEXTS, Tally, fates_of
-from tunegate.data.ledger import combine
-from tunegate.data.reuse import reused_rows
+from tunegate.data.compute.row_cache import reused_rows
+from tunegate.data.ledger.row_outcomes import FATES, TEXTS, Tally, fates_of
+from tunegate.data.ledger.stage_ledger import combine
 from tunegate.files import atomic_folder, write_json
-from tunegate.models.augmentation import Augmentation
-from tunegate.models.chat_tokens import Recipe
-from tunegate.models.formats.choice import format_of
+from tunegate.models.augmentation.copies import Augmentation
 from tunegate.models.loading import load_tokenizer
-from tunegate.models.preview import write_preview
-from tunegate.models.token_files import written
-from tunegate.models.tokenisation import Counting, Counts, Encoding, require_rows
+from tunegate.models.tokens.chat_tokens import Recipe
+from tunegate.models.tokens.formats.choice import format_of
+from tunegate.models.tokens.preview import write_preview
+from tunegate.models.tokens.token_tables import written
+from tunegate.models.tokens.tokenisation import Counting, Counts, Encoding, require_rows
 from tunegate.params import load_params
 from tunegate.tables import parquet_writer
 

@@ -10,7 +10,7 @@ from tunegate.files import atomic_folder, write_json, write_text
 from tunegate.params import Params, load_params
 from tunegate.repository.lineage import FILE
 from tunegate.tables import read_parquet
-from tunegate.training.launching import launch, needed
+from tunegate.training.parallel.launcher import launch, needed
 
 
 def main(
@@ -22,7 +22,7 @@ def main(
         paths = (params, tokens, base, rewards, lock, adapter, trajectory, cost)
         launch("train", paths, settings.compute, settings.train.device)
         return
-    from tunegate.training.joining import joined
+    from tunegate.training.parallel.rendezvous import joined
 
     with joined(settings.compute, settings.train.device) as team:
         _train(settings, team, tokens, base, rewards, lock, adapter, trajectory, cost)
@@ -30,11 +30,11 @@ def main(
 
 def _train(settings: Params, team: Any, tokens: str, base: str, rewards: str, lock: str, *outs: str) -> None:
     from tunegate.models.cost import hardware, measured
-    from tunegate.models.examples import examples_from
     from tunegate.models.loading import TUNED
+    from tunegate.models.tokens.examples import examples_from
     from tunegate.training import checkpoint, identity, loop
     from tunegate.training.adapter import record_of, save_adapter
-    from tunegate.training.beginning import begin
+    from tunegate.training.setup import begin
     from tunegate.training.trajectory import cost_of, summary, to_csv
 
     made_of = identity.lineage(settings, Path(tokens), Path(base), Path(rewards), Path(lock))

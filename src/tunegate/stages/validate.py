@@ -6,11 +6,11 @@ quarantine.parquet, result.json and ledger.json. Nothing is written when the sta
 
 from pathlib import Path
 
-from tunegate.data.checks.parting import part_rows
-from tunegate.data.checks.running import run_suite
+from tunegate.data.checks.quarantine import part_rows
+from tunegate.data.checks.suite_runner import run_suite
 from tunegate.data.checks.suites import load_suite
 from tunegate.data.checks.validation import judge
-from tunegate.data.database import budget
+from tunegate.data.compute.database import budget
 from tunegate.files import atomic_folder, write_json
 from tunegate.params import load_params
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunegate.evaluation.examples import MODELS
 from tunegate.params import Params
-from tunegate.repository.git import Checkout
+from tunegate.repository.working_copy import Checkout
 from tunegate.tracking.outbox import COST, Run
 
 COSTS = ("train", "evaluate")

@@ -20,8 +20,8 @@ from pydantic import Field
 from tunegate.errors import MachineError
 from tunegate.files import STATE, atomic_folder, read_json, sha256_of_tree, write_json
 from tunegate.params import Closed, parse
-from tunegate.repository.git import Checkout
 from tunegate.repository.lineage import digest
+from tunegate.repository.working_copy import Checkout
 
 RUNS = STATE / "runs"
 ADAPTER = "adapter"

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from tunegate.models.examples import IGNORED, Example
+from tunegate.models.tokens.examples import IGNORED, Example
 from tunegate.params import Train
 from tunegate.training.technique import Item, State, Step
 

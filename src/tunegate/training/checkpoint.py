@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.files import STATE, atomic_folder, read_json, sha256_of, to_json, write_json
-from tunegate.training.distributed import ALONE, Team
+from tunegate.training.parallel.team import ALONE, Team
 from tunegate.training.state import Tensors, Trained
 from tunegate.training.technique import State
 

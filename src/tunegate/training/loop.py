@@ -14,17 +14,19 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from tunegate.errors import InputError
-from tunegate.models.examples import Example
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
-from tunegate.training import checkpoint, fast_path, interrupts, sharding, watchdog
+from tunegate.training import checkpoint, divergence, signals
 from tunegate.training.adapter import trainable
-from tunegate.training.distributed import ALONE, Team
+from tunegate.training.fast import path as fast_path
+from tunegate.training.memory_probe import rehearse
+from tunegate.training.optimizer_step import Stepper
 from tunegate.training.optimizers import optimizer_of
-from tunegate.training.rehearsal import rehearse
+from tunegate.training.parallel import sharding
+from tunegate.training.parallel.team import ALONE, Team
 from tunegate.training.schedule import learning_rate
 from tunegate.training.selection import Selection, has_stalled
 from tunegate.training.state import Trained
-from tunegate.training.stepping import Stepper
 from tunegate.training.technique import Step, Technique
 
 
@@ -96,10 +98,10 @@ def _phase(
 
     def save() -> None:
         # A checkpoint that was asked for while the loss is suspicious takes no good one's place.
-        keep = None if watchdog.is_suspicious(progress.records) else settings.keep_checkpoints
+        keep = None if divergence.is_suspicious(progress.records) else settings.keep_checkpoints
         checkpoint.save(progress, trained, fingerprint, team=team, keep=keep)
 
-    with interrupts.noted(impatient=team.size == 1) as caught, _bar(len(plan), progress.phase_step, team) as bar:
+    with signals.noted(impatient=team.size == 1) as caught, _bar(len(plan), progress.phase_step, team) as bar:
         for step in plan[progress.phase_step :]:
             # Asked before a step, not after one: a run that is killed in between then stops at the same step.
             if has_stalled(_of_phase(progress), settings.early_stopping):
@@ -110,17 +112,17 @@ def _phase(
             _show(bar, progress.records[-1])
             # A signal to one process stops all of them after the same step.
             signalled = team.most(caught[0] if caught else 0)
-            is_due = progress.step % settings.checkpoint_every == 0 and not watchdog.is_suspicious(progress.records)
+            is_due = progress.step % settings.checkpoint_every == 0 and not divergence.is_suspicious(progress.records)
             if signalled or is_due:
                 save()
             if signalled:
-                interrupts.leave(signalled, progress.step)
+                signals.leave(signalled, progress.step)
         progress.phase, progress.phase_step = progress.phase + 1, 0
         if progress.phase < stepper.technique.phases:
             # What begins the next phase may take long, and a signal ends it at once.
             save()
             if signalled := team.most(caught[0] if caught else 0):
-                interrupts.leave(signalled, progress.step)
+                signals.leave(signalled, progress.step)
 
 
 def _step(
@@ -138,7 +140,7 @@ def _step(
     trained.selection.follow(progress.step)
     record: dict[str, Any] = {"step": progress.step, "epoch": step.epoch, "valid_loss": None} | found
     progress.records.append(record)
-    watchdog.check(progress.records, [example.id for example in step.examples])
+    divergence.check(progress.records, [example.id for example in step.examples])
     if stepper.technique.watch is not None:
         stepper.technique.watch(progress.records)
     if _measures(stepper.settings, step, progress, len(plan)):

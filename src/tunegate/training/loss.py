@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from tunegate.training import vocabulary
 from tunegate.training.batching import Tokens
-from tunegate.training.fast_attention import documents
-from tunegate.training.packing import core, packs, quiet
+from tunegate.training.fast import log_probabilities
+from tunegate.training.fast.attention import documents
+from tunegate.training.fast.packing import core, packs, quiet
 from tunegate.training.technique import Loss
 
 _bare: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
@@ -34,7 +34,7 @@ def log_probs_of(model: Any, batch: Tokens) -> torch.Tensor:
     if type(head) is torch.nn.Linear and _is_bare(model, head):
         with _giving(head, lambda states: states):
             hidden = _at_trained(model, batch)
-        return vocabulary.log_probs(hidden, head.weight, head.bias, batch.targets)
+        return log_probabilities.log_probs(hidden, head.weight, head.bias, batch.targets)
     return -torch.nn.functional.cross_entropy(logits_of(model, batch), batch.targets, reduction="none")
 
 

@@ -8,9 +8,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from tunegate.models.generating import generated
+from tunegate.models.generation import generated
 from tunegate.training.batching import grouped
-from tunegate.training.reference import evaluating
+from tunegate.training.reference_model import evaluating
 
 
 @dataclasses.dataclass(frozen=True)

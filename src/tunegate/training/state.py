@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from tunegate.training.distributed import ALONE, Team, part_of, whole
+from tunegate.training.parallel.team import ALONE, Team, part_of, whole
 from tunegate.training.selection import Selection
 
 Tensors = dict[str, torch.Tensor]

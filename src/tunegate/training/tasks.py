@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Sequence
 
 from tunegate.errors import InputError
-from tunegate.models.examples import Example
+from tunegate.models.tokens.examples import Example
 
 Tasks = dict[str, list[Example]]
 

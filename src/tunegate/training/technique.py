@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 
 import torch
 
-from tunegate.models.examples import Example
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 
 Notes = dict[str, float]

@@ -3,7 +3,7 @@ import os
 import subprocess
 import sys
 
-from tunegate.data.preparing.personal_key import fingerprint
+from tunegate.data.preparation.personal_data.key import fingerprint
 
 KEY = "k" * 40
 

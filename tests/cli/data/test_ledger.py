@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tunegate.data.ledger import make_ledger
+from tunegate.data.ledger.stage_ledger import make_ledger
 from tunegate.files import write_json
 
 ROOT = Path(__file__).resolve().parents[3]

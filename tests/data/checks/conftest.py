@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.checks.running import Checked, run_suite
+from tunegate.data.checks.suite_runner import Checked, run_suite
 from tunegate.data.checks.suites import Suite
 from tunegate.data.rows import PLACED_ROW, Row, table_of
 from tunegate.files import to_json

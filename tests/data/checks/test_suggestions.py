@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tunegate.data.checks.profile import profile_of
-from tunegate.data.checks.running import run_suite
 from tunegate.data.checks.suggestions import suggest
+from tunegate.data.checks.suite_runner import run_suite
 from tunegate.data.checks.suites import load_suite
 from tunegate.data.rows import Row
 from tunegate.files import write_json

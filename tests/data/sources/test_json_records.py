@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tunegate.data.sources.json_text import MAX_DEPTH
-from tunegate.data.sources.locating import Located
+from tunegate.data.sources.locations import Located
 from tunegate.data.sources.records import read_batches, read_records
 from tunegate.data.sources.streams import MAX_RECORD
 from tunegate.errors import InputError

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tunegate.data.sources.locating import Located
+from tunegate.data.sources.locations import Located
 from tunegate.data.sources.records import read_batches, read_records
 from tunegate.errors import InputError
 from tunegate.tables import write_parquet

@@ -3,7 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tunegate.data.sources.locating import Located
+from tunegate.data.sources.locations import Located
 from tunegate.data.sources.records import read_records
 from tunegate.errors import InputError
 from tunegate.tables import write_parquet

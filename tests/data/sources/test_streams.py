@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow
 import pytest
 
-from tunegate.data.sources.locating import Located
+from tunegate.data.sources.locations import Located
 from tunegate.data.sources.records import read_batches, read_records
 from tunegate.data.sources.streams import MAX_RECORD
 from tunegate.errors import InputError

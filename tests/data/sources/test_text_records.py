@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tunegate.data.sources import text_records
-from tunegate.data.sources.locating import Located
+from tunegate.data.sources.locations import Located
 from tunegate.data.sources.records import read_batches
 from tunegate.data.sources.text_records import read_text_records
 from tunegate.errors import InputError

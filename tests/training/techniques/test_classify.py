@@ -8,13 +8,13 @@ from accelerate.state import AcceleratorState
 from architectures import make_model
 
 from tunegate.errors import InputError
-from tunegate.models.chat_tokens import Recipe
-from tunegate.models.examples import Example
-from tunegate.models.formats.classes import Classes
 from tunegate.models.heads import load_headed
 from tunegate.models.labels import Labels, labels_of
 from tunegate.models.layouts import head_logits
 from tunegate.models.loading import load_tokenizer
+from tunegate.models.tokens.chat_tokens import Recipe
+from tunegate.models.tokens.examples import Example
+from tunegate.models.tokens.formats.classes import Classes
 from tunegate.params import Classify, Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.techniques.classify import classify

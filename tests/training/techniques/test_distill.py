@@ -8,15 +8,15 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from tunegate.models.chat_tokens import Recipe
 from tunegate.models.cost import bytes_of
-from tunegate.models.examples import Example
-from tunegate.models.formats.answers import Answers
 from tunegate.models.loading import load_base, load_tokenizer
+from tunegate.models.tokens.chat_tokens import Recipe
+from tunegate.models.tokens.examples import Example
+from tunegate.models.tokens.formats.answers import Answers
 from tunegate.params import Distill, Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import start, trainable
-from tunegate.training.sequences import laid_out
+from tunegate.training.sequence_likelihood import laid_out
 from tunegate.training.technique import Technique
 from tunegate.training.techniques.distill import distill, divergence, samples_in
 from tunegate.training.techniques.sft import sft

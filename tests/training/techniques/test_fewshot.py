@@ -7,8 +7,8 @@ import torch
 from learners import asked, learned, loss_on, require_exact_resume, start_of
 
 from tunegate.errors import InputError
-from tunegate.models.adapting import descend, restored
-from tunegate.models.examples import Example
+from tunegate.models.task_adaptation import descend, restored
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Fewshot, Train
 from tunegate.training import loop
 from tunegate.training.adapter import trainable

@@ -5,7 +5,7 @@ import pytest
 from learners import asked, learned, loss_on, require_exact_resume, start_of
 
 from tunegate.errors import InputError
-from tunegate.models.examples import Example
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Multitask, Train
 from tunegate.training import loop
 from tunegate.training.techniques.multitask import draws, mixed

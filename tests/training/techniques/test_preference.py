@@ -8,12 +8,12 @@ import torch
 from accelerate.state import AcceleratorState
 
 from tunegate.models.cost import bytes_of
-from tunegate.models.examples import Example
 from tunegate.models.loading import load_base
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Preference, Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import start, trainable
-from tunegate.training.sequences import answered, laid_out, log_probs
+from tunegate.training.sequence_likelihood import answered, laid_out, log_probs
 from tunegate.training.technique import Technique
 from tunegate.training.techniques.preference import preference
 

@@ -4,7 +4,7 @@ import pytest
 from learners import learned, loss_on, require_exact_resume, start_of
 
 from tunegate.errors import InputError
-from tunegate.models.examples import IGNORED, Example
+from tunegate.models.tokens.examples import IGNORED, Example
 from tunegate.params import Pretrain, Train
 from tunegate.training import loop
 

@@ -10,11 +10,11 @@ import torch
 from accelerate.state import AcceleratorState
 
 from tunegate.errors import InputError, RefusedError
-from tunegate.models.chat_tokens import Recipe
-from tunegate.models.examples import Example
-from tunegate.models.formats.answers import Answers
-from tunegate.models.formats.prompts import Prompts
 from tunegate.models.loading import load_tokenizer
+from tunegate.models.tokens.chat_tokens import Recipe
+from tunegate.models.tokens.examples import Example
+from tunegate.models.tokens.formats.answers import Answers
+from tunegate.models.tokens.formats.prompts import Prompts
 from tunegate.params import Reinforce, Reward, Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import start, trainable

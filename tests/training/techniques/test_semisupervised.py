@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from learners import asked, learned, loss_on, require_exact_resume, share_right, start_of
 
-from tunegate.data.ledger import read_ledger
+from tunegate.data.ledger.stage_ledger import read_ledger
 from tunegate.errors import InputError
-from tunegate.models.examples import Example
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Semisupervised, Train
 from tunegate.tables import read_parquet
 from tunegate.training import loop

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tunegate.cli.runs import table
-from tunegate.data.comparison.result import DataDiff, Pairs, Shift, schema
+from tunegate.data.diff.result import DataDiff, Pairs, Shift, schema
 from tunegate.errors import RefusedError
 from tunegate.files import to_json, write_text
 
@@ -29,12 +29,12 @@ def diff(
         print(to_json(schema()), end="")
         return
     from tunegate.gate.data_guards import decide_data
-    from tunegate.gate.evidence import governing_policy, policy_of
     from tunegate.reporting.data_changes import diff_of
     from tunegate.reporting.data_page import render_data_page
     from tunegate.repository.outputs import open_outputs
     from tunegate.repository.revisions import open_repository
     from tunegate.repository.snapshot import Snapshot
+    from tunegate.review.evidence import governing_policy, policy_of
 
     repository = open_repository()
     target = repository.resolve(base or repository.default_base())

@@ -16,7 +16,7 @@ def freeze(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write down which rows the test split has, and print the sha256 with which params.yaml pins them."""
-    from tunegate.data.preparing.frozen import FILE, freeze
+    from tunegate.data.preparation.frozen_test_set import FILE, freeze
     from tunegate.tables import parquet_batches
 
     rows, sha256 = freeze(parquet_batches(prepared / "test.parquet"), frozen)

@@ -15,7 +15,7 @@ def key(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print the fingerprint of the key in TUNEGATE_PSEUDONYM_KEY, for prepare.personal_data.key in params.yaml."""
-    from tunegate.data.preparing.personal_key import VARIABLE, fingerprint, new_key, read_key
+    from tunegate.data.preparation.personal_data.key import VARIABLE, fingerprint, new_key, read_key
     from tunegate.errors import InputError
 
     made = new_key() if new else None

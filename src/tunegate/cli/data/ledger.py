@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunegate.cli.runs import table
-from tunegate.data.ledger_table import By, closing, table_of
+from tunegate.data.diff.ledger_table import By, closing, table_of
 from tunegate.errors import visible
 from tunegate.files import to_json
 
 if TYPE_CHECKING:
-    from tunegate.data.ledger import Ledger
+    from tunegate.data.ledger.stage_ledger import Ledger
 
 
 def ledger(
@@ -21,7 +21,7 @@ def ledger(
     as_json: Annotated[bool, typer.Option("--json", help="Print all counts as JSON.")] = False,
 ) -> None:
     """Print how many rows and tokens came in, went out and were left out for which reason."""
-    from tunegate.data.ledger import combine, read_ledger
+    from tunegate.data.ledger.stage_ledger import combine, read_ledger
 
     combined = combine([data / name for name in ("ingested", "validated", "prepared", "tokens")])
     said = closing(combined)

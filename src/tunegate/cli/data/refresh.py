@@ -16,7 +16,7 @@ _CONTROLS = {number: f"\\u{number:04x}" for number in range(0x7F, 0xA0)}
 """The control characters that JSON lets stand, as its escapes."""
 
 if TYPE_CHECKING:
-    from tunegate.data.outside.refresh import Outcome, Wish
+    from tunegate.data.refresh.refresh import Outcome, Wish
     from tunegate.data.sources.declaration import Source
 
 
@@ -31,12 +31,12 @@ def refresh(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Take new snapshots of databases, APIs and object stores into data/raw, and say what a commit would change."""
-    from tunegate.data.database import budget
-    from tunegate.data.outside.refresh import Wish
+    from tunegate.data.compute.database import budget
+    from tunegate.data.refresh.refresh import Wish
     from tunegate.data.sources.declaration import load_sources, snapshot_of
     from tunegate.files import to_json
     from tunegate.params import Compute
-    from tunegate.repository.added import check_can_add
+    from tunegate.repository.tracked_files import check_can_add
 
     raw = sources.parent / "raw"
     chosen = _chosen(load_sources(sources), names or [], sources)
@@ -56,7 +56,7 @@ def refresh(
 
 
 def _chosen(sources: "tuple[Source, ...]", names: list[str], place: Path) -> "list[Source]":
-    from tunegate.data.nearest import did_you_mean
+    from tunegate.text import did_you_mean
 
     outside = {source.name: source for source in sources if source.outside}
     unknown = next((name for name in names if name not in outside), None)
@@ -72,7 +72,7 @@ def _chosen(sources: "tuple[Source, ...]", names: list[str], place: Path) -> "li
 def _one(source: "Source", raw: Path, place: str, wish: "Wish") -> "Outcome":
     from tqdm import tqdm
 
-    from tunegate.data.outside.refresh import refresh as refresh_one
+    from tunegate.data.refresh.refresh import refresh as refresh_one
 
     # Without a terminal there is no bar.
     with tqdm(desc=source.name, unit=" rows", disable=None, leave=False) as bar:

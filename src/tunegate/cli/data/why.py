@@ -9,7 +9,7 @@ from tunegate.errors import visible
 from tunegate.files import to_json
 
 if TYPE_CHECKING:
-    from tunegate.data.story import Step, Story
+    from tunegate.data.diff.row_history import Step, Story
 
 _MARKS = {"both": ("", "", None), "before": ("[-", "-]", typer.colors.RED), "after": ("{+", "+}", typer.colors.GREEN)}
 
@@ -22,7 +22,7 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Tell what became of a row and why: its source, what each stage did to it, its split, its tokens, its answer."""
-    from tunegate.data.story import Places, story_of
+    from tunegate.data.diff.row_history import Places, story_of
 
     outputs = [data / name for name in ("ingested", "validated", "prepared", "tokens")]
     found = story_of(row, Places._make([*outputs, adapter, predictions]))

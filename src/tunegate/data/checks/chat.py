@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tunegate.data.nearest import did_you_mean, listed
 from tunegate.errors import InputError
 from tunegate.files import read_text
+from tunegate.text import did_you_mean, listed
 
 Messages = Sequence[dict[str, str]]
 

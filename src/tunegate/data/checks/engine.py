@@ -14,10 +14,10 @@ from typing import Any
 
 from tunegate.data.checks.chat import renderer, template_path
 from tunegate.data.checks.suites import Expectation, Suite
-from tunegate.data.nearest import did_you_mean
 from tunegate.errors import InputError
+from tunegate.text import did_you_mean
 
-OWN = ("tunegate.data.checks.expect_control_tokens", "tunegate.data.checks.expect_conversation")
+OWN = ("tunegate.data.checks.control_tokens_expectation", "tunegate.data.checks.conversation_expectation")
 
 SHOWN_BY_TABLE = 20
 """Values that an expectation of the whole table shows of those it did not expect, or missed."""

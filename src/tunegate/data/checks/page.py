@@ -14,7 +14,7 @@ import numpy as np
 from tunegate.data.checks.columns import chunks, column_names
 from tunegate.data.checks.engine import make_expectations, write_docs
 from tunegate.data.checks.frames import frame_of
-from tunegate.data.checks.inert import inert, make_inert
+from tunegate.data.checks.sanitizer import inert, make_inert
 from tunegate.data.checks.suites import Suite, check_columns
 from tunegate.errors import InputError
 from tunegate.files import write_text

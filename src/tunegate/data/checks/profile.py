@@ -14,8 +14,8 @@ import numpy as np
 
 from tunegate.data.checks.chat import is_well_formed
 from tunegate.data.checks.columns import SLICE, Chunk, chunks, column_names, digests
-from tunegate.data.nearest import did_you_mean, listed
 from tunegate.errors import InputError
+from tunegate.text import did_you_mean, listed
 
 TEXTS = ("text", "answer", "rejected")
 MANY_VALUES = 1000

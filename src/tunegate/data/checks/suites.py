@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tunegate.data.nearest import did_you_mean, listed
 from tunegate.data.patterns import pattern_fault
 from tunegate.errors import InputError
 from tunegate.files import read_json, to_json
 from tunegate.params import Closed, parse
+from tunegate.text import did_you_mean, listed
 
 Severity = Literal["critical", "warning", "info"]
 

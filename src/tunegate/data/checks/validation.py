@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from tunegate.data.checks.outcomes import SHOWN_KEYS, Numbers, Outcome, Rows
-from tunegate.data.ledger import make_ledger
-from tunegate.data.nearest import listed
+from tunegate.data.ledger.stage_ledger import make_ledger
 from tunegate.errors import RefusedError
+from tunegate.text import listed
 
 NAMED_IN_ERROR = 10
 VALUES_IN_ERROR = 3

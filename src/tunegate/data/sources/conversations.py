@@ -7,12 +7,12 @@ with its place, never dropped. Reads and writes nothing.
 from collections.abc import Mapping
 from typing import Any
 
-from tunegate.data.nearest import did_you_mean
 from tunegate.data.rows import Message
 from tunegate.data.sources.json_text import parse_strict
 from tunegate.data.sources.row_declaration import ROLES, MessageTemplate, Value
 from tunegate.data.sources.values import Columns
 from tunegate.errors import InputError
+from tunegate.text import did_you_mean
 
 Conversations = list[list[Message]]
 

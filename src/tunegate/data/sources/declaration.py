@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tunegate.data.sources.outside_declaration import Object, Rest, Sql
+from tunegate.data.sources.external_declaration import Object, Rest, Sql
 from tunegate.data.sources.row_declaration import RowTemplate
 from tunegate.errors import InputError
 from tunegate.files import read_yaml

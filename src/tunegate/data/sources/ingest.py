@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tunegate.data.database import connect
-from tunegate.data.ledger import make_ledger
+from tunegate.data.compute.database import connect
+from tunegate.data.ledger.stage_ledger import make_ledger
 from tunegate.data.rows import PLACED_ROW
+from tunegate.data.sources.batches import Batch
 from tunegate.data.sources.declaration import Source, load_sources
-from tunegate.data.sources.locating import Located, locate_all
+from tunegate.data.sources.locations import Located, locate_all
 from tunegate.data.sources.mapping import Mapper
-from tunegate.data.sources.names import Names
-from tunegate.data.sources.records import Batch, read_batches
+from tunegate.data.sources.records import read_batches
+from tunegate.data.sources.unique_ids import Names
 from tunegate.files import sha256_of
 from tunegate.tables import parquet_writer
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tunegate.data.rows import MESSAGE, PLACED_ROW, TEXTS
-from tunegate.data.sources.contents import Content, content_of, known_template
+from tunegate.data.sources.batches import Batch
 from tunegate.data.sources.conversations import Conversations
-from tunegate.data.sources.records import Batch
+from tunegate.data.sources.fields import Content, content_of, known_template
 from tunegate.data.sources.row_declaration import RowTemplate, Value
 from tunegate.data.sources.streams import MAX_RECORD
 from tunegate.data.sources.values import Columns, Kinds

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from tunegate.data.sources.batches import BATCH_BYTES, Batch
 from tunegate.data.sources.json_text import parse_strict
-from tunegate.data.sources.locating import Located
-from tunegate.data.sources.parquet_expanding import cut, declared_bytes, written_out
-from tunegate.data.sources.records import BATCH_BYTES, Batch
+from tunegate.data.sources.locations import Located
+from tunegate.data.sources.parquet_size import cut, declared_bytes, written_out
 from tunegate.data.sources.streams import HARMLESS, MAX_RATIO, MAX_RECORD
 from tunegate.errors import InputError
 from tunegate.tables import BATCH_ROWS, parquet_batches

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tunegate.data.sources.declaration import suffixes_of
-from tunegate.data.sources.locating import Located
+from tunegate.data.sources.locations import Located
 from tunegate.errors import InputError
 
 MAX_RECORD = 4 * 2**20

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from tunegate.data.sources.batches import Batch, is_full
 from tunegate.data.sources.declaration import RowPer
-from tunegate.data.sources.locating import Located
-from tunegate.data.sources.records import Batch, is_full
+from tunegate.data.sources.locations import Located
 from tunegate.data.sources.streams import MAX_RECORD, TextStream, open_text
 from tunegate.errors import InputError
 

@@ -8,11 +8,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tunegate.data.nearest import did_you_mean, listed
-from tunegate.data.sources.records import Batch
+from tunegate.data.sources.batches import Batch
 from tunegate.data.sources.row_declaration import Label, Value
 from tunegate.data.sources.templates import as_language, as_text, columns_of, pieces_of
 from tunegate.errors import InputError
+from tunegate.text import did_you_mean, listed
 
 Kinds = dict[str, tuple[type, str]]
 """Column to the type of its values so far, and the place of the first of them."""

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from tunegate.errors import InputError
-from tunegate.models.examples import Example
 from tunegate.models.labels import Labels
 from tunegate.models.layouts import head_logits
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.training.batching import shuffled
 from tunegate.training.technique import Loss, State, Technique

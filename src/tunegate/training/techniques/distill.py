@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from tunegate.models.companions import TEACHER
+from tunegate.models.auxiliary_models import TEACHER
 from tunegate.models.cost import bytes_of
-from tunegate.models.examples import Example
 from tunegate.models.loading import load_base, load_tokenizer
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Distill, Train
 from tunegate.training.batching import Tokens, collate, shuffled
 from tunegate.training.loss import logits_of
 from tunegate.training.sampling import Sampler
-from tunegate.training.sequences import answered
+from tunegate.training.sequence_likelihood import answered
 from tunegate.training.technique import Loss, Prepared, Technique
 
 NOTES = ("divergence", "agreement", "on_policy")

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from tunegate.errors import InputError
-from tunegate.models.adapting import descend, restored
-from tunegate.models.examples import Example
+from tunegate.models.task_adaptation import descend, restored
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.training.batching import collate
 from tunegate.training.loss import next_token_loss

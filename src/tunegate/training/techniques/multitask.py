@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tunegate.models.examples import Example
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.training.batching import collate, grouped
 from tunegate.training.loss import next_token_loss

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch.nn.functional import logsigmoid
 
-from tunegate.models.examples import Example
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.training.batching import grouped, shuffled
-from tunegate.training.reference import Reference, bytes_of_copy, evaluating, reference_of
-from tunegate.training.sequences import Sequences, answered, laid_out, log_probs
+from tunegate.training.reference_model import Reference, bytes_of_copy, evaluating, reference_of
+from tunegate.training.sequence_likelihood import Sequences, answered, laid_out, log_probs
 from tunegate.training.technique import Loss, Prepared, Technique
 
 NOTES = ("reward_chosen", "reward_rejected", "reward_margin", "preference_accuracy")

@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Sequence
 
 from tunegate.errors import InputError
-from tunegate.models.examples import Example
+from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.training.batching import collate, shuffled
 from tunegate.training.loss import next_token_loss

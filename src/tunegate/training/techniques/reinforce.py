@@ -14,13 +14,13 @@ from typing import Any
 import torch
 
 from tunegate.errors import RefusedError
-from tunegate.models.examples import IGNORED, Example
 from tunegate.models.loading import load_tokenizer
+from tunegate.models.tokens.examples import IGNORED, Example
 from tunegate.params import Train
 from tunegate.training.batching import shuffled
-from tunegate.training.reference import Reference, bytes_of_copy, reference_of
+from tunegate.training.reference_model import Reference, bytes_of_copy, reference_of
 from tunegate.training.sampling import Sampler
-from tunegate.training.sequences import Sequences, laid_out, log_probs
+from tunegate.training.sequence_likelihood import Sequences, laid_out, log_probs
 from tunegate.training.technique import Loss, Prepared, State, Step, Technique
 from tunegate.training.techniques.rewards import Answer, Rewards
 

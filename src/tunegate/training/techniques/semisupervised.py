@@ -13,16 +13,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from tunegate.data.ledger import PSEUDO_LABELS_FILE, make_ledger
+from tunegate.data.ledger.stage_ledger import PSEUDO_LABELS_FILE, make_ledger
 from tunegate.errors import InputError
 from tunegate.files import write_json
-from tunegate.models.examples import IGNORED, Example
 from tunegate.models.loading import load_tokenizer
+from tunegate.models.tokens.examples import IGNORED, Example
 from tunegate.params import Train
 from tunegate.tables import write_parquet
 from tunegate.training.batching import collate, shuffled
-from tunegate.training.labelling import guesses
 from tunegate.training.loss import next_token_loss
+from tunegate.training.pseudo_labels import guesses
 from tunegate.training.technique import State, Step, Technique
 
 PSEUDO_LABELS = pa.schema([("id", pa.string()), ("answer", pa.string()), ("confidence", pa.float64())])

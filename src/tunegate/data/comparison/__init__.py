@@ -1,1 +1,0 @@
-"""What differs between the rows of two commits, and how much."""

@@ -1,0 +1,1 @@
+"""From validated rows to splits: repair, filters, duplicates, personal data, splits."""

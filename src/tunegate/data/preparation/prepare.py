@@ -1,0 +1,95 @@
+"""From validated rows to the three splits: the order of the steps, each in a module of its own.
+
+What concerns one row alone is done batch by batch, wherever the engine runs; what needs all rows, in the work database.
+Reads the validated rows batch by batch; writes the outputs of the stage to the folder that it is given.
+"""
+
+import itertools
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from tunegate.data.compute.database import batches, budget, connect
+from tunegate.data.compute.row_cache import key_of, reused
+from tunegate.data.preparation.deduplication import drop_duplicates, drop_near_duplicates
+from tunegate.data.preparation.frozen_test_set import FrozenRow, check_frozen
+from tunegate.data.preparation.label_balance import check_labels
+from tunegate.data.preparation.mixture import mix
+from tunegate.data.preparation.outputs import doubtful_labels, ledger_of, write_tables
+from tunegate.data.preparation.personal_data.key import read_key
+from tunegate.data.preparation.personal_data.masking import Personal
+from tunegate.data.preparation.row_processing import Treatment
+from tunegate.data.preparation.row_tables import load
+from tunegate.data.preparation.split_leaks import drop_equal_questions, drop_near_questions
+from tunegate.data.preparation.splits import Split, check_not_empty, sizes, split_groups
+from tunegate.data.rows import PLACED_ROW
+from tunegate.files import write_json
+from tunegate.params import Compute, Prepare
+
+if TYPE_CHECKING:
+    import duckdb
+
+WORK = "work"
+"""The folder of the work database inside of the one that is written; gone when it is done."""
+
+
+def prepare(
+    rows: Iterable[Any],
+    folder: Path,
+    wanted: Prepare,
+    compute: Compute,
+    *,
+    frozen: tuple[FrozenRow, ...] = (),
+    place: str = "params.yaml",
+) -> dict[str, Any]:
+    """Clean and split `rows`, batches of PLACED_ROW in the order of their sources; write all but the work to `folder`.
+
+    `place` names the file of the parameters in errors. Returns the ledger. Raises InputError for a label with too few
+    rows, a split without rows, a mixture that cannot be, and a frozen test set that is not there as it was.
+    """
+    key = read_key(os.environ)
+    # Made here once, so that a key that does not fit is an error of this process, before any work.
+    Personal(wanted.personal_data, key)
+    treatment = Treatment(wanted, key)
+    # Without a row, too, there are tables.
+    none = treatment(pa.RecordBatch.from_pylist([], schema=PLACED_ROW))
+    treated = itertools.chain([none], reused("prepare", key_of(wanted.model_dump()), treatment, rows, compute))
+    with connect(folder / WORK, budget(compute)) as connection:
+        load(connection, treated, {row.id: number for number, row in enumerate(frozen)})
+        _select(connection, wanted, len(frozen), place)
+        _split(connection, wanted, len(frozen), place)
+        write_tables(connection, folder)
+        query = (
+            "SELECT rows.* EXCLUDE (n, changes) FROM rows JOIN (SELECT n FROM placed WHERE split = 'test') USING (n)"
+        )
+        check_frozen(batches(connection, query), frozen, connection, place=place)
+        if wanted.label_noise:
+            write_json(folder / "label_issues.json", doubtful_labels(connection, wanted.split_key))
+        ledger = ledger_of(connection)
+    write_json(folder / "ledger.json", ledger)
+    return ledger
+
+
+def _select(connection: "duckdb.DuckDBPyConnection", wanted: Prepare, frozen: int, place: str) -> None:
+    """Drop rows that repeat others and rows of which there are too many."""
+    if wanted.deduplicate:
+        drop_duplicates(connection, frozen=frozen)
+    if wanted.near_duplicates is not None:
+        drop_near_duplicates(connection, wanted.near_duplicates, frozen=frozen)
+    mix(connection, wanted.mixture, frozen=frozen, place=place)
+    check_labels(connection, wanted.min_rows_per_label, place=place)
+
+
+def _split(connection: "duckdb.DuckDBPyConnection", wanted: Prepare, frozen: int, place: str) -> None:
+    """Place rows in splits and drop those whose question stands in a split that wins."""
+    split_groups(connection, wanted, frozen=frozen)
+    drop_equal_questions(connection)
+    if wanted.near_duplicates is not None:
+        drop_near_questions(connection, wanted.near_duplicates)
+    test, valid = wanted.test_share, wanted.valid_share
+    groups = connection.execute('SELECT count(DISTINCT "group") FROM placed').fetchall()[0][0]
+    shares: dict[Split, float] = {"train": 1 - test - valid, "valid": valid, "test": test}
+    check_not_empty(sizes(connection), shares, groups=groups, place=place)

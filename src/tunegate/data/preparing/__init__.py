@@ -1,1 +1,0 @@
-"""From validated rows to splits: repair, rules, duplicates, personal data, splits."""

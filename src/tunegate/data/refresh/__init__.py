@@ -1,0 +1,1 @@
+"""Databases, APIs and object stores become snapshots in data/raw. Runs in no stage."""

@@ -1,0 +1,124 @@
+"""What a search found: the best trials, what moved the objective, and the proposal to change params.yaml.
+
+Reads the study; the proposal is a commit on a branch of its own. Does not run anything.
+"""
+
+import dataclasses
+import difflib
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from tunegate.errors import RefusedError
+from tunegate.experiments.declaration import Objective, Search
+from tunegate.experiments.space import PARAMS, changed
+from tunegate.experiments.trial_runner import Setting
+from tunegate.experiments.trials import Trial, sha256_of_table
+from tunegate.repository.proposals import propose
+
+ENOUGH = 6
+"""Completed trials from which importances are computed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """A search that has ended, or as far as it is."""
+
+    name: str
+    commit: str
+    search: Search
+    trials: list[Trial]
+    best: list[int]
+    """Numbers of the best trial, or of the trials that no other beats in all objectives; by the first objective."""
+    importance: dict[str, dict[str, float]]
+    """Objective to parameter to its share of the objective's variance; empty with too few trials."""
+    elsewhere: list[int]
+    """Numbers of trials that other machines have not told of yet."""
+    table: str
+    """sha256 of what was chosen, stopped and measured."""
+
+    def trial(self, number: int) -> Trial:
+        """The trial of that number."""
+        return next(trial for trial in self.trials if trial.number == number)
+
+    @property
+    def start(self) -> Trial | None:
+        """The completed trial of the commit's own parameters, if there is one."""
+        return next((trial for trial in self.trials if trial.state == "complete" and not trial.diff), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        found = dataclasses.asdict(self) | {"search": self.search.model_dump(mode="json")}
+        return found | {"trials": [trial.model_dump(mode="json") for trial in self.trials]}
+
+
+def findings_of(study: Any, setting: Setting, trials: list[Trial], elsewhere: list[int]) -> Findings:
+    """What the trials told so far say."""
+    best = [trial.number for trial in best_of(setting.search.objectives, trials)]
+    shares = _importance(study, setting.search, trials)
+    return Findings(
+        setting.name, setting.commit, setting.search, trials, best, shares, elsewhere, sha256_of_table(trials)
+    )
+
+
+def best_of(objectives: Sequence[Objective], trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that no other beats in all objectives, by the first one; of equals the one with the lowest number."""
+    found: dict[tuple[float, ...], Trial] = {}
+    for trial in trials:
+        if trial.state == "complete":
+            found.setdefault(_costs(objectives, trial), trial)
+    front = {
+        mine: trial
+        for mine, trial in found.items()
+        if not any(other != mine and all(a <= b for a, b in zip(other, mine, strict=True)) for other in found)
+    }
+    return [front[costs] for costs in sorted(front)]
+
+
+def proposal_of(setting: Setting, trial: Trial, branch: str = "") -> tuple[str, str]:
+    """Begin `branch` with the trial's parameters; return its name and the difference of params.yaml as text.
+
+    Without a name it is search/<name>, or search/<name>-<trial> where that one holds an earlier proposal.
+    """
+    before = setting.repository.read(setting.commit, PARAMS) or ""
+    after = changed(before, {key: change.after for key, change in trial.diff.items()})
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{PARAMS}", f"b/{PARAMS}", n=1
+    )
+    found = "\n".join(f"  {o.metric}: {trial.values[o.metric]:.6g}" for o in setting.search.objectives)
+    message = f"Parameters of trial {trial.number} of the search {setting.name}\n\n{found}\n"
+    begin = functools.partial(
+        propose, setting.repository, commit=setting.commit, path=PARAMS, text=after, message=message
+    )
+    name = branch or f"search/{setting.name}"
+    try:
+        begin(name)
+    except RefusedError:
+        if branch:
+            raise
+        name = f"{name}-{trial.number}"
+        begin(name)
+    return name, "".join(lines)
+
+
+def _costs(objectives: Sequence[Objective], trial: Trial) -> tuple[float, ...]:
+    return tuple(trial.values[o.metric] * (-1 if o.direction == "maximize" else 1) for o in objectives)
+
+
+def _importance(study: Any, search: Search, trials: Sequence[Trial]) -> dict[str, dict[str, float]]:
+    """Shares of variance by fANOVA (Hutter et al., ICML 2014), for every objective that differs between trials."""
+    complete = [trial for trial in trials if trial.state == "complete"]
+    if len(complete) < ENOUGH:
+        return {}
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
+    found = {}
+    for index, objective in enumerate(search.objectives):
+        if len({trial.values[objective.metric] for trial in complete}) > 1:
+            shares = get_param_importances(
+                study,
+                evaluator=FanovaImportanceEvaluator(seed=search.seed),
+                target=lambda trial, index=index: trial.values[index],
+            )
+            found[objective.metric] = {key: round(float(share), 4) for key, share in shares.items()}
+    return found

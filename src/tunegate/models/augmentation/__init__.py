@@ -1,0 +1,1 @@
+"""More training rows made of those that are there."""

@@ -1,0 +1,125 @@
+"""More training rows of those that are there, as `tokenize.augment` asks, each with its parent recorded.
+
+Copies are made of kept rows of the training split alone, and of a copy only the question differs. What a copy says
+depends on its row's id and text and on nothing else. A copy that asks what its parent or any other row asks, in
+whatever split, is dropped and counted. Reads the prepared splits; writes augmented.parquet.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tunegate.models.augmentation.back_translation import Translator
+from tunegate.models.augmentation.perturbations import CHANGES, generator, in_template
+from tunegate.models.auxiliary_models import TRANSLATOR
+from tunegate.models.tokens.tokenisation import OVER_LENGTH, Encoding
+from tunegate.params import Augment, Tokenize
+from tunegate.tables import parquet_batches, parquet_writer
+
+FILE = "augmented.parquet"
+AUGMENTED = pa.schema([(name, pa.string()) for name in ("id", "parent", "kind", "text")])
+"""The columns of data/tokens/augmented.parquet: a copy, the row it was made of, how, and what it asks."""
+
+EQUAL = "equal"
+"""Why a copy is dropped: some row asks the same."""
+
+_SPLITS = ("train", "valid", "test")
+_ROWS = 512
+
+Row = dict[str, Any]
+
+
+class Augmentation:
+    """The copies of one run of stage `tokenize`. `base` is where the translator's folder is."""
+
+    def __init__(self, settings: Tokenize, encode: Encoding, prepared: Path, base: Path) -> None:
+        self._kinds = settings.augment
+        self._encode = encode
+        self._prepared = prepared
+        self._translator = Translator(base / TRANSLATOR)
+        self._counts = Counter[str]()
+
+    def batches(self, columns: list[str], folder: Path, dropped: Container[str]) -> Iterator[Any]:
+        """The copies as batches of ENCODED; each is also a line of FILE in `folder`, but for the over-long ones.
+
+        `dropped` are the rows of which none is made; `columns` of a prepared row are those that encoding reads.
+        """
+        if not self._kinds:
+            return
+        known = {key for split in _SPLITS for row in self._rows(split, columns) for key in [_key(row)]}
+        with parquet_writer(folder / FILE, AUGMENTED) as write:
+            for batch in parquet_batches(self._prepared / "train.parquet", columns=columns, rows=_ROWS):
+                parents = [row for row in batch.to_pylist() if row["id"] not in dropped]
+                made = [one for row in parents for one in self._copies(row, known)]
+                rows = pa.RecordBatch.from_pylist([copy for copy, _ in made], schema=batch.schema)
+                encoded = self._encode(rows)
+                lines = [line for (_, line), why in zip(made, encoded["reason"].to_pylist(), strict=True) if not why]
+                write(pa.RecordBatch.from_pylist(lines, schema=AUGMENTED))
+                self._count(encoded, lines)
+                yield encoded
+
+    def notes(self) -> dict[str, int]:
+        """What was made and what was dropped, for the stage's ledger; nothing when nothing was asked for."""
+        return {f"augmented_{name}": count for name, count in sorted(self._counts.items())}
+
+    def _rows(self, split: str, columns: list[str]) -> Iterator[Row]:
+        for batch in parquet_batches(self._prepared / f"{split}.parquet", columns=columns):
+            yield from batch.to_pylist()
+
+    def _copies(self, row: Row, known: set[bytes]) -> Iterator[tuple[Row, Row]]:
+        numbers = Counter[str]()
+        for how in self._kinds:
+            for _ in range(how.copies):
+                numbers[how.kind] += 1
+                copy = _asking(row, self._said(row, how, numbers[how.kind]))
+                copy["id"] = f"{row['id']}~{how.kind}-{numbers[how.kind]}"
+                key = _key(copy)
+                if key in known:
+                    self._counts[f"dropped_{EQUAL}"] += 1
+                    continue
+                known.add(key)
+                yield copy, {"id": copy["id"], "parent": row["id"], "kind": how.kind, "text": _question(copy)}
+
+    def _said(self, row: Row, how: Augment, number: int) -> str:
+        text, random = _question(row), generator(row["id"], how.kind, str(number))
+        match how.kind:
+            case "template":
+                # One order of the templates per row, so that its copies differ.
+                return in_template(text, how.templates, number, generator(row["id"], how.kind))
+            case "back_translation":
+                return self._translator.there_and_back(text, how.templates) or text
+            case kind:
+                return CHANGES[kind](text, how.rate, random)
+
+    def _count(self, encoded: Any, lines: list[Row]) -> None:
+        self._counts["rows"] += len(lines)
+        self._counts.update(line["kind"] for line in lines)
+        self._counts[f"dropped_{OVER_LENGTH}"] += encoded.num_rows - len(lines)
+        kept = encoded.filter(encoded["reason"].is_null())
+        for name in ("tokens", "trained"):
+            self._counts[f"tokens_{name}" if name == "trained" else name] += sum(kept[name].to_pylist())
+
+
+def _question(row: Mapping[str, Any]) -> str:
+    """What a copy says in another way: the text, or what the user says last."""
+    if not row["messages"]:
+        return str(row["text"])
+    return next((str(m["content"]) for m in reversed(row["messages"]) if m["role"] == "user"), "")
+
+
+def _asking(row: Row, text: str) -> Row:
+    if not row["messages"]:
+        return row | {"text": text}
+    last = max((at for at, m in enumerate(row["messages"]) if m["role"] == "user"), default=-1)
+    said = [dict(m) | {"content": text} if at == last else dict(m) for at, m in enumerate(row["messages"])]
+    return row | {"messages": said}
+
+
+def _key(row: Mapping[str, Any]) -> bytes:
+    asked = row["text"] if not row["messages"] else json.dumps(row["messages"][:-1], sort_keys=True)
+    return hashlib.blake2b(" ".join(str(asked).split()).casefold().encode(), digest_size=12).digest()

@@ -1,0 +1,1 @@
+"""What decides about a pull request: evidence, publication, the steps of CI, forges."""

@@ -1,0 +1,1 @@
+"""Bootstrap, intervals, effect sizes, paired comparisons, power laws: numpy in, numbers out."""

@@ -1,0 +1,1 @@
+"""Faster kernels for the same sums: installed before training, taken away after it."""

@@ -1,0 +1,1 @@
+"""Several processes that train one model: who starts them, how they meet, what they share."""

@@ -1,0 +1,72 @@
+import contextlib
+from pathlib import Path
+
+import pytest
+from architectures import make_model
+
+from tunegate.errors import InputError
+from tunegate.evaluation.predictions import predictions_of, remarks_of
+from tunegate.models.heads import load_headed
+from tunegate.models.labels import Labels
+from tunegate.models.loading import Record, Tuned, load_base, load_tokenizer
+from tunegate.params import Evaluate
+
+ROWS = [
+    {"id": n, "group": n, "messages": None, "text": "the roof leaks", "label": n, "rejected": None, "slices": []}
+    for n in ("heat", "lift", "roof")
+]
+
+
+def test_a_head_is_asked_for_labels_and_unseen_ones_are_remarked(tmp_path: Path) -> None:
+    folder, labels = make_model("bert", tmp_path), ("heat", "roof")
+    record = Record(technique="classify", adapter="head", labels=labels)
+    model = load_headed(folder, Labels(labels), device="cpu", precision="fp32", seed=7).model
+    tuned = Tuned(model, record, lambda: contextlib.nullcontext(model))
+    found = predictions_of(tuned, load_tokenizer(folder), ROWS, Evaluate())
+    assert {answer["tuned_answer"] for answer in found} <= set(labels)
+    assert remarks_of(tuned, ROWS) == [
+        "test rows with the label 'lift', which no training row has: 1, all counted as wrong"
+    ]
+
+
+def test_a_decoder_is_asked_for_words(tiny_model: Path) -> None:
+    model = load_base(tiny_model, device="cpu", precision="fp32")
+    tuned = Tuned(model, Record(technique="sft"), lambda: contextlib.nullcontext(model))
+    found = predictions_of(tuned, load_tokenizer(tiny_model), ROWS, Evaluate(max_new_tokens=2), models=["tuned"])
+    assert [answer["reference"] for answer in found] == ["heat", "lift", "roof"]
+    assert remarks_of(tuned, ROWS) == []
+
+
+def test_rows_without_an_answer_are_left_out_and_told_where_training_takes_them_else_named(tiny_model: Path) -> None:
+    model, tokenizer = load_base(tiny_model, device="cpu", precision="fp32"), load_tokenizer(tiny_model)
+    given, how = [*ROWS, ROWS[0] | {"id": "none", "label": None}], Evaluate(max_new_tokens=2)
+
+    def tuned(technique: str) -> Tuned:
+        return Tuned(model, Record.model_validate({"technique": technique}), lambda: contextlib.nullcontext(model))
+
+    for technique in ("reinforce", "semisupervised"):
+        found = predictions_of(tuned(technique), tokenizer, given, how, models=["tuned"])
+        assert [row["id"] for row in found] == ["heat", "lift", "roof"]
+        assert remarks_of(tuned(technique), given) == [
+            "test rows without an answer, which nothing can be compared with: 1, left out"
+        ]
+    for technique in ("sft", "preference"):
+        rows = [row | {"rejected": "x"} for row in given]
+        with pytest.raises(InputError, match=r"no answer to learn|no chosen answer") as caught:
+            predictions_of(tuned(technique), tokenizer, rows, how, models=["tuned"])
+        assert caught.value.place == "row none"
+
+
+def test_rows_without_a_label_are_not_asked_and_tasks_are_slices(tiny_model: Path) -> None:
+    model = load_base(tiny_model, device="cpu", precision="fp32")
+    rows = [row | {"source": "desk"} for row in ROWS]
+    asked = {}
+    for technique in ("semisupervised", "multitask", "sft"):
+        tuned = Tuned(model, Record.model_validate({"technique": technique}), lambda: contextlib.nullcontext(model))
+        given = [*rows, rows[0] | {"id": "none", "label": None}] if technique == "semisupervised" else rows
+        asked[technique] = predictions_of(
+            tuned, load_tokenizer(tiny_model), given, Evaluate(max_new_tokens=2), models=["tuned"]
+        )
+    assert [row["id"] for row in asked["semisupervised"]] == ["heat", "lift", "roof"]
+    assert dict(asked["multitask"][0]["slices"]) == {"source": "desk"}
+    assert dict(asked["sft"][0]["slices"]) == {}

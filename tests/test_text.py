@@ -1,0 +1,18 @@
+from tunegate.text import did_you_mean, listed, short, words
+
+
+def test_the_nearest_name_is_offered_whatever_its_case() -> None:
+    assert did_you_mean("labels", ["text", "Label"]) == "; did you mean 'Label'?"
+
+
+def test_nothing_is_offered_when_nothing_is_near() -> None:
+    assert did_you_mean("xyz", ["text", "label"]) == ""
+
+
+def test_a_long_list_says_how_much_it_leaves_out() -> None:
+    assert listed("abc") == "a, b, c"
+    assert listed("abcde", 2) == "a, b and 3 more"
+
+
+def test_a_cut_text_says_that_it_is_cut() -> None:
+    assert (short("abc", 3), short("abcd", 3), words("not_in_test")) == ("abc", "ab…", "not in test")
