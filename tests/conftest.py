@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Two threads that wait for each other while other tests use the same cores are ten times slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,6 +20,10 @@ from way import make_way
 
 from tunegate.cli.init import project_files
 from tunegate.files import read_yaml, sha256_of, write_text, write_yaml
+
+if TYPE_CHECKING:
+    from tunegate.engines.chat import Chat
+    from tunegate.engines.openvino import OpenVINOEngine
 
 TEMPLATE = (
     "{%- for m in messages -%}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{%- endfor -%}"
@@ -188,6 +193,25 @@ def tiny_package(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         merge_check={"largest_difference": 0.0},
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def chat(tiny_package: Path) -> "Chat":
+    """Tokenizer and chat template of the tiny package, as the service uses them."""
+    from tunegate.engines.chat import Chat
+
+    return Chat(tiny_package)
+
+
+@pytest.fixture(scope="session")
+def engine(tiny_package: Path, chat: "Chat") -> Iterator["OpenVINOEngine"]:
+    """The CPU engine, opened on the tiny package."""
+    from tunegate.engines.openvino import OpenVINOEngine
+    from tunegate.models.manifest import verify
+
+    opened = OpenVINOEngine(tiny_package, verify(tiny_package), chat.eos_id)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

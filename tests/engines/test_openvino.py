@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tunegate.engines.openvino import OpenVINOEngine, Sampling
+from tunegate.engines.chat import Chat
+from tunegate.engines.openvino import OpenVINOEngine
+from tunegate.engines.protocol import Sampling
 from tunegate.errors import MachineError, RefusedError
 from tunegate.models.manifest import MODEL_FILE, verify
-from tunegate.serving.chat import Chat
 
 PROMPT = [1, 40, 90, 120, 7]
 

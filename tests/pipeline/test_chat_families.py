@@ -9,13 +9,13 @@ from learners import start_of
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from tunegate.engines.chat import Chat
 from tunegate.evaluation.answers import answer_all
 from tunegate.models.loading import Record, load_tokenizer, tuned_by
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.examples import IGNORED
 from tunegate.models.tokens.formats.answers import Answers
 from tunegate.params import Evaluate, Train
-from tunegate.serving.chat import Chat
 from tunegate.training import checkpoint, loop
 
 FAMILIES = {

@@ -1,10 +1,10 @@
 import asyncio
 from pathlib import Path
 
+from tunegate.engines.chat import Chat
 from tunegate.engines.openvino import OpenVINOEngine
+from tunegate.evaluation.parity import Expected, agreement
 from tunegate.models.manifest import verify
-from tunegate.serving.chat import Chat
-from tunegate.serving.parity import Expected, agreement
 from tunegate.tables import read_parquet
 
 

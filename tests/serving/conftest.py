@@ -11,23 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tunegate.engines.openvino import OpenVINOEngine
-from tunegate.models.manifest import verify
-from tunegate.serving.chat import Chat
-
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="session")
-def chat(tiny_package: Path) -> Chat:
-    return Chat(tiny_package)
-
-
-@pytest.fixture(scope="session")
-def engine(tiny_package: Path, chat: Chat) -> Iterator[OpenVINOEngine]:
-    opened = OpenVINOEngine(tiny_package, verify(tiny_package), chat.eos_id)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tunegate.engines.openvino import OpenVINOEngine, Sampling, Step
+from tunegate.engines.chat import Chat
+from tunegate.engines.openvino import OpenVINOEngine
+from tunegate.engines.protocol import Sampling, Step
 from tunegate.errors import MachineError
-from tunegate.serving.chat import Chat
 from tunegate.serving.gateway import MAX_BODY, Gateway
 
 PATH = "/v1/chat/completions"

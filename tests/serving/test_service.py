@@ -113,7 +113,7 @@ import tunegate.serving.service as s
 folder = Path(sys.argv[1])
 manifest, chat = s.verify(folder), s.Chat(folder)
 engine = s.OpenVINOEngine(folder, manifest, chat.eos_id)
-from tunegate.engines.openvino import Sampling
+from tunegate.engines.protocol import Sampling
 async def ask():
     return [x async for x in engine.generate(chat.prompt_ids([{"role": "user", "content": "hej"}]), Sampling(3))]
 assert asyncio.run(ask())

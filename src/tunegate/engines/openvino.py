@@ -15,9 +15,10 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tunegate.engines.gguf_header import read_header
+from tunegate.engines.protocol import Sampling, Step
 from tunegate.errors import MachineError, RefusedError
 from tunegate.models.manifest import LINEAGE_METADATA, MODEL_FILE, Manifest
 
@@ -35,26 +36,6 @@ CACHE_GIB = 1
 
 STEP_TOKENS = 64
 """Most tokens computed in one step. A step stops the event loop, and so the probes; larger ones are no faster."""
-
-Finish = Literal["stop", "length"]
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How to choose tokens. Temperature 0 is greedy, and the same prompt then gives the same answer."""
-
-    max_tokens: int
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """New tokens of one request; `finish` is set on its last step."""
-
-    tokens: list[int]
-    finish: Finish | None = None
 
 
 @dataclass(slots=True)

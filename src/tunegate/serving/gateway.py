@@ -21,12 +21,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tunegate.engines.openvino import Sampling
+from tunegate.engines.answers import Piece, answer
+from tunegate.engines.chat import Chat
+from tunegate.engines.protocol import Engine, Sampling
 from tunegate.errors import InputError, MachineError
 from tunegate.params import parse
 from tunegate.serving import protocol
-from tunegate.serving.answers import Engine, Piece, answer
-from tunegate.serving.chat import Chat
 from tunegate.serving.protocol import ChatRequest
 
 log = logging.getLogger("tunegate.gateway")

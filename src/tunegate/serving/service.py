@@ -13,11 +13,11 @@ from typing import Any
 import bentoml
 from pydantic import JsonValue
 
+from tunegate.engines.chat import Chat
 from tunegate.engines.openvino import OpenVINOEngine
 from tunegate.errors import TunegateError
 from tunegate.models.manifest import Manifest, verify
 from tunegate.repository.working_copy import UNVERSIONED, checkout
-from tunegate.serving.chat import Chat
 from tunegate.serving.gateway import Gateway
 
 IMAGE = bentoml.images.Image(

@@ -3,9 +3,10 @@ import time
 
 import pytest
 
-from tunegate.engines.openvino import OpenVINOEngine, Sampling
-from tunegate.serving.answers import Piece, StopFilter, answer
-from tunegate.serving.chat import Chat
+from tunegate.engines.answers import Piece, StopFilter, answer
+from tunegate.engines.chat import Chat
+from tunegate.engines.openvino import OpenVINOEngine
+from tunegate.engines.protocol import Sampling
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunegate.engines.openvino import Sampling
+from tunegate.engines.answers import answer
+from tunegate.engines.chat import Chat
+from tunegate.engines.protocol import Engine, Sampling
 from tunegate.models.tokens.template import Message
-from tunegate.serving.answers import Engine, answer
-from tunegate.serving.chat import Chat
 
 TOLERANCE = 0.01
 """Accepted share of test questions that are answered otherwise: half-precision weights can tip a near tie."""

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
+from tunegate.engines.chat import Chat
 from tunegate.errors import InputError
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.prompts import pairs_of
-from tunegate.serving.chat import Chat
 
 CONVERSATIONS = [
     [{"role": "user", "content": "Behöver jag bygglov 2026?"}],

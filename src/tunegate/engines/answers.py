@@ -6,23 +6,9 @@ It does not know HTTP, nor which engine makes the tokens.
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
 
-from tunegate.engines.openvino import Finish, Sampling, Step
-from tunegate.serving.chat import Chat
-
-
-class Engine(Protocol):
-    """What makes tokens."""
-
-    context: int
-
-    @property
-    def alive(self) -> bool:
-        """Whether requests can still be answered."""
-
-    def generate(self, prompt: list[int], sampling: Sampling) -> AsyncIterator[Step]:
-        """Yield an answer's tokens; closing the iterator cancels."""
+from tunegate.engines.chat import Chat
+from tunegate.engines.protocol import Engine, Finish, Sampling
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 import asyncio
 from pathlib import Path
 
+from tunegate.engines.chat import Chat
 from tunegate.engines.openvino import OpenVINOEngine
 from tunegate.evaluation.answers import answer_all
+from tunegate.evaluation.parity import Agreement, Expected, agreement
 from tunegate.models.loading import Record, load_tokenizer, tuned_by
 from tunegate.params import Evaluate
-from tunegate.serving.chat import Chat
-from tunegate.serving.parity import Agreement, Expected, agreement
 
 
 def test_served_answers_are_those_of_the_stage_evaluate(
