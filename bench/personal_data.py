@@ -1,8 +1,9 @@
 """How much personal data is found, how often something else is taken for it, and how fast? Rules, rules and model.
 
-The sentences are tests/data/preparation/personal_data/sentences.jsonl, English and Swedish, written for this project; what is to be
-found is marked in them. A find counts when it overlaps a mark of its kind. The model (extra `personal-data`) is asked
-about English sentences alone. Speed: the same sentences among others without personal data, as an ordinary text has.
+The sentences are tests/data/preparation/personal_data/sentences.jsonl, English and Swedish, written for this project;
+what is to be found is marked in them. A find counts when it overlaps a mark of its kind. The model (extra
+`personal-data`) is asked about English sentences alone. Speed: the same sentences among others without personal
+data, as an ordinary text has.
 
 Example: python bench/personal_data.py --model
 """
