@@ -1,0 +1,397 @@
+"""The words of the code and of the documents are the field's: no retired word comes back.
+
+A retired phrase is looked for in all text of `src/`, `docs/`, `examples/`, README.md and CONTRIBUTING.md, a retired
+name in what the code of `src/` defines. docs/glossary.md says what the standard terms mean.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = ROOT / "src" / "tunegate"
+MODULES = sorted(CODE.rglob("*.py"))
+TEXTS = sorted(
+    path
+    for path in [
+        *ROOT.glob("*.md"),
+        *(path for folder in ("src", "docs", "examples") for path in ROOT.glob(f"{folder}/**/*")),
+    ]
+    if path.is_file() and path.suffix not in (".pyc", ".png") and path.name != "CHANGELOG.md"
+)
+
+PHRASES = {
+    r"watch-?dogs?": "divergence detector",
+    r"\bbark(s|ed|ing)?\b": "stop",
+    r"(?<![a-z])by[ _]heart(?![a-z])": "overfit-one-batch check",
+    r"rehears": "memory probe, or warm-up step",
+    r"(?<![a-z])fates?(?![a-z])": "row outcome",
+    r"(?<![a-z])tall(y|ies)(?![a-z])": "counts",
+    r"(?<![a-z])companions?(?![a-z])": "auxiliary model",
+    r"\bbear(s|ing)? (it|this|that|them) out\b": "confirms",
+    r"\b(no|nor a) finite number\b": "not finite",
+    r"\bthat (is|are) none\b": "is not a ...",
+    r"\bwhat is no\b": "what is not a ...",
+    r"\b(model|base|machine|file|folder|rows?|side|project|record|table) (has|have) not\b(?! (been|yet|run|seen)\b)": (
+        "does not have"
+    ),
+    r"\b(of|than) today\b": "present",
+    r"\bwho(ever)? (asks?|answers?|wants?|needs?|makes|reads|gets)\b": "the caller, the reader, ...",
+    r"\bwhoever\b": "anyone who, a caller that, ...",
+    r"\bnobody has heard of\b": "unknown",
+    r"\bnot told of\b": "not reported",
+    r"\bis not known here\b": "unknown",
+}
+"""Retired, as a regular expression on text in lower case -> what is written in its place."""
+
+CLASSES = {
+    "Asked", "Fate", "Gathered", "Guess", "Judged", "Lesson", "Lessons", "Lost", "Parting", "Places", "Seen",
+    "Settling", "Story", "Tally", "Told", "Wish",
+}  # fmt: skip
+NAMES = {
+    "asked", "fates", "found", "grown", "judged", "known", "made", "said", "seen", "strangers", "told", "wanted", "way",
+    "ways",
+}  # fmt: skip
+"""A variable, parameter, field or function is named by what it holds or gives."""
+
+FILES = {
+    "beginning", "beside", "choosing", "companions", "conducting", "fitting", "inert", "leaving", "parting", "pieces",
+    "repeats", "running", "searching", "measuring",
+}  # fmt: skip
+
+TERMS = (
+    "adapter", "baseline", "candidate", "contamination", "desired state", "divergence detector", "drift", "floor",
+    "ledger", "lineage key", "manifest", "memory probe", "merge base", "non-inferiority margin",
+    "overfit-one-batch check", "package", "proof of run", "quarantine", "reconcile", "row outcome", "run cache",
+    "slice", "snapshot", "stage", "stage key", "verdict",
+)  # fmt: skip
+"""What the glossary explains at least."""
+
+LEFT: dict[str, str] = {
+    "docs/benchmarks.md": "of today",
+    "docs/checks.md": "nobody has heard of; what is no",
+    "docs/ci.md": "who makes; who needs; whoever",
+    "docs/decisions.md": "fates; watchdog",
+    "docs/diff.md": "that is none",
+    "docs/ledger.md": "fate; fates",
+    "docs/personal-data.md": "whoever",
+    "docs/preflight.md": "by heart",
+    "docs/proof.md": "whoever; whoever reads",
+    "docs/refresh.md": "whoever",
+    "docs/training.md": "no finite number; watchdog",
+    "src/tunegate/cli/__init__.py": "said; wanted",
+    "src/tunegate/cli/check.py": "found; known; said",
+    "src/tunegate/cli/ci.py": "judged; made",
+    "src/tunegate/cli/curve.py": "asked; found; told",
+    "src/tunegate/cli/data/diff.py": "asked; found",
+    "src/tunegate/cli/data/key.py": "found; made; whoever",
+    "src/tunegate/cli/data/ledger.py": "found; said",
+    "src/tunegate/cli/data/why.py": "fate; found; said",
+    "src/tunegate/cli/init.py": "known",
+    "src/tunegate/cli/plan.py": "found",
+    "src/tunegate/cli/preflight.py": "by heart; found",
+    "src/tunegate/cli/runs.py": "found",
+    "src/tunegate/cli/search.py": "found; rehears; said; told",
+    "src/tunegate/cli/summary.py": "found",
+    "src/tunegate/cli/verify.py": "found; said",
+    "src/tunegate/data/checks/chat.py": "known",
+    "src/tunegate/data/checks/columns.py": "asked; said; that is none; wanted",
+    "src/tunegate/data/checks/control_tokens_expectation.py": "found",
+    "src/tunegate/data/checks/engine.py": "known; made",
+    "src/tunegate/data/checks/frames.py": "Gathered",
+    "src/tunegate/data/checks/outcomes.py": "found; wanted",
+    "src/tunegate/data/checks/page.py": "made",
+    "src/tunegate/data/checks/profile.py": "found; known; seen; wanted",
+    "src/tunegate/data/checks/quarantine.py": "judged",
+    "src/tunegate/data/checks/suggestions.py": "found; known; seen",
+    "src/tunegate/data/checks/suite_runner.py": "Tally; found; judged; known; made; tallies; tally",
+    "src/tunegate/data/checks/suites.py": "known",
+    "src/tunegate/data/checks/validation.py": "Judged; found; said; seen",
+    "src/tunegate/data/compute/database.py": "found; told; whoever; whoever needs",
+    "src/tunegate/data/compute/row_cache.py": "found; known; made; wanted",
+    "src/tunegate/data/diff/declarations.py": "found",
+    "src/tunegate/data/diff/display.py": "found; whoever; whoever reads",
+    "src/tunegate/data/diff/leaks.py": "found; known",
+    "src/tunegate/data/diff/ledger_table.py": "fate; fates; found; known; said; wanted; way",
+    "src/tunegate/data/diff/removed_rows.py": "found",
+    "src/tunegate/data/diff/result.py": "found; seen",
+    "src/tunegate/data/diff/row_changes.py": "found",
+    "src/tunegate/data/diff/row_history.py": "Places; Story; Told; asked; fate; fates; found; judged; said; told",
+    "src/tunegate/data/diff/row_lookup.py": "found",
+    "src/tunegate/data/diff/shifts.py": "found; said; wanted",
+    "src/tunegate/data/diff/sides.py": "asked; found; known",
+    "src/tunegate/data/diff/text_shifts.py": "found; known",
+    "src/tunegate/data/diff/word_diff.py": "found; known",
+    "src/tunegate/data/ledger/row_outcomes.py": "Tally; fate; fates; found; known; tally; wanted",
+    "src/tunegate/data/ledger/stage_ledger.py": "Fate; fate; fates; found; told",
+    "src/tunegate/data/preparation/deduplication.py": "found",
+    "src/tunegate/data/preparation/frozen_test_set.py": "found; said; told",
+    "src/tunegate/data/preparation/html.py": "seen",
+    "src/tunegate/data/preparation/label_balance.py": "told",
+    "src/tunegate/data/preparation/label_noise.py": "found; judged",
+    "src/tunegate/data/preparation/mixture.py": "known; wanted",
+    "src/tunegate/data/preparation/personal_data/key.py": "found; wanted",
+    "src/tunegate/data/preparation/personal_data/masking.py": "found",
+    "src/tunegate/data/preparation/personal_data/phones.py": "found",
+    "src/tunegate/data/preparation/personal_data/surrogates.py": "made",
+    "src/tunegate/data/preparation/prepare.py": "wanted",
+    "src/tunegate/data/preparation/row_filters.py": "said",
+    "src/tunegate/data/preparation/row_processing.py": "found; said; told",
+    "src/tunegate/data/preparation/row_steps.py": "found",
+    "src/tunegate/data/preparation/secrets.py": "found",
+    "src/tunegate/data/preparation/spans.py": "made",
+    "src/tunegate/data/preparation/splits.py": "found; wanted",
+    "src/tunegate/data/refresh/client.py": "said; that is none",
+    "src/tunegate/data/refresh/cursor_values.py": "found",
+    "src/tunegate/data/refresh/merge.py": "found; wanted",
+    "src/tunegate/data/refresh/object_store.py": "found; known",
+    "src/tunegate/data/refresh/refresh.py": "Wish; asked; found; known; seen",
+    "src/tunegate/data/refresh/rest.py": "found",
+    "src/tunegate/data/refresh/spool.py": "found; seen; that is none",
+    "src/tunegate/data/refresh/sql.py": "found; said; wanted",
+    "src/tunegate/data/rows.py": "known; said",
+    "src/tunegate/data/similarity/overlap.py": "found; said",
+    "src/tunegate/data/sources/conversations.py": "asked; known; made; said; told",
+    "src/tunegate/data/sources/declaration.py": "seen",
+    "src/tunegate/data/sources/external_declaration.py": "who asks",
+    "src/tunegate/data/sources/fields.py": "found; said",
+    "src/tunegate/data/sources/ingest.py": "made; wanted",
+    "src/tunegate/data/sources/json_records.py": "found",
+    "src/tunegate/data/sources/json_text.py": "found; what is no",
+    "src/tunegate/data/sources/locations.py": "found; known; wanted",
+    "src/tunegate/data/sources/mapping.py": "known; made; said",
+    "src/tunegate/data/sources/parquet_records.py": "whoever; whoever makes",
+    "src/tunegate/data/sources/parquet_size.py": "found; known",
+    "src/tunegate/data/sources/preferences.py": "made",
+    "src/tunegate/data/sources/records.py": "who needs",
+    "src/tunegate/data/sources/streams.py": "what is no",
+    "src/tunegate/data/sources/templates.py": "what is no",
+    "src/tunegate/data/sources/unique_ids.py": "found",
+    "src/tunegate/data/sources/values.py": "found; known; made; seen",
+    "src/tunegate/engines/gguf_header.py": "found",
+    "src/tunegate/engines/openvino.py": "found; whoever",
+    "src/tunegate/errors.py": "wanted",
+    "src/tunegate/evaluation/adaptation.py": "asked; found; seen",
+    "src/tunegate/evaluation/answers.py": "asked; found; judged",
+    "src/tunegate/evaluation/classification.py": "asked; found; judged",
+    "src/tunegate/evaluation/examples.py": "no finite number; whoever; whoever answers",
+    "src/tunegate/evaluation/likelihood.py": "found; judged",
+    "src/tunegate/evaluation/metrics.py": "found; that is none",
+    "src/tunegate/evaluation/multi_label.py": "asked",
+    "src/tunegate/evaluation/predictions.py": "told",
+    "src/tunegate/evaluation/preference_choices.py": "found",
+    "src/tunegate/evaluation/rescoring.py": "asked; bear it out; found",
+    "src/tunegate/evaluation/trajectory.py": "no finite number",
+    "src/tunegate/experiments/curve.py": "Asked; asked; found; said; told; wanted",
+    "src/tunegate/experiments/declaration.py": "found; said; told",
+    "src/tunegate/experiments/search.py": "found; known; not told of; told",
+    "src/tunegate/experiments/search_results.py": "found; not told of",
+    "src/tunegate/experiments/search_session.py": "rehears; whoever",
+    "src/tunegate/experiments/seed_noise.py": "found; known",
+    "src/tunegate/experiments/seed_runs.py": "found; known",
+    "src/tunegate/experiments/space.py": "found",
+    "src/tunegate/experiments/storage.py": "known; said; whoever",
+    "src/tunegate/experiments/subsets.py": "found; known; made; seen",
+    "src/tunegate/experiments/trial_results.py": "said",
+    "src/tunegate/experiments/trial_runner.py": "found; said; told",
+    "src/tunegate/experiments/trials.py": "said",
+    "src/tunegate/files.py": "found",
+    "src/tunegate/gate/data_guards.py": "found; judged; known; said",
+    "src/tunegate/gate/decision.py": "found; known; said",
+    "src/tunegate/gate/estimates.py": "found; made",
+    "src/tunegate/gate/judgement.py": "found; said",
+    "src/tunegate/gate/scores.py": "no finite number; that is none",
+    "src/tunegate/gate/wording.py": "found; known; said",
+    "src/tunegate/launch/jobs.py": "found",
+    "src/tunegate/models/acquisition.py": "found; known; wanted",
+    "src/tunegate/models/augmentation/copies.py": "asked; known; made; said",
+    "src/tunegate/models/auxiliary_models.py": "found",
+    "src/tunegate/models/catalogue.py": "known",
+    "src/tunegate/models/devices.py": "found; who asks",
+    "src/tunegate/models/export.py": "found; wanted",
+    "src/tunegate/models/generation.py": "made",
+    "src/tunegate/models/heads.py": "found",
+    "src/tunegate/models/labels.py": "found; whoever; whoever answers",
+    "src/tunegate/models/layouts.py": "found; known; seen",
+    "src/tunegate/models/loading.py": "base has not; found; model has not",
+    "src/tunegate/models/manifest.py": "companions; found",
+    "src/tunegate/models/quantisation.py": "who asks",
+    "src/tunegate/models/task_adaptation.py": "found",
+    "src/tunegate/models/tokens/chat_tokens.py": "found; known; wanted",
+    "src/tunegate/models/tokens/formats/answers.py": "found; known; said",
+    "src/tunegate/models/tokens/formats/classes.py": "found",
+    "src/tunegate/models/tokens/formats/raw_text.py": "found",
+    "src/tunegate/models/tokens/prompts.py": "asked",
+    "src/tunegate/models/tokens/tokenisation.py": "made",
+    "src/tunegate/models/vocabulary_check.py": "found; model has not",
+    "src/tunegate/params/closed.py": "found",
+    "src/tunegate/params/data.py": "wanted",
+    "src/tunegate/params/editing.py": "found; wanted",
+    "src/tunegate/preflight/findings.py": "found; judged",
+    "src/tunegate/preflight/memory.py": "Seen; found; made; seen",
+    "src/tunegate/preflight/probes.py": "by heart; found",
+    "src/tunegate/preflight/prompts.py": "asked; found; said",
+    "src/tunegate/preflight/rows.py": "found; said",
+    "src/tunegate/preflight/run.py": "found; known; said; wanted",
+    "src/tunegate/release/builders.py": "made; wanted",
+    "src/tunegate/release/card.py": "companions",
+    "src/tunegate/release/image.py": "found",
+    "src/tunegate/release/package_sources.py": "found; known",
+    "src/tunegate/release/packaging.py": "companions",
+    "src/tunegate/reporting/charts.py": "found",
+    "src/tunegate/reporting/curve_page.py": "told",
+    "src/tunegate/reporting/data_changes.py": "found; seen",
+    "src/tunegate/reporting/example_changes.py": "found",
+    "src/tunegate/reporting/markdown.py": "found",
+    "src/tunegate/reporting/model_comparison.py": "found; known",
+    "src/tunegate/reporting/params_changes.py": "found; told",
+    "src/tunegate/reporting/preflight_page.py": "found",
+    "src/tunegate/reporting/pull_request.py": "found; said; told",
+    "src/tunegate/reporting/rendering.py": "whoever; whoever makes",
+    "src/tunegate/reporting/row_flow.py": "fate; fates; found; said; way",
+    "src/tunegate/reporting/run_changes.py": "found",
+    "src/tunegate/reporting/runs_page.py": "found",
+    "src/tunegate/reporting/search_page.py": "found",
+    "src/tunegate/reporting/search_plots.py": "found; said; told",
+    "src/tunegate/reporting/templates/search.html.j2": "whoever",
+    "src/tunegate/reporting/verdict_rows.py": "found",
+    "src/tunegate/reporting/view.py": "found; ways",
+    "src/tunegate/repository/background.py": "found",
+    "src/tunegate/repository/branches.py": "wanted",
+    "src/tunegate/repository/lineage.py": "whoever",
+    "src/tunegate/repository/lock.py": "that is none",
+    "src/tunegate/repository/lock_merge.py": "Settling; found; known; made; wanted",
+    "src/tunegate/repository/outputs.py": "found; whoever",
+    "src/tunegate/repository/pipeline.py": "found; made; that is none",
+    "src/tunegate/repository/proof.py": "found; known; made; whoever",
+    "src/tunegate/repository/proposals.py": "known; made",
+    "src/tunegate/repository/revisions.py": "found; said",
+    "src/tunegate/repository/runs.py": "found; known; whoever",
+    "src/tunegate/repository/scratch.py": "found; known; rehears; said",
+    "src/tunegate/repository/snapshot.py": "that is none",
+    "src/tunegate/repository/staleness.py": "found; made",
+    "src/tunegate/repository/tracked_files.py": "whoever",
+    "src/tunegate/review/contamination.py": "found",
+    "src/tunegate/review/evidence.py": "found; known; made",
+    "src/tunegate/review/forges/detect.py": "that is none",
+    "src/tunegate/review/forges/github.py": "found; wanted",
+    "src/tunegate/review/forges/gitlab.py": "found",
+    "src/tunegate/review/forges/http.py": "asked; found; said",
+    "src/tunegate/review/forges/local.py": "found; said",
+    "src/tunegate/review/guards.py": "found; judged; known; no finite number; said",
+    "src/tunegate/review/publication.py": "found; said",
+    "src/tunegate/review/test_set_uses.py": "seen",
+    "src/tunegate/serving/chat.py": "found",
+    "src/tunegate/serving/gateway.py": "wanted; who asks",
+    "src/tunegate/stages/__main__.py": "wanted",
+    "src/tunegate/stages/base.py": "wanted",
+    "src/tunegate/stages/ingest.py": "wanted",
+    "src/tunegate/stages/prepare.py": "wanted",
+    "src/tunegate/stages/score.py": "found",
+    "src/tunegate/stages/tokenize.py": "fate; fates; tally",
+    "src/tunegate/stages/validate.py": "judged; wanted",
+    "src/tunegate/statistics/effect_sizes.py": "found",
+    "src/tunegate/text.py": "known",
+    "src/tunegate/tracking/comparison.py": "found",
+    "src/tunegate/tracking/describe.py": "found",
+    "src/tunegate/tracking/forecast.py": "said",
+    "src/tunegate/tracking/outbox.py": "found; said",
+    "src/tunegate/tracking/registry.py": "wanted",
+    "src/tunegate/tracking/runs.py": "found",
+    "src/tunegate/training/adapter.py": "asked; found; known; model has not",
+    "src/tunegate/training/checkpoint.py": "found; known",
+    "src/tunegate/training/divergence.py": "that are none",
+    "src/tunegate/training/fast/attention.py": "asked; known",
+    "src/tunegate/training/fast/layers.py": "grown; made",
+    "src/tunegate/training/fast/log_probabilities.py": "found; grown; ways",
+    "src/tunegate/training/fast/lora.py": "grown",
+    "src/tunegate/training/fast/packing.py": "known",
+    "src/tunegate/training/identity.py": "found",
+    "src/tunegate/training/loop.py": "barks; found; rehears; watchdog",
+    "src/tunegate/training/loss.py": "found; known; made",
+    "src/tunegate/training/memory_probe.py": "found; rehears",
+    "src/tunegate/training/optimizer_step.py": "found",
+    "src/tunegate/training/optimizers.py": "whoever",
+    "src/tunegate/training/out_of_memory.py": "found; said",
+    "src/tunegate/training/parallel/launcher.py": "told; whoever",
+    "src/tunegate/training/parallel/ray_cluster.py": "asked; told",
+    "src/tunegate/training/parallel/rendezvous.py": "found",
+    "src/tunegate/training/parallel/sharding.py": "made",
+    "src/tunegate/training/parallel/team.py": "found; told",
+    "src/tunegate/training/pseudo_labels.py": "Guess; found; made; said",
+    "src/tunegate/training/sampling.py": "Asked; asked; found",
+    "src/tunegate/training/state.py": "found; seen",
+    "src/tunegate/training/tasks.py": "found; known",
+    "src/tunegate/training/technique.py": "watchdog",
+    "src/tunegate/training/techniques/distill.py": "Lesson; Lessons; wanted",
+    "src/tunegate/training/techniques/fewshot.py": "found; way; ways",
+    "src/tunegate/training/techniques/preference.py": "Judged; asked; found; strangers",
+    "src/tunegate/training/techniques/reinforce.py": "asked; found; made; told",
+    "src/tunegate/training/techniques/reward_process.py": "found; no finite number",
+    "src/tunegate/training/techniques/reward_worker.py": "found; no finite number",
+    "src/tunegate/training/techniques/rewards.py": "found; no finite number",
+    "src/tunegate/training/techniques/semisupervised.py": "found",
+}
+"""File -> what of the above it still has, with semicolons between. The table may only get shorter."""
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def left_in(path: Path) -> set[str]:
+    return set(LEFT.get(name_of(path), "").split("; "))
+
+
+def phrases_in(text: str) -> set[str]:
+    plain = " ".join(re.sub(r"\n\s*#", "\n", text).lower().split())
+    return {match.group() for pattern in PHRASES for match in re.finditer(pattern, plain)}
+
+
+def defined_in(code: str) -> Iterator[str]:
+    """The names that a module gives to classes, functions, parameters, variables and fields, without leading lines."""
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.ExceptHandler(name=str(name)):
+                yield name.lstrip("_")
+            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name.lstrip("_")
+
+
+def test_there_are_texts_to_look_at() -> None:
+    assert len(MODULES) > 200
+    assert {"README.md", "docs/glossary.md", "examples/route-encoder/params.yaml", "src/tunegate/files.py"} <= set(
+        map(name_of, TEXTS)
+    )
+
+
+def test_the_glossary_is_in_order_and_has_the_terms_of_the_pipeline() -> None:
+    lines = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8").splitlines()
+    terms = [line.split(" | ")[0].removeprefix("| ").lower() for line in lines if line.startswith("| ")][1:]
+    assert terms == sorted(set(terms))
+    assert set(TERMS) <= set(terms)
+
+
+def test_a_retired_word_is_seen_whatever_stands_around_it() -> None:
+    assert phrases_in("# The\n    # WATCHDOG\n    # bears it\n    # out") == {"watchdog", "bears it out"}
+    assert phrases_in("read_fates, rehearsal; the fateful day") == {"fates", "rehears"}
+    assert set(defined_in("class _Told:\n    seen: int\ndef f(found):\n    for said, b in found:\n        pass")) == {
+        "Told", "seen", "f", "found", "said", "b"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name_of)
+def test_a_text_has_no_retired_phrase(path: Path) -> None:
+    left = phrases_in(path.read_text(encoding="utf-8")) - left_in(path)
+    assert not left, {
+        word: PHRASES[next(pattern for pattern in PHRASES if re.fullmatch(pattern, word))] for word in left
+    }
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_name_says_what_it_holds(path: Path) -> None:
+    assert not set(defined_in(path.read_text(encoding="utf-8"))) & (CLASSES | NAMES) - left_in(path)
+    assert path.stem not in FILES
