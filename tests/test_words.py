@@ -71,17 +71,7 @@ TERMS = (
 """What the glossary explains at least."""
 
 LEFT: dict[str, str] = {
-    "docs/benchmarks.md": "of today",
-    "docs/checks.md": "nobody has heard of; what is no",
-    "docs/ci.md": "who makes; who needs; whoever",
-    "docs/decisions.md": "fates; watchdog",
-    "docs/diff.md": "that is none",
-    "docs/ledger.md": "fate; fates",
     "docs/personal-data.md": "whoever",
-    "docs/preflight.md": "by heart",
-    "docs/proof.md": "whoever; whoever reads",
-    "docs/refresh.md": "whoever",
-    "docs/training.md": "no finite number; watchdog",
     "src/tunegate/cli/__init__.py": "said; wanted",
     "src/tunegate/cli/check.py": "found; known; said",
     "src/tunegate/cli/ci.py": "judged; made",
@@ -171,6 +161,7 @@ LEFT: dict[str, str] = {
     "src/tunegate/data/sources/templates.py": "what is no",
     "src/tunegate/data/sources/unique_ids.py": "found",
     "src/tunegate/data/sources/values.py": "found; known; made; seen",
+    "src/tunegate/engines/chat.py": "found",
     "src/tunegate/engines/gguf_header.py": "found",
     "src/tunegate/engines/openvino.py": "found; whoever",
     "src/tunegate/errors.py": "wanted",
@@ -284,7 +275,6 @@ LEFT: dict[str, str] = {
     "src/tunegate/review/guards.py": "found; judged; known; no finite number; said",
     "src/tunegate/review/publication.py": "found; said",
     "src/tunegate/review/test_set_uses.py": "seen",
-    "src/tunegate/serving/chat.py": "found",
     "src/tunegate/serving/gateway.py": "wanted; who asks",
     "src/tunegate/stages/__main__.py": "wanted",
     "src/tunegate/stages/base.py": "wanted",
