@@ -1,6 +1,6 @@
-"""How long `tunegate data diff` takes, and how much memory, on two made tables with known changes.
+"""How much time and memory `tunegate data diff` takes on two synthetic tables with known changes.
 
-Writes the locked outputs that a diff reads, of ROWS rows of some 200 characters: the head adds 1 % of them, removes
+Writes the locked outputs that a diff reads, with ROWS rows of some 200 characters: the head adds 1 % of them, removes
 0.5 %, edits 0.5 %, leaves 100 out as leaks and as many as duplicates. Checks that exactly these are found.
 
     python bench/data_diff.py --rows 100000
@@ -79,7 +79,7 @@ def write(folder: Path, ids: np.ndarray, edited: set[int], planted: int) -> Side
 
 
 def main() -> None:
-    """Make the tables, compare them, say how long it took."""
+    """Write the tables, compare them, print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
     rows = parser.parse_args().rows
@@ -88,15 +88,15 @@ def main() -> None:
         added, removed, edited = rows // 100, rows // 200, set(range(rows // 4, rows // 4 + rows // 200))
         before = write(folder / "base/prepared", np.arange(rows), set(), 0)
         after = write(folder / "head/prepared", np.arange(removed, rows + added), edited, PLANTED)
-        made = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        baseline = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start, worked = time.perf_counter(), time.process_time()
-        found = compare(before, after, folder / "work")
+        diff = compare(before, after, folder / "work")
         seconds, worked = time.perf_counter() - start, time.process_time() - worked
-    assert [found.total(what) for what in ("added", "removed", "edited")] == [added, removed, len(edited)]
-    assert (found.duplicates.count, found.leaks_left_out.count) == (PLANTED, PLANTED)
+    assert [diff.total(what) for what in ("added", "removed", "edited")] == [added, removed, len(edited)]
+    assert (diff.duplicates.count, diff.leaks_left_out.count) == (PLANTED, PLANTED)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     times = {"seconds": round(seconds, 1), "cpu_seconds": round(worked, 1)}
-    print(json.dumps({"rows": rows, **times, "peak_mb": peak // 1024, "made_mb": made // 1024}))
+    print(json.dumps({"rows": rows, **times, "peak_mb": peak // 1024, "baseline_mb": baseline // 1024}))
 
 
 if __name__ == "__main__":

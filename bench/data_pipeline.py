@@ -36,7 +36,7 @@ DAMAGED = "Ã¤"
 
 
 def words(rng: np.random.Generator) -> list[str]:
-    """Made words of two to four syllables; the frequent ones are the short ones."""
+    """Synthetic words of two to four syllables; short ones are frequent."""
     sizes = np.sort(rng.integers(2, 5, WORDS))
     return ["".join(SYLLABLES[i] for i in rng.integers(0, len(SYLLABLES), size)) for size in sizes]
 
@@ -78,13 +78,13 @@ def write_rows(path: Path, rows: int, *, first: int = 0) -> None:
 
 
 def make_project(folder: Path, base: Path | None) -> None:
-    """A project whose only source is data/raw/questions.jsonl; the base model is made once and linked."""
+    """A project whose only source is data/raw/questions.jsonl; the base model is created once and linked."""
     for path, text in project_files("scale").items():
         write_text(folder / path, text)
     source = {"name": "questions", "path": "data/raw/questions.jsonl", "license": "CC0-1.0"}
     write_yaml(folder / "data/sources.yaml", {"sources": [source]})
     params = read_yaml(folder / "params.yaml")
-    params["prepare"]["label_noise"] = False  # a report on at most 50,000 rows, whatever there is
+    params["prepare"]["label_noise"] = False  # bounded by 50,000 rows, so that it does not scale
     params["compute"]["memory"] = MEMORY
     write_yaml(folder / "params.yaml", params)
     if base is None:
@@ -102,35 +102,34 @@ def run_stage(folder: Path, stage: str) -> dict[str, float]:
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, *command], cwd=folder, stdout=subprocess.PIPE, text=True)
     assert process.stdout
-    said = process.stdout.read().strip()
+    output = process.stdout.read().strip()
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"{stage}: exit code {process.returncode}")
-    print(f"    {said}", file=sys.stderr, flush=True)
+    print(f"    {output}", file=sys.stderr, flush=True)
     return {"seconds": seconds, "mebibytes": used.ru_maxrss / 1024, "cpu_seconds": used.ru_utime + used.ru_stime}
 
 
 def measure(folder: Path, rows: int) -> dict[str, Any]:
-    """What each stage costs on `rows` rows."""
-    found: dict[str, Any] = {}
+    """The cost of each stage on `rows` rows."""
+    costs: dict[str, Any] = {}
     for stage in STAGES:
-        found[stage] = run_stage(folder, stage)
-        cost = found[stage]
+        costs[stage] = cost = run_stage(folder, stage)
         print(
             f"| {rows:,} | {stage} | {cost['seconds']:.1f} s | {1e6 * cost['seconds'] / rows:.0f} µs "
             f"| {cost['mebibytes']:,.0f} MiB |",
             flush=True,
         )
-    return found
+    return costs
 
 
-def slopes(found: dict[int, dict[str, Any]]) -> dict[str, float]:
+def slopes(measured: dict[int, dict[str, Any]]) -> dict[str, float]:
     """For each stage and the whole: the slope of log(seconds) over log(rows), by least squares."""
-    sizes = sorted(found)
-    costs = {stage: [found[size][stage]["seconds"] for size in sizes] for stage in STAGES}
-    costs["all"] = [sum(found[size][stage]["seconds"] for stage in STAGES) for size in sizes]
+    sizes = sorted(measured)
+    costs = {stage: [measured[size][stage]["seconds"] for size in sizes] for stage in STAGES}
+    costs["all"] = [sum(measured[size][stage]["seconds"] for stage in STAGES) for size in sizes]
     x = [math.log(size) for size in sizes]
     return {name: float(np.polyfit(x, np.log(seconds), 1)[0]) for name, seconds in costs.items()}
 
@@ -141,28 +140,28 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--memory", default="2GB", help="compute.memory of the project")
-    parser.add_argument("--again", action="store_true", help="then add one row in a hundred and run once more")
+    parser.add_argument("--again", action="store_true", help="then add one per cent more rows and run again")
     given = parser.parse_args()
     globals()["MEMORY"] = given.memory
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, compute.memory {given.memory}\n")
     print("| rows | stage | time | per row | peak memory |\n|---|---|---|---|---|")
-    found: dict[int, dict[str, Any]] = {}
+    measured: dict[int, dict[str, Any]] = {}
     base = None
     for rows in sorted(given.rows):
         folder = given.work / str(rows)
         make_project(folder, base)
         base = base or folder / "models/base"
         write_rows(folder / "data/raw/questions.jsonl", rows)
-        found[rows] = measure(folder, rows)
-    result: dict[str, Any] = {"rows": found}
+        measured[rows] = measure(folder, rows)
+    result: dict[str, Any] = {"rows": measured}
     if given.again:
         most = max(given.rows)
         write_rows(given.work / str(most) / "data/raw/questions.jsonl", most // 100, first=most)
         result["again"] = measure(given.work / str(most), most + most // 100)
-    if len(found) > 1:
-        result["slopes"] = slopes(found)
+    if len(measured) > 1:
+        result["slopes"] = slopes(measured)
         print("\nslopes: " + ", ".join(f"{name} {slope:.2f}" for name, slope in result["slopes"].items()))
-    totals = {rows: sum(costs[s]["seconds"] for s in STAGES) for rows, costs in found.items()}
+    totals = {rows: sum(costs[s]["seconds"] for s in STAGES) for rows, costs in measured.items()}
     for (rows, one), (more, other) in itertools.pairwise(sorted(totals.items())):
         print(f"{rows:,} rows {one:.1f} s, {more:,} rows {other:.1f} s")
     write_json(given.work / "result.json", json.loads(json.dumps(result)))

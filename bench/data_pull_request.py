@@ -1,12 +1,13 @@
-"""A pull request of data on the default project: what the diff finds of rows that were planted on purpose.
+"""A pull request that changes the data of the default project: the diff must find the rows that were planted.
 
     python bench/data_pull_request.py --work ../data
 
-A clone of this repository gets a file of its own rows beside the package's. A branch then adds 100 rows and edits 10.
-Of the 100, 5 repeat questions of the test split under other groups (3 word for word, 2 nearly), 3 repeat rows that are
-there, 4 carry personal data. `tunegate data diff` must find exactly these, or the show stops and says what differs;
-`tunegate data why` tells the story of three. Then a real PostgreSQL is a source: refreshed twice (nothing the second
-time), and once more after 50 new rows. Runs the stages up to `tokenize` and trains nothing: two minutes on two cores.
+A clone of this repository gets a file of its own rows in addition to the package's. A branch then adds 100 rows and
+edits 10. Of the 100, 5 repeat questions of the test split under other groups (3 verbatim, 2 nearly), 3 repeat existing
+rows, 4 contain personal data. `tunegate data diff` must find exactly these, or the script fails with the differences;
+`tunegate data why` shows the history of three. Then a PostgreSQL server is a source: refreshed twice (unchanged the
+second time), and once more after 50 new rows. Runs the stages up to `tokenize`, without training: two minutes on two
+cores.
 """
 
 import argparse
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OWN = "data/raw/own.jsonl"
 KEPT, ADDED, EDITED, LEAKS, DUPLICATES, PERSONAL = 40, 100, 10, 5, 3, 4
 WORDS = ("crane", "permit", "fence", "drain", "kerb", "lintel", "gravel", "beam", "pump", "roofer", "deposit", "survey")
-SAID = (
+SENTENCES = (
     "Write to astrid@lindqvist-bygg.se about the {}",
     "Call me on +46 70 123 45 67 about the {}",
     "Pay the deposit to GB82 WEST 1234 5698 7654 32 for the {}",
@@ -50,7 +51,7 @@ class Project:
         self.environment = os.environ | who | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
     def run(self, *command: str, show: bool = True) -> str:
-        """Run a command in the project; show what it says; stop where it fails."""
+        """Run a command in the project; show its output; exit when it fails."""
         print(f"$ {' '.join(command)}", flush=True)
         done = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
@@ -69,31 +70,31 @@ class Project:
 
 
 def train_group(name: str, params: Prepare) -> str:
-    """A group's name, made of `name`, that the keyed hash puts into the training split."""
+    """A group's name, beginning with `name`, that the keyed hash puts into the training split."""
     held_out = params.valid_share + params.test_share
     names = (f"{name}-{number}" for number in range(1000))
     return next(group for group in names if point(group, params.split_key) >= held_out)
 
 
 def own_rows(folder: Path) -> list[dict[str, str]]:
-    """Rows that say something of their own, with labels of the package's rows."""
+    """Rows with different questions, and labels of the package's rows."""
     chance = np.random.default_rng(7)
     params = load_params(folder / "params.yaml").prepare
     labels = sorted(set(read_parquet(folder / "data/prepared/train.parquet")["label"].to_pylist()))
     rows = []
     for number in range(KEPT + ADDED):
-        said = " ".join(chance.permutation(WORDS)[:9])
+        question = " ".join(chance.permutation(WORDS)[:9])
         group = train_group(f"own-{number}", params)
         rows.append(
-            {"id": f"own-{number}", "group": group, "q": f"Case {number}: {said}?", "desk": chance.choice(labels)}
+            {"id": f"own-{number}", "group": group, "q": f"Case {number}: {question}?", "desk": chance.choice(labels)}
         )
     return rows
 
 
 def plant(folder: Path, rows: list[dict[str, str]]) -> dict[str, set[str]]:
-    """Change the added ones among `rows` on purpose; the ids of what was planted."""
+    """Plant leaks, duplicates and personal data among the added rows, and edit rows; return their ids."""
     tests = read_parquet(folder / "data/prepared/test.parquet").to_pylist()
-    # Long enough for one more word to be `nearly the same`.
+    # Long enough to stay near duplicates with one more word.
     long = [row["text"] for row in tests if len(row["text"].split()) > 21] or [
         row["text"] for row in sorted(tests, key=lambda row: -len(row["text"].split()))
     ]
@@ -105,8 +106,8 @@ def plant(folder: Path, rows: list[dict[str, str]]) -> dict[str, set[str]]:
     for row, model in zip(new[LEAKS : LEAKS + DUPLICATES], rows[:DUPLICATES], strict=True):
         row["q"], row["desk"] = model["q"], model["desk"]
     personal = new[LEAKS + DUPLICATES :][:PERSONAL]
-    for row, said in zip(personal, SAID, strict=True):
-        row["q"] = f"{row['q']} {said.format('kerb')}."
+    for row, sentence in zip(personal, SENTENCES, strict=True):
+        row["q"] = f"{row['q']} {sentence.format('kerb')}."
     for row in rows[KEPT - EDITED : KEPT]:
         row["q"] += " It is urgent."
     return {
@@ -124,10 +125,10 @@ def write_own(folder: Path, rows: list[dict[str, str]]) -> None:
 
 
 def prepared_project(folder: Path) -> tuple[Project, list[dict[str, str]]]:
-    """The default project with a file of its own rows beside the package's, run and committed."""
+    """The default project with a file of its own rows in addition to the package's, run and committed."""
     project = Project(folder)
     project.run("git", "clone", "-q", "--no-tags", str(ROOT), ".", show=False)
-    # The package's rows alone first: own rows take their labels, and the planted ones their questions, from these.
+    # First without the own rows, which take their labels, and the planted ones their questions, from the package's.
     project.run("dvc", "repro", "-q", "prepare", show=False)
     rows = own_rows(folder)
     write_own(folder, rows[:KEPT])
@@ -139,20 +140,20 @@ def prepared_project(folder: Path) -> tuple[Project, list[dict[str, str]]]:
     return project, rows
 
 
-def check(found: dict[str, Any], planted: dict[str, set[str]]) -> None:
-    """Stop unless the diff found what was planted, and nothing else."""
-    ingested = next(counts for counts in found["rows"] if counts["name"] == "ingested")
-    got = {
+def check(diff: dict[str, Any], planted: dict[str, set[str]]) -> None:
+    """Exit unless the diff found what was planted, and nothing else."""
+    ingested = next(counts for counts in diff["rows"] if counts["name"] == "ingested")
+    actual = {
         "added": ingested["added"],
         "edited": ingested["edited"],
         "removed": ingested["removed"],
-        "leaks": {pair["id"] for pair in found["leaks_left_out"]["pairs"]},
-        "duplicates": {pair["id"] for pair in found["duplicates"]["pairs"]},
-        "personal": set(found["personal_data"]["ids"]),
+        "leaks": {pair["id"] for pair in diff["leaks_left_out"]["pairs"]},
+        "duplicates": {pair["id"] for pair in diff["duplicates"]["pairs"]},
+        "personal": set(diff["personal_data"]["ids"]),
     }
-    wanted = {**planted, "added": ADDED, "edited": EDITED, "removed": 0}
-    differing = {name: (got[name], wanted[name]) for name in got if got[name] != wanted[name]}
-    counts = (found["leaks_left_out"]["count"], found["duplicates"]["count"], found["personal_data"]["new_rows"])
+    expected = {**planted, "added": ADDED, "edited": EDITED, "removed": 0}
+    differing = {name: (actual[name], expected[name]) for name in actual if actual[name] != expected[name]}
+    counts = (diff["leaks_left_out"]["count"], diff["duplicates"]["count"], diff["personal_data"]["new_rows"])
     if differing or counts != (LEAKS, DUPLICATES, PERSONAL):
         sys.exit(f"found and planted differ: {differing or counts}")
     print("the diff found exactly what was planted", flush=True)
@@ -191,7 +192,7 @@ def show_database(project: Project) -> None:
 
 
 def main() -> None:
-    """The pull request, three stories, the database."""
+    """The pull request, the history of three rows, the database."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     folder = parser.parse_args().work

@@ -1,9 +1,9 @@
-"""How often does the gate decide wrongly? Monte Carlo of its whole judgement, beside the rules that others use.
+"""How often is the gate wrong? Monte Carlo simulation of the complete decision, compared with four other rules.
 
-Draws pairs of answered test sets with known true differences in accuracy and NLL, lets `decide_metrics`,
-`decide_slices` and `judge` make a verdict of each by policy/gate.yaml, asks four other rules about the same answers,
-and prints how often each lets the change pass, as a Markdown table. Guards, contamination and protected files are
-taken to be in order: no chance is in them. Reads the policy alone; the seed fixes every draw.
+Simulates pairs of answered test sets with known true differences in accuracy and NLL, computes a verdict of each with
+`decide_metrics`, `decide_slices` and `judge` by policy/gate.yaml, applies four other rules to the same answers, and
+prints how often each passes the change, as a Markdown table. Guards, contamination and protected files are assumed to
+be in order, since they involve no chance. Reads only the policy; the seed fixes every draw.
 
 Example: OPENBLAS_NUM_THREADS=1 python bench/gate_power.py --simulations 1000 > table.md
 """

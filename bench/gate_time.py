@@ -1,7 +1,7 @@
-"""How long do the gate's statistics take, and how much memory? Ten metrics in ten slices of a large test set.
+"""How much time and memory the gate's statistics take: ten metrics in ten slices of a large test set.
 
-Ten estimates of the whole test set and of each slice, every one with its own bounds: the six metrics there are, and
-four of them once more on other resamples. The gate itself asks for less: of slices it tests the primary metric alone.
+Ten estimates of the whole test set and of each slice, each with its own bounds: all six metrics, and four of them again
+on other resamples. The gate itself computes less: in slices it tests only the primary metric.
 
 Example: OPENBLAS_NUM_THREADS=1 python bench/gate_time.py
 """

@@ -1,12 +1,12 @@
-"""Three pull requests on the default project, judged and merged or not, in a loop of plain git: no forge, no network.
+"""Three pull requests on the default project, judged and merged or refused, with plain git: no forge, no network.
 
     python bench/pull_requests.py --work ../loop
 
-A bare repository whose main takes only what has a passing verdict, a laptop that trains, a CI clone that proves,
-judges, reports and publishes, a folder as DVC remote. The base is the default project with a quarter of its learning
-rate and a margin of two points. Then: a better learning rate, a harmful one, and a change too small to tell; last, a
-merge that git does without a conflict and that describes a run which never happened. Trains four times: about twenty
-minutes on two cores. The reports are left in WORK/reports.
+A bare repository whose main accepts only commits with a passing verdict, a laptop that trains, a CI clone that
+verifies, judges, reports and publishes, a folder as DVC remote. The base is the default project with a quarter of its
+learning rate and a margin of two points. Then: a better learning rate, a harmful one, and a change too small to
+decide; finally, a merge without a conflict whose dvc.lock describes a run that never happened. Trains four times:
+about twenty minutes on two cores. The reports are in WORK/reports.
 """
 
 import argparse
@@ -23,12 +23,12 @@ MARGIN = 0.02
 PROPOSALS = (
     ("better-rate", "0.002", "a better learning rate", "0"),
     ("harmful-rate", "0.05", "a harmful learning rate", "3"),
-    ("tiny-change", "0.0021", "a change too small to tell", "4"),
+    ("tiny-change", "0.0021", "a change too small to decide", "4"),
 )
 
 
 class Loop:
-    """The parties of the loop, each in its folder below `work`."""
+    """The repositories, each in its folder below `work`."""
 
     def __init__(self, work: Path) -> None:
         self.work = work
@@ -40,14 +40,14 @@ class Loop:
         self.environment = os.environ | names | {"PATH": path, "DVC_NO_ANALYTICS": "1", "TUNEGATE_FORGE": "local"}
 
     def run(self, folder: Path, *command: str, show: bool = False, expect: str = "0", **more: str) -> str:
-        """Run a command where it belongs; stop the whole show when its exit code is another than expected."""
+        """Run a command in a folder; exit when its exit code is not the expected one."""
         print(f"{folder.name}$ {' '.join(command)}", flush=True)
         done = subprocess.run(
             command, cwd=folder, env=self.environment | more, capture_output=True, text=True, check=False
         )
-        said = done.stdout + done.stderr
+        output = done.stdout + done.stderr
         if show or str(done.returncode) != expect:
-            print("\n".join(f"    {line}" for line in (done.stdout if show else said).splitlines()), flush=True)
+            print("\n".join(f"    {line}" for line in (done.stdout if show else output).splitlines()), flush=True)
         if str(done.returncode) != expect:
             sys.exit(f"exit code {done.returncode}, expected {expect}")
         if done.returncode:
@@ -80,7 +80,7 @@ class Loop:
         path.write_text("".join(edited))
 
     def repro(self, message: str) -> None:
-        """Run the pipeline, push what it made, commit."""
+        """Run the pipeline, push its outputs, commit."""
         started = time.monotonic()
         self.run(self.laptop, "dvc", "repro")
         print(f"    ({time.monotonic() - started:.0f} s)", flush=True)
@@ -101,7 +101,7 @@ class Loop:
         self.run(self.laptop, "git", "fetch", "-q")
 
     def judge(self, name: str, code: str) -> None:
-        """What the workflows tune and comment do."""
+        """The commands of the workflows tune and comment."""
         here = {"TUNEGATE_HEAD": f"origin/{name}", "REMOTE_USER": "ci"}
         self.run(self.ci, "git", "fetch", "-q")
         self.run(self.ci, "git", "checkout", "-q", "--detach", f"origin/{name}")
@@ -111,7 +111,7 @@ class Loop:
         self.run(self.ci, "tunegate", "ci", "publish", show=True, **here)
 
     def mismerge(self) -> None:
-        """One branch has fewer rows, the other a limit that changes no byte: git merges the locks into a lie."""
+        """One branch has fewer rows, the other a limit that changes no byte: the merged lock is of no run."""
         print("\n=== two branches that git merges without a conflict ===", flush=True)
         self.branch("fewer-rows", "limit: null", "limit: 450")
         self.branch("wider-limit", "max_quarantined_share: 0.05", "max_quarantined_share: 0.06")
@@ -128,7 +128,7 @@ class Loop:
         self.run(self.laptop, "tunegate", "plan", show=True)
 
     def branch(self, name: str, old: str, new: str) -> None:
-        """A branch with another parameter, run as far as the splits."""
+        """A branch with another parameter, run up to `prepare`."""
         self.run(self.laptop, "git", "checkout", "-q", "-B", name, "origin/main")
         path = self.laptop / "params.yaml"
         path.write_text(path.read_text().replace(old, new))
@@ -137,10 +137,10 @@ class Loop:
 
 
 def main() -> None:
-    """Run the show; its exit code is 0 when every verdict is the expected one."""
+    """Run everything; the exit code is 0 when every verdict is the expected one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="a folder that does not exist yet")
-    parser.add_argument("--cache", type=Path, help="a DVC cache to use, with runs in it that need no repeating")
+    parser.add_argument("--cache", type=Path, help="a DVC cache to use; its runs are not repeated")
     arguments = parser.parse_args()
     if arguments.work.exists():
         parser.error(f"{arguments.work} exists")

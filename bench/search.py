@@ -1,7 +1,7 @@
-"""Twelve trials, twice: does the same search give the same table, in another clone, with other workers, from nothing?
+"""Whether the same search gives the same table in another clone, with another number of workers.
 
-Copies the project of tests/formula.py (a training that is a formula, so that what is measured is the search), or takes
-a project of your own with --project, and searches it in two clones that share nothing, one trial and several at a time.
+Copies the project of tests/formula.py (its training is a formula, so that the search itself is measured), or uses your
+own project with --project, and runs twelve trials in two clones that share nothing, sequentially and in parallel.
 
 Example: python bench/search.py --workers 2
 """
@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--project", type=Path, help="a git repository with a project")
     parser.add_argument("--trials", default="12")
-    parser.add_argument("--workers", default="2", help="of the second search")
+    parser.add_argument("--workers", default="2", help="workers of the second search")
     parser.add_argument("--pruner", default="median")
     parser.add_argument("--param", action="append", help="as for tunegate search")
     given = parser.parse_args()
