@@ -26,7 +26,7 @@ def names_in(module: str) -> set[str]:
 
 
 def test_the_drawing_has_the_floors_of_the_table() -> None:
-    floors = re.findall(r"(?s)subgraph floor\d+ \[[^\]]+\]\n(.*?)\n    end", PAGE)
+    floors = re.findall(r"(?s)subgraph floor\d+ \[[^\]]+\]\n        direction LR\n(.*?)\n    end", PAGE)
     assert tuple(tuple(room.strip() for room in floor.split("~~~")) for floor in floors) == FLOORS
     arrows = "floor" + " --> floor".join(map(str, range(1, len(FLOORS) + 1)))
     assert arrows in PAGE.replace("\n    floor8 -->", " -->")
