@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tunegate.models.cost import hardware
+from tunegate.models.resources import hardware
 from tunegate.models.tokens.examples import IGNORED, Example, examples_from
 from tunegate.params import Train
 from tunegate.tables import read_parquet

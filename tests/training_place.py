@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from tunegate.files import read_yaml, sha256_of, write_json, write_text, write_yaml
-from tunegate.models.acquisition import PROVENANCE
+from tunegate.models.folders import PROVENANCE
 from tunegate.models.tokens.examples import TOKENS, Example, columns_of
 from tunegate.tables import parquet_writer
 

@@ -10,9 +10,11 @@ from tunegate.data.rows import ROW, Row, table_of
 from tunegate.errors import InputError
 from tunegate.evaluation.adaptation import STEPS, adaptation_csv, tasks_to_measure
 from tunegate.files import read_yaml
-from tunegate.models.loading import Record, load_tokenizer, tuned_by
+from tunegate.models.folders import TunedRecord
+from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.formats.answers import Answers
+from tunegate.models.tuned import tuned_from_peft
 from tunegate.params import Fewshot, Params, Train, parse
 from tunegate.tables import read_parquet, write_parquet
 from tunegate.training import checkpoint, loop
@@ -64,7 +66,7 @@ def test_a_new_task_is_learned_sooner_from_the_learned_start(prepared: Path, tin
     model, technique = start_of(tiny_model, TRAIN)
     loop.run(model, examples, examples[:6], TRAIN, technique, {})
     checkpoint.discard()
-    tuned = tuned_by(model.eval(), Record(technique="fewshot"))
+    tuned = tuned_from_peft(model.eval(), TunedRecord(technique="fewshot"))
     before = [parameter.detach().clone() for parameter in model.parameters()]
     text = adaptation_csv(tuned, tiny_model, tokenizer, rows("abgh", 5), prepared, params_of())
     found = list(csv.DictReader(io.StringIO(text)))
@@ -88,6 +90,6 @@ def test_where_no_task_is_new_all_are_measured_and_small_ones_are_left_out(tiny_
 
 
 def test_another_technique_has_no_curve(prepared: Path, tiny_model: Path) -> None:
-    tuned = tuned_by(None, Record(technique="sft"))
+    tuned = tuned_from_peft(None, TunedRecord(technique="sft"))
     text = adaptation_csv(tuned, tiny_model, load_tokenizer(tiny_model), [], prepared, params_of())
     assert text == "task,model,steps,rows,nll\n"

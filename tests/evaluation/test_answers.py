@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from tunegate.evaluation.answers import answer_all
-from tunegate.models.loading import Record, load_base, load_tokenizer, tuned_by
+from tunegate.models.folders import TunedRecord
+from tunegate.models.loading import load_base, load_tokenizer
+from tunegate.models.tuned import tuned_from_peft
 from tunegate.params import Evaluate, Train
 from tunegate.training.adapter import trainable, with_adapter
 
@@ -18,7 +20,7 @@ def tuned(tiny_model: Path) -> Any:
     model = with_adapter(load_base(tiny_model, device="cpu", precision="fp32"), Train(rank=4))
     for parameter in trainable(model).values():
         torch.nn.init.normal_(parameter.data, std=0.3)
-    return tuned_by(model.eval(), Record())
+    return tuned_from_peft(model.eval(), TunedRecord())
 
 
 def rows(tiny_rows: list[dict[str, str]]) -> list[dict[str, Any]]:

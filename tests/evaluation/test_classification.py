@@ -10,9 +10,11 @@ from architectures import make_model
 from tunegate.errors import InputError
 from tunegate.evaluation.answers import PREDICTION
 from tunegate.evaluation.classification import UNSEEN_NLL, classify_all, unseen_labels
+from tunegate.models.folders import TunedRecord
 from tunegate.models.heads import load_headed
 from tunegate.models.labels import Labels
-from tunegate.models.loading import Record, Tuned, load_tokenizer
+from tunegate.models.loading import load_tokenizer
+from tunegate.models.tuned import TunedModel
 from tunegate.params import Evaluate
 
 TEXTS = ["the roof leaks", "no warm water in flat 3", "pump hums", "the roof leaks above room 3 no warm water"]
@@ -32,14 +34,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model("bert", tmp_path_factory.mktemp("bert"))
 
 
-def tuned(folder: Path, **settings: Any) -> Tuned:
-    record = Record(technique="classify", adapter="full", labels=LABELS, **settings)
+def tuned(folder: Path, **settings: Any) -> TunedModel:
+    record = TunedRecord(technique="classify", adapter="full", labels=LABELS, **settings)
     labels = Labels.recorded(record.model_dump())
     model, before = (load_headed(folder, labels, device="cpu", precision="fp32", seed=s).model for s in (8, 7))
-    return Tuned(model, record, lambda: contextlib.nullcontext(before))
+    return TunedModel(model, record, lambda: contextlib.nullcontext(before))
 
 
-def classified(model: Tuned, folder: Path, given: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
+def classified(model: TunedModel, folder: Path, given: list[dict[str, Any]], **how: Any) -> list[dict[str, Any]]:
     return classify_all(model, load_tokenizer(folder), given, Evaluate(batch_size=3), **how)
 
 

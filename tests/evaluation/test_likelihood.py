@@ -11,7 +11,9 @@ from tunegate.evaluation import likelihood
 from tunegate.evaluation.examples import examples_of
 from tunegate.evaluation.metrics import metrics_of
 from tunegate.evaluation.predictions import predictions_of
-from tunegate.models.loading import Record, Tuned, load_base, load_tokenizer, tuned_by
+from tunegate.models.folders import TunedRecord
+from tunegate.models.loading import load_base, load_tokenizer
+from tunegate.models.tuned import TunedModel, tuned_from_peft
 from tunegate.params import Evaluate, Train
 from tunegate.training.adapter import trainable, with_adapter
 
@@ -24,15 +26,15 @@ def rows(source: str = "manuals") -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def tuned(tiny_model: Path) -> Tuned:
+def tuned(tiny_model: Path) -> TunedModel:
     torch.manual_seed(0)
     model = with_adapter(load_base(tiny_model, device="cpu", precision="fp32"), Train(rank=4))
     for parameter in trainable(model).values():
         torch.nn.init.normal_(parameter.data, std=0.1)
-    return tuned_by(model.eval(), Record(technique="pretrain"))
+    return tuned_from_peft(model.eval(), TunedRecord(technique="pretrain"))
 
 
-def test_every_text_has_the_likelihood_that_a_plain_forward_pass_gives_it(tuned: Tuned, tiny_model: Path) -> None:
+def test_every_text_has_the_likelihood_that_a_plain_forward_pass_gives_it(tuned: TunedModel, tiny_model: Path) -> None:
     tokenizer, plain = load_tokenizer(tiny_model), load_base(tiny_model, device="cpu", precision="fp32")
     found = {row["id"]: row for row in predictions_of(tuned, tokenizer, rows(), Evaluate(batch_size=3))}
     for name in ("a", "b"):
@@ -43,14 +45,16 @@ def test_every_text_has_the_likelihood_that_a_plain_forward_pass_gives_it(tuned:
         assert found[name]["tuned_nll"] != found[name]["base_nll"]
 
 
-def test_likelihoods_do_not_depend_on_the_batch(tuned: Tuned, tiny_model: Path) -> None:
+def test_likelihoods_do_not_depend_on_the_batch(tuned: TunedModel, tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
     together = predictions_of(tuned, tokenizer, rows(), Evaluate(batch_size=4))
     alone = predictions_of(tuned, tokenizer, rows(), Evaluate(batch_size=1))
     assert [row["tuned_nll"] for row in together] == pytest.approx([row["tuned_nll"] for row in alone], rel=1e-4)
 
 
-def test_a_long_document_is_read_in_pieces(tuned: Tuned, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_document_is_read_in_pieces(
+    tuned: TunedModel, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tokenizer = load_tokenizer(tiny_model)
     whole = {row["id"]: row["tuned_nll"] for row in predictions_of(tuned, tokenizer, rows(), Evaluate())}
     monkeypatch.setattr(likelihood, "LONGEST", 32)
@@ -60,7 +64,7 @@ def test_a_long_document_is_read_in_pieces(tuned: Tuned, tiny_model: Path, monke
     assert math.isfinite(cut["c"])
 
 
-def test_raw_text_has_perplexity_by_source_and_no_share_of_right_answers(tuned: Tuned, tiny_model: Path) -> None:
+def test_raw_text_has_perplexity_by_source_and_no_share_of_right_answers(tuned: TunedModel, tiny_model: Path) -> None:
     import pyarrow as pa
 
     from tunegate.evaluation.answers import PREDICTION
@@ -82,7 +86,7 @@ def test_raw_text_has_perplexity_by_source_and_no_share_of_right_answers(tuned: 
 
 def test_a_test_row_with_an_answer_is_named(tiny_model: Path) -> None:
     model = load_base(tiny_model, device="cpu", precision="fp32")
-    tuned = Tuned(model, Record(technique="pretrain"), lambda: contextlib.nullcontext(model))
+    tuned = TunedModel(model, TunedRecord(technique="pretrain"), lambda: contextlib.nullcontext(model))
     with pytest.raises(InputError, match="this row has a label") as caught:
         predictions_of(tuned, load_tokenizer(tiny_model), [rows()[0] | {"label": "roof"}], Evaluate())
     assert caught.value.place == "row a"

@@ -3,10 +3,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from sklearn.metrics import f1_score
 
 from tunegate.errors import InputError
 from tunegate.evaluation.examples import Example, examples_of
-from tunegate.evaluation.metrics import OTHER, Pair, metrics_of, outcome_of, pairs_of, timings_of
+from tunegate.evaluation.metrics import OTHER, Pair, label_f1, metrics_of, outcome_of, pairs_of, timings_of
 from tunegate.models.cost import Cost, TrainCost
 
 
@@ -142,3 +143,21 @@ def test_no_rows_are_refused() -> None:
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(InputError, match="no column tuned_nll"):
         examples_of(pa.Table.from_pylist([row("1", "a", "a", "a")]).drop(["tuned_nll"]), place="p.parquet")
+
+
+LABEL_SETS = [("heat;roof", "roof"), ("roof", "roof;noise"), ("", "noise"), ("heat", "heat"), ("noise", "")]
+
+
+@pytest.mark.parametrize("average", ["micro", "macro"])
+def test_f1_of_labels_is_sklearn_s(average: str) -> None:
+    names = ("heat", "noise", "roof")
+    rows = [row(str(n), reference, "", answer) for n, (reference, answer) in enumerate(LABEL_SETS)]
+    tables = [
+        [[name in text.split(";") for name in names] for text in texts] for texts in zip(*LABEL_SETS, strict=True)
+    ]
+    expected = f1_score(*tables, average=average, zero_division=0)
+    assert label_f1(examples(*rows), "tuned", ";")[f"label_{average}_f1"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_rows_without_any_label_have_an_f1_of_zero() -> None:
+    assert label_f1(examples(row("1", "", "", "")), "tuned", ";") == {"label_micro_f1": 0.0, "label_macro_f1": 0.0}

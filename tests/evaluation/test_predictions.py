@@ -6,9 +6,11 @@ from architectures import make_model
 
 from tunegate.errors import InputError
 from tunegate.evaluation.predictions import predictions_of, remarks_of
+from tunegate.models.folders import TunedRecord
 from tunegate.models.heads import load_headed
 from tunegate.models.labels import Labels
-from tunegate.models.loading import Record, Tuned, load_base, load_tokenizer
+from tunegate.models.loading import load_base, load_tokenizer
+from tunegate.models.tuned import TunedModel
 from tunegate.params import Evaluate
 
 ROWS = [
@@ -19,9 +21,9 @@ ROWS = [
 
 def test_a_head_is_asked_for_labels_and_unseen_ones_are_remarked(tmp_path: Path) -> None:
     folder, labels = make_model("bert", tmp_path), ("heat", "roof")
-    record = Record(technique="classify", adapter="head", labels=labels)
+    record = TunedRecord(technique="classify", adapter="head", labels=labels)
     model = load_headed(folder, Labels(labels), device="cpu", precision="fp32", seed=7).model
-    tuned = Tuned(model, record, lambda: contextlib.nullcontext(model))
+    tuned = TunedModel(model, record, lambda: contextlib.nullcontext(model))
     found = predictions_of(tuned, load_tokenizer(folder), ROWS, Evaluate())
     assert {answer["tuned_answer"] for answer in found} <= set(labels)
     assert remarks_of(tuned, ROWS) == [
@@ -31,7 +33,7 @@ def test_a_head_is_asked_for_labels_and_unseen_ones_are_remarked(tmp_path: Path)
 
 def test_a_decoder_is_asked_for_words(tiny_model: Path) -> None:
     model = load_base(tiny_model, device="cpu", precision="fp32")
-    tuned = Tuned(model, Record(technique="sft"), lambda: contextlib.nullcontext(model))
+    tuned = TunedModel(model, TunedRecord(technique="sft"), lambda: contextlib.nullcontext(model))
     found = predictions_of(tuned, load_tokenizer(tiny_model), ROWS, Evaluate(max_new_tokens=2), models=["tuned"])
     assert [answer["reference"] for answer in found] == ["heat", "lift", "roof"]
     assert remarks_of(tuned, ROWS) == []
@@ -41,8 +43,10 @@ def test_rows_without_an_answer_are_left_out_and_told_where_training_takes_them_
     model, tokenizer = load_base(tiny_model, device="cpu", precision="fp32"), load_tokenizer(tiny_model)
     given, how = [*ROWS, ROWS[0] | {"id": "none", "label": None}], Evaluate(max_new_tokens=2)
 
-    def tuned(technique: str) -> Tuned:
-        return Tuned(model, Record.model_validate({"technique": technique}), lambda: contextlib.nullcontext(model))
+    def tuned(technique: str) -> TunedModel:
+        return TunedModel(
+            model, TunedRecord.model_validate({"technique": technique}), lambda: contextlib.nullcontext(model)
+        )
 
     for technique in ("reinforce", "semisupervised"):
         found = predictions_of(tuned(technique), tokenizer, given, how, models=["tuned"])
@@ -62,7 +66,9 @@ def test_rows_without_a_label_are_not_asked_and_tasks_are_slices(tiny_model: Pat
     rows = [row | {"source": "desk"} for row in ROWS]
     asked = {}
     for technique in ("semisupervised", "multitask", "sft"):
-        tuned = Tuned(model, Record.model_validate({"technique": technique}), lambda: contextlib.nullcontext(model))
+        tuned = TunedModel(
+            model, TunedRecord.model_validate({"technique": technique}), lambda: contextlib.nullcontext(model)
+        )
         given = [*rows, rows[0] | {"id": "none", "label": None}] if technique == "semisupervised" else rows
         asked[technique] = predictions_of(
             tuned, load_tokenizer(tiny_model), given, Evaluate(max_new_tokens=2), models=["tuned"]

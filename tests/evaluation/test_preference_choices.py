@@ -7,7 +7,9 @@ import torch
 from tunegate.errors import InputError
 from tunegate.evaluation.predictions import predictions_of
 from tunegate.evaluation.preference_choices import choose_all
-from tunegate.models.loading import Record, load_base, load_tokenizer, tuned_by
+from tunegate.models.folders import TunedRecord
+from tunegate.models.loading import load_base, load_tokenizer
+from tunegate.models.tuned import tuned_from_peft
 from tunegate.params import Evaluate, Train
 from tunegate.training.adapter import trainable, with_adapter
 
@@ -20,7 +22,7 @@ def tuned(tiny_model: Path) -> Any:
     model = with_adapter(load_base(tiny_model, device="cpu", precision="fp32"), Train(rank=4))
     for parameter in trainable(model).values():
         torch.nn.init.normal_(parameter.data, std=0.3)
-    return tuned_by(model.eval(), Record(technique="preference"))
+    return tuned_from_peft(model.eval(), TunedRecord(technique="preference"))
 
 
 def row(number: int, **changes: Any) -> dict[str, Any]:

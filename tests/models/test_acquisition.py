@@ -9,8 +9,9 @@ from architectures import make_model
 from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.files import read_json, sha256_of, write_text
 from tunegate.models.acquisition import acquire, restore_digits
+from tunegate.models.base_identity import base_parts
 from tunegate.models.catalogue import Entry
-from tunegate.models.loading import base_parts, load_tokenizer
+from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.formats.answers import Answers
 from tunegate.models.tokens.formats.raw_text import RawText

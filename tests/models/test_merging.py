@@ -5,21 +5,23 @@ import pytest
 import torch
 
 from tunegate.errors import RefusedError
-from tunegate.models.loading import Record, Tuned, load_base, tuned_by
+from tunegate.models.folders import TunedRecord
+from tunegate.models.loading import load_base
 from tunegate.models.merging import merge
 from tunegate.models.tokens.examples import Example
+from tunegate.models.tuned import TunedModel, tuned_from_peft
 from tunegate.params import Train
 from tunegate.training.adapter import trainable, with_adapter
 
 EXAMPLES = [Example("a", [1, 5, 9, 30, 2], [-100] * 5), Example("b", [1, 40, 41, 42, 43, 44, 2], [-100] * 7)]
 
 
-def tuned(tiny_model: Path) -> Tuned:
+def tuned(tiny_model: Path) -> TunedModel:
     torch.manual_seed(0)
     model = with_adapter(load_base(tiny_model, device="cpu", precision="fp32"), Train())
     for parameter in trainable(model).values():
         torch.nn.init.normal_(parameter.data, std=0.1)
-    return tuned_by(model.eval(), Record())
+    return tuned_from_peft(model.eval(), TunedRecord())
 
 
 def test_a_merged_model_is_the_same_model(tiny_model: Path) -> None:

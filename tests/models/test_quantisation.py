@@ -5,13 +5,13 @@ import torch
 from runs import logits
 
 from tunegate.models.loading import load_base
-from tunegate.models.quantisation import dequantised, quantised_layers
+from tunegate.models.quantisation import dequantised, load_nf4, quantised_layers
 from tunegate.params import Train
 from tunegate.training.adapter import start
 
 
 def nf4(base: Path, precision: str = "fp32") -> object:
-    return load_base(base, device="cpu", precision=precision, quantised=True)
+    return load_nf4(base, device="cpu", precision=precision)
 
 
 def test_the_quantised_weights_are_the_same_in_every_precision(tiny_model: Path) -> None:

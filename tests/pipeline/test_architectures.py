@@ -11,11 +11,14 @@ from architectures import DECODERS, ENCODERS, make_model
 from tunegate.errors import InputError
 from tunegate.evaluation.predictions import predictions_of
 from tunegate.files import sha256_of, write_json
+from tunegate.models.base_identity import base_parts
+from tunegate.models.folders import TUNED
 from tunegate.models.labels import labels_of
 from tunegate.models.layouts import head_logits
-from tunegate.models.loading import TUNED, Tuned, base_parts, load_tokenizer, load_tuned
+from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.formats.choice import format_of
+from tunegate.models.tuned import TunedModel, load_tuned
 from tunegate.params import Evaluate, Tokenize, Train
 from tunegate.repository.lineage import FILE, Parts, lineage_of
 from tunegate.training import loop
@@ -55,7 +58,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def tuned(base: Path, settings: Train) -> tuple[Any, Tuned]:
+def tuned(base: Path, settings: Train) -> tuple[Any, TunedModel]:
     """The model as it was trained, and as it is loaded again."""
     layout = format_of(settings.technique, Tokenize())
     examples = list(layout(Recipe.of(load_tokenizer(base)), ROWS))

@@ -11,10 +11,12 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tunegate.engines.chat import Chat
 from tunegate.evaluation.answers import answer_all
-from tunegate.models.loading import Record, load_tokenizer, tuned_by
+from tunegate.models.folders import TunedRecord
+from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.examples import IGNORED
 from tunegate.models.tokens.formats.answers import Answers
+from tunegate.models.tuned import tuned_from_peft
 from tunegate.params import Evaluate, Train
 from tunegate.training import checkpoint, loop
 
@@ -104,6 +106,6 @@ def test_a_tuned_model_stops_at_its_family_s_end_of_turn(
             torch.tensor([prompt]), max_new_tokens=12, do_sample=False, eos_token_id=stop, pad_token_id=stop
         )
         assert output[0, len(prompt) :].tolist() == [label for label in example.labels if label != IGNORED]
-    tuned = tuned_by(model, Record())
+    tuned = tuned_from_peft(model, TunedRecord())
     answers = answer_all(tuned, tokenizer, rows(), Evaluate(max_new_tokens=12), models=["tuned"])
     assert all(answer["tuned_correct"] for answer in answers), [answer["tuned_answer"] for answer in answers]

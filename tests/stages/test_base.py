@@ -5,7 +5,8 @@ import pytest
 
 from tunegate.errors import RefusedError
 from tunegate.files import read_json, read_yaml, sha256_of, write_yaml
-from tunegate.models.loading import base_parts, load_base
+from tunegate.models.base_identity import base_parts
+from tunegate.models.loading import load_base
 from tunegate.stages import base
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tunegate.files import read_json, read_yaml, write_json, write_text
-from tunegate.models.cost import hardware
+from tunegate.models.resources import hardware
 from tunegate.params import Params, parse
 from tunegate.repository.lineage import Lineage
 from tunegate.training import identity

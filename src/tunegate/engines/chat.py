@@ -10,8 +10,9 @@ from typing import Any
 
 from tunegate.errors import InputError
 from tunegate.files import read_json, read_text
+from tunegate.models.folders import TEMPLATE
 from tunegate.models.tokens.chat_tokens import ChatTokenizer
-from tunegate.models.tokens.template import TEMPLATE, Message, Template
+from tunegate.models.tokens.template import Message, Template
 
 _ROLES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 

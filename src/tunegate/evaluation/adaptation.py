@@ -16,10 +16,10 @@ import torch
 
 from tunegate.errors import InputError
 from tunegate.evaluation.answers import Question, nll_of, questions_of
-from tunegate.models.loading import Tuned, load_untuned
 from tunegate.models.task_adaptation import descend, restored
 from tunegate.models.tokens.examples import IGNORED
 from tunegate.models.tokens.formats.answers import tasks_of
+from tunegate.models.tuned import TunedModel, load_untuned
 from tunegate.params import Evaluate, Params, Train
 from tunegate.tables import parquet_batches
 
@@ -43,7 +43,7 @@ class Task:
 
 
 def adaptation_csv(
-    tuned: Tuned, base: Path, tokenizer: Any, test: Sequence[Row], prepared: Path, params: Params
+    tuned: TunedModel, base: Path, tokenizer: Any, test: Sequence[Row], prepared: Path, params: Params
 ) -> str:
     """The content of models/adaptation.csv; of another technique its header alone."""
     if tuned.record.technique != "fewshot":
@@ -54,7 +54,7 @@ def adaptation_csv(
     return to_csv(curve(tuned, base, tokenizer, tasks, params))
 
 
-def curve(tuned: Tuned, base: Path, tokenizer: Any, tasks: Sequence[Task], params: Params) -> list[Point]:
+def curve(tuned: TunedModel, base: Path, tokenizer: Any, tasks: Sequence[Task], params: Params) -> list[Point]:
     """One point for each task, model and number of steps."""
     fresh = _untuned(tuned, base, params.evaluate)
     names = {name for name, parameter in fresh.named_parameters() if parameter.requires_grad}
@@ -94,7 +94,7 @@ def to_csv(points: Sequence[Point]) -> str:
     return text.getvalue()
 
 
-def _untuned(tuned: Tuned, base: Path, settings: Evaluate) -> Any:
+def _untuned(tuned: TunedModel, base: Path, settings: Evaluate) -> Any:
     """What training started from: the base, with a new adapter where one was trained."""
     model = load_untuned(base, tuned.record, device=settings.device, precision=settings.precision)
     configs = getattr(tuned.model, "peft_config", None)

@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from tunegate.errors import InputError
 from tunegate.evaluation.examples import MODELS, is_correct
-from tunegate.models.loading import Tuned
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.formats.answers import is_answered, unanswered
 from tunegate.models.tokens.prompts import pairs_of
 from tunegate.models.tokens.template import messages_of
+from tunegate.models.tuned import TunedModel
 from tunegate.params import Evaluate
 
 Row = dict[str, Any]
@@ -61,7 +61,7 @@ class Question:
 
 
 def answer_all(
-    tuned: Tuned, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
+    tuned: TunedModel, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
 ) -> list[Row]:
     """One row of models/predictions.parquet per test row, sorted by id.
 

@@ -18,10 +18,10 @@ from tunegate.errors import InputError
 from tunegate.evaluation.examples import MODELS
 from tunegate.models.labels import Labels
 from tunegate.models.layouts import head_logits, positions_of
-from tunegate.models.loading import Tuned
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.formats.classes import label_of, shortened, text_ids
 from tunegate.models.tokens.template import messages_of
+from tunegate.models.tuned import TunedModel
 from tunegate.params import Evaluate
 
 Row = dict[str, Any]
@@ -40,7 +40,7 @@ class Question:
 
 
 def classify_all(
-    tuned: Tuned, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
+    tuned: TunedModel, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
 ) -> list[Row]:
     """One row of models/predictions.parquet per test row, sorted by id.
 
@@ -56,7 +56,7 @@ def classify_all(
     return [_prediction(labels, q, answers) for q in sorted(questions, key=lambda q: str(q.row["id"]))]
 
 
-def unseen_labels(tuned: Tuned, rows: Sequence[Row]) -> dict[str, int]:
+def unseen_labels(tuned: TunedModel, rows: Sequence[Row]) -> dict[str, int]:
     """Labels of test rows that no training row has, and how many rows have each: they are answered wrongly."""
     labels, found = Labels.recorded(tuned.record.model_dump()), dict[str, int]()
     for name in sorted(name for row in rows for name in labels.unknown(label_of(row) or "")):

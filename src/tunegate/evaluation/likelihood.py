@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from tunegate.evaluation.answers import Question, nll_of
 from tunegate.evaluation.examples import MODELS
-from tunegate.models.loading import Tuned
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.documents import pieces_of
 from tunegate.models.tokens.formats.raw_text import RawText
+from tunegate.models.tuned import TunedModel
 from tunegate.params import Evaluate
 
 Row = dict[str, Any]
@@ -30,7 +30,7 @@ _TOGETHER = 2048
 
 
 def likelihoods(
-    tuned: Tuned, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
+    tuned: TunedModel, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
 ) -> list[Row]:
     """One row of models/predictions.parquet per test row, sorted by id; `models` are those that read.
 

@@ -11,12 +11,13 @@ import csv
 import dataclasses
 import io
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tunegate.evaluation.examples import MODELS, Example
-from tunegate.evaluation.multi_label import label_f1
 from tunegate.models.cost import Cost, TrainCost
+from tunegate.models.labels import split
 
 OTHER = "(other)"
 """Stands for an answer that is none of the classes."""
@@ -86,6 +87,27 @@ def confusion_csv(examples: Sequence[Example], *, ignore_case: bool) -> str:
     writer.writerow(["reference", "answer"])
     writer.writerows([pair.reference, pair.answer] for pair in pairs_of(examples, "tuned", ignore_case=ignore_case))
     return text.getvalue()
+
+
+def label_f1(examples: Sequence[Example], model: str, separator: str) -> Metrics:
+    """F1 over all labels together (micro), and its mean over the labels that the references have (macro).
+
+    For rows with several labels, of which accuracy asks for all and no others; F1 also credits a part of them. A label
+    that is in no reference and no answer counts nowhere; without any, both are 0.
+    """
+    right, answered, expected = Counter[str](), Counter[str](), Counter[str]()
+    for example in examples:
+        reference, answer = (set(split(text, separator)) for text in (example.reference, example.answer_of(model).text))
+        right.update(reference & answer)
+        answered.update(answer)
+        expected.update(reference)
+    scores = [_f1(right[name], answered[name], expected[name]) for name in sorted(expected)]
+    micro = _f1(right.total(), answered.total(), expected.total())
+    return {"label_micro_f1": _round(micro), "label_macro_f1": _mean(scores) if scores else 0.0}
+
+
+def _f1(right: int, answered: int, expected: int) -> float:
+    return 2 * right / (answered + expected) if answered + expected else 0.0
 
 
 def outcome_of(example: Example) -> str:

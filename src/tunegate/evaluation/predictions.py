@@ -11,8 +11,8 @@ from tunegate.evaluation.classification import classify_all, unseen_labels
 from tunegate.evaluation.examples import MODELS
 from tunegate.evaluation.likelihood import likelihoods, with_source
 from tunegate.evaluation.preference_choices import choose_all
-from tunegate.models.loading import Tuned
 from tunegate.models.tokens.formats.answers import is_answered
+from tunegate.models.tuned import TunedModel
 from tunegate.params import Evaluate, Technique
 
 Row = dict[str, Any]
@@ -22,7 +22,7 @@ _UNANSWERED = ("semisupervised", "reinforce")
 
 
 def predictions_of(
-    tuned: Tuned, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
+    tuned: TunedModel, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
 ) -> list[Row]:
     """One row of models/predictions.parquet per test row, sorted by id; `models` are those that answer."""
     match tuned.record.technique:
@@ -44,7 +44,7 @@ def answerable(technique: Technique, rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if is_answered(row)] if technique in _UNANSWERED else list(rows)
 
 
-def remarks_of(tuned: Tuned, rows: Sequence[Row]) -> list[str]:
+def remarks_of(tuned: TunedModel, rows: Sequence[Row]) -> list[str]:
     """What is to be said of the test rows, each in a line."""
     left_out = len(rows) - len(answerable(tuned.record.technique, rows))
     if left_out:

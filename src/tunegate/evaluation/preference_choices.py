@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from tunegate.evaluation.answers import Question, nll_of, prediction_of, questions_of
 from tunegate.evaluation.examples import MODELS
-from tunegate.models.loading import Tuned
 from tunegate.models.tokens.formats.preferences import require_both, with_rejected
+from tunegate.models.tuned import TunedModel
 from tunegate.params import Evaluate
 
 Row = dict[str, Any]
@@ -36,7 +36,7 @@ class Choice:
 
 
 def choose_all(
-    tuned: Tuned, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
+    tuned: TunedModel, tokenizer: Any, rows: Sequence[Row], settings: Evaluate, *, models: Sequence[str] = MODELS
 ) -> list[Row]:
     """One row of models/predictions.parquet per test row, sorted by id.
 

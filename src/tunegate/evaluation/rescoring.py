@@ -37,7 +37,8 @@ def rescored(model: Snapshot, rows: Sequence[Row], settings: Evaluate) -> Any:
     from tunegate.evaluation.answers import PREDICTION
     from tunegate.evaluation.predictions import predictions_of
     from tunegate.models.devices import has_device
-    from tunegate.models.loading import load_tokenizer, load_tuned
+    from tunegate.models.loading import load_tokenizer
+    from tunegate.models.tuned import load_tuned
 
     base = model.output(BASE)
     device = settings.device if has_device(settings.device) else "cpu"

@@ -15,12 +15,11 @@ from typing import Any
 from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.files import read_text, sha256_of, write_json, write_text
 from tunegate.models.catalogue import Entry, FolderSource, HubSource, MlflowSource, PackageSource
-from tunegate.models.tokens.template import TEMPLATE, require_end
-from tunegate.models.vocabulary_check import require_fitting
+from tunegate.models.folders import PROVENANCE, TEMPLATE
+from tunegate.models.vocabulary import require_embeddings, require_end_token
 
-PROVENANCE = "provenance.json"
-WEIGHTS = ".safetensors"
-PACKED = ".gguf"
+_SAFETENSORS = ".safetensors"
+_GGUF = ".gguf"
 
 Download = Callable[[str, Path], Path]
 """(URI, empty folder) → the folder that then holds the files."""
@@ -120,8 +119,8 @@ def _materialise(name: str, entry: Entry, folder: Path, dtype: str, templates: P
     if entry.template is not None:
         tokenizer.chat_template = read_text(templates / entry.template)
     if entry.architecture == "decoder":
-        require_end(tokenizer.eos_token, name)
-    require_fitting(tokenizer, model, name)
+        require_end_token(tokenizer.eos_token, name)
+    require_embeddings(tokenizer, model, name)
     for key in ("_name_or_path", "_model_name_or_path"):
         if hasattr(model.config, key):
             delattr(model.config, key)
@@ -161,10 +160,10 @@ def restore_digits(tokenizer: Any, packed: Path) -> None:
 
 def _packed_file(entry: Entry) -> str | None:
     names = list(entry.source.files)
-    packed = [name for name in names if name.endswith(PACKED)]
+    packed = [name for name in names if name.endswith(_GGUF)]
     if packed:
         return Path(packed[0]).name
-    if not any(name.endswith(WEIGHTS) for name in names):
-        problem = f"no {WEIGHTS} or {PACKED} file among {', '.join(names)}"
+    if not any(name.endswith(_SAFETENSORS) for name in names):
+        problem = f"no {_SAFETENSORS} or {_GGUF} file among {', '.join(names)}"
         raise InputError(problem, place="models/catalog.yaml", remedy="other weight formats can run code when loaded")
     return None

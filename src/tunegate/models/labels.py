@@ -1,18 +1,31 @@
 """The labels that a head tells apart: those of the training rows, sorted; one per row, or several.
 
-Found in the examples, kept in tuned.json beside the weights, read back by whoever answers. Neither reads nor writes
-files; does not know a model.
+Found in the examples, kept in tuned.json beside the weights, read back by whoever answers.
 """
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from tunegate.errors import InputError
-from tunegate.models.tokens.examples import Example
 from tunegate.params import Classify
+from tunegate.text import listed
 
 _SHOWN = 5
+
+
+class Labelled(Protocol):
+    """An example of `classify`, such as `tunegate.models.tokens.examples.Example`."""
+
+    @property
+    def id(self) -> str:
+        """The row's."""
+        ...
+
+    @property
+    def target(self) -> str | None:
+        """The label or labels as the row has them."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +50,8 @@ class Labels:
 
     def target(self, text: str) -> int | list[float]:
         """What the loss compares with: the label's number; of several, 1 for each that the row has and 0 for others."""
-        found = self.of(text)
-        return [float(name in found) for name in self.names] if self.multi else self.names.index(found[0])
+        labels = self.of(text)
+        return [float(name in labels) for name in self.names] if self.multi else self.names.index(labels[0])
 
     def unknown(self, text: str) -> tuple[str, ...]:
         """The row's labels that no training row has."""
@@ -46,8 +59,8 @@ class Labels:
 
     def record(self) -> dict[str, Any]:
         """The labels as they stand in tuned.json."""
-        kept = {"labels": list(self.names), "multi_label": self.multi}
-        return kept | {"separator": self.separator, "threshold": self.threshold}
+        kinds = {"labels": list(self.names), "multi_label": self.multi}
+        return kinds | {"separator": self.separator, "threshold": self.threshold}
 
     @classmethod
     def recorded(cls, record: Mapping[str, Any]) -> "Labels":
@@ -55,7 +68,7 @@ class Labels:
         return cls(tuple(record["labels"]), record["multi_label"], record["separator"], record["threshold"])
 
 
-def labels_of(train: Sequence[Example], valid: Sequence[Example], settings: Classify) -> Labels:
+def labels_of(train: Sequence[Labelled], valid: Sequence[Labelled], settings: Classify) -> Labels:
     """The labels of the training examples.
 
     Raises InputError for rows without a label where each needs one, for a single label, which leaves nothing to tell
@@ -80,8 +93,8 @@ def require_known(labels: Labels, rows: Mapping[str, str], place: str) -> None:
         for name in labels.unknown(text):
             where.setdefault(name, []).append(row)
     if where:
-        found = "; ".join(f"{name!r} (rows {_listed(where[name])})" for name in sorted(where)[:_SHOWN])
-        problem = f"{len(where)} labels that no training row has: {found}"
+        shown = "; ".join(f"{name!r} (rows {listed(where[name], _SHOWN)})" for name in sorted(where)[:_SHOWN])
+        problem = f"{len(where)} labels that no training row has: {shown}"
         remedy = "add rows with them, raise prepare.min_rows_per_label, or set prepare.stratify to true"
         raise InputError(problem, place=place, remedy=remedy)
 
@@ -92,12 +105,8 @@ def split(text: str, separator: str | None) -> tuple[str, ...]:
     return tuple(sorted({part.strip() for part in parts} - {""}))
 
 
-def _refuse_unlabelled(examples: Sequence[Example]) -> None:
-    bare = [example.id for example in examples if not (example.target or "").strip()]
-    if bare:
+def _refuse_unlabelled(examples: Sequence[Labelled]) -> None:
+    unlabelled = [example.id for example in examples if not (example.target or "").strip()]
+    if unlabelled:
         remedy = "label them, drop them, or set train.classify.multi_label to true, where a row may have none"
-        raise InputError(f"rows without a label: {_listed(bare)}", place="train.classify", remedy=remedy)
-
-
-def _listed(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:_SHOWN]) + (f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else "")
+        raise InputError(f"rows without a label: {listed(unlabelled, _SHOWN)}", place="train.classify", remedy=remedy)

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from tunegate.errors import RefusedError
-from tunegate.models.loading import Tuned
 from tunegate.models.quantisation import dequantised
 from tunegate.models.tokens.examples import Example
+from tunegate.models.tuned import TunedModel
 
 
-def merge(tuned: Tuned, examples: Sequence[Example], tolerance: float) -> tuple[Any, dict[str, float]]:
+def merge(tuned: TunedModel, examples: Sequence[Example], tolerance: float) -> tuple[Any, dict[str, float]]:
     """(plain model, {"difference", "agreement", "tolerance", "tokens"}) from a tuned model in fp32, which is used up.
 
     `agreement` is the share of positions at which both predict the same token. Raises RefusedError when the difference
@@ -38,7 +38,7 @@ def merge(tuned: Tuned, examples: Sequence[Example], tolerance: float) -> tuple[
     return merged, {"difference": worst, "agreement": same / tokens, "tolerance": tolerance, "tokens": tokens}
 
 
-def _merged(tuned: Tuned) -> Any:
+def _merged(tuned: TunedModel) -> Any:
     match tuned.record.adapter:
         case "full" | "head":
             return tuned.model

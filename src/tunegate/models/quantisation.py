@@ -1,7 +1,7 @@
 """A base model in NF4, as QLoRA trains over it (arXiv 2305.14314), the same on every machine, and plain again.
 
 Weights are quantised from fp32 whatever the precision of the pass, so that training, evaluation and packaging have the
-same numbers. Knows bitsandbytes; does not know adapters, nor who asks.
+same numbers.
 """
 
 import logging
@@ -9,24 +9,32 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from tunegate.models.devices import require_device
 
-def load_nf4(kind: Any, folder: Path, *, device: str, dtype: Any, **how: Any) -> Any:
-    """A model of the transformers class `kind`: its linear layers in NF4, the rest in `dtype`, which it computes in.
 
-    `how` goes to `from_pretrained`.
-    """
+def load_nf4(folder: Path, *, device: str, precision: str) -> Any:
+    """The base model in evaluation mode: its linear layers in NF4, the rest in fp32 or bf16, in which it computes."""
     import torch
-    from transformers import BitsAndBytesConfig
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from transformers.utils import logging as verbosity
 
+    require_device(device)
     silence()
+    verbosity.disable_progress_bar()
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     config = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
     )
-    model = kind.from_pretrained(
-        folder, quantization_config=config, dtype=torch.float32, device_map={"": device}, use_safetensors=True, **how
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        quantization_config=config,
+        dtype=torch.float32,
+        device_map={"": device},
+        use_safetensors=True,
+        trust_remote_code=False,
     )
     for layer in quantised_layers(model):
         # bitsandbytes would repack the weights at the first evaluation on some processors, for a kernel that rounds to
@@ -36,7 +44,7 @@ def load_nf4(kind: Any, folder: Path, *, device: str, dtype: Any, **how: Any) ->
     for parameter in model.parameters():
         if parameter.is_floating_point():
             parameter.data = parameter.data.to(dtype)
-    return model
+    return model.eval()
 
 
 def dequantised(model: Any) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from tunegate.models.cost import bytes_of, peak_of_process
+from tunegate.models.resources import bytes_of, peak_of_process
 from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.preflight.probes import autocast, backward

@@ -1,16 +1,12 @@
 """Docker and buildah: turning a build folder with a Dockerfile into an image, with this machine's package sources.
 
-Runs `docker`, `buildah` and `debootstrap`; writes images into their stores and a scratch folder that it removes.
 Package settings, certificates, wheel folders and uv are mounted into the steps that install and leave nothing behind.
-It does not know what the image is for.
 """
 
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -19,37 +15,21 @@ from tunegate.release.package_sources import PackageSources, package_sources
 
 Backend = Literal["docker", "buildah"]
 
-DEBIAN = "bookworm"
-DEBIAN_PYTHON = "3.11"
-DEBIAN_BASE = f"localhost/tunegate-base:{DEBIAN}"
-"""The base image that is made here when there is no other: a minimal Debian with its Python."""
 
-_NEEDLESS = (
-    "usr/share/doc",
-    "usr/share/man",
-    "usr/share/locale",
-    "usr/share/info",
-    "var/cache/apt",
-    "var/lib/apt/lists",
-)
-
-
-def find_backend(wanted: str | None) -> Backend:
-    """`wanted` if it works here, else Docker if it has a daemon, else buildah.
+def find_backend(name: str | None) -> Backend:
+    """`name` if it works here, else Docker if it has a daemon, else buildah.
 
     Raises UsageError for an unknown name and MachineError, with what to install, when there is none.
     """
-    if wanted not in (None, "docker", "buildah"):
-        raise UsageError(f"no such backend (got {wanted!r})", place="--backend", remedy="choose docker or buildah")
+    if name not in (None, "docker", "buildah"):
+        raise UsageError(f"no such backend (got {name!r})", place="--backend", remedy="choose docker or buildah")
     checks = {"docker": ["docker", "info"], "buildah": ["buildah", "info"]}
     backends: tuple[Backend, ...] = ("docker", "buildah")
     for backend in backends:
-        if wanted in (None, backend) and _works(checks[backend]):
+        if name in (None, backend) and _works(checks[backend]):
             return backend
-    problem = f"{wanted} does not work here" if wanted else "neither a Docker daemon nor buildah works here"
-    remedy = (
-        "start Docker, or install buildah (Debian: apt-get install buildah podman debootstrap runc) and run as root"
-    )
+    problem = f"{name} does not work here" if name else "neither a Docker daemon nor buildah works here"
+    remedy = "start Docker, or install buildah (Debian: apt-get install buildah podman runc) and run as root"
     raise MachineError(problem, place="image build", remedy=remedy)
 
 
@@ -61,26 +41,6 @@ def build(backend: Backend, folder: Path, dockerfile: Path, tag: str) -> None:
         steps.write_text(_with_mounts(dockerfile.read_text(encoding="utf-8"), mounts), encoding="utf-8")
         tool = ["docker", "build"] if backend == "docker" else ["buildah", "build", "--format", "oci"]
         _run([*tool, *options, "--file", str(steps), "--tag", tag, str(folder)], f"cannot build {tag}")
-
-
-def make_debian_base() -> str:
-    """The name of the base image made from Debian's packages; made on the first call, which takes minutes."""
-    if _works(["buildah", "inspect", "--type", "image", DEBIAN_BASE]):
-        return DEBIAN_BASE
-    if shutil.which("debootstrap") is None or os.geteuid() != 0:
-        remedy = "name one with --base-image, or install debootstrap and run as root to have one made"
-        raise MachineError("no base image", place="image build", remedy=remedy)
-    with tempfile.TemporaryDirectory(prefix="tunegate-base-") as scratch, _container() as container:
-        root = Path(scratch) / "root"
-        packages = "--include=python3,python3-venv,ca-certificates"
-        _run(["debootstrap", "--variant=minbase", packages, DEBIAN, str(root)], "cannot make a Debian base")
-        for needless in _NEEDLESS:
-            shutil.rmtree(root / needless, ignore_errors=True)
-        _run(["buildah", "add", "--quiet", container, str(root), "/"], "cannot make a Debian base")
-        path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        _run(["buildah", "config", "--env", path, "--cmd", "/bin/bash", container], "cannot make a Debian base")
-        _run(["buildah", "commit", "--quiet", "--format", "oci", container, DEBIAN_BASE], "cannot make a Debian base")
-    return DEBIAN_BASE
 
 
 def _sources(sources: PackageSources, scratch: Path) -> tuple[list[str], list[str]]:
@@ -119,20 +79,6 @@ def _with_mounts(dockerfile: str, mounts: list[str]) -> str:
 
 def _installs(step: str) -> bool:
     return step.startswith("RUN ") and ("uv " in step or "pip " in step)
-
-
-@contextmanager
-def _container() -> Iterator[str]:
-    made = subprocess.run(
-        ["buildah", "from", "scratch"], capture_output=True, text=True, env=_environment(), check=False
-    )
-    if made.returncode:
-        raise MachineError(f"buildah cannot start: {made.stderr.strip()[:300]}", remedy="run as root")
-    name = made.stdout.strip()
-    try:
-        yield name
-    finally:
-        subprocess.run(["buildah", "rm", name], capture_output=True, env=_environment(), check=False)
 
 
 def _works(command: list[str]) -> bool:

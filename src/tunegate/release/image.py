@@ -2,7 +2,7 @@
 
 Reads bentofile.yaml and what it includes; writes a bento into BentoML's store and an image into Docker's or buildah's.
 A bento's version is derived from its content and its commit: the same content is the same version, and is not built
-twice. It does not know how a service answers.
+twice.
 """
 
 import os
@@ -11,10 +11,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunegate.errors import InputError, MachineError
+from tunegate.errors import MachineError
 from tunegate.files import read_json, sha256_of
 from tunegate.models.manifest import verify
-from tunegate.release.builders import DEBIAN_PYTHON, Backend, build, find_backend, make_debian_base
+from tunegate.release.builders import Backend, build, find_backend
 from tunegate.repository.lineage import digest
 from tunegate.repository.working_copy import UNVERSIONED, checkout
 
@@ -43,12 +43,12 @@ def build_bento(project: Path, *, base_image: str | None = None) -> Bento:
     commit = state.commit + ("-dirty" if state.dirty else "") if state.commit != UNVERSIONED else ""
     version = _version(project, commit, base_image)
     tag = f"tunegate:{version}"
-    folder = _found(tag)
+    folder = _folder_of(tag)
     if folder is None:
         labels = ["--label", f"lineage_key={manifest.lineage.key[:63]}", "--label", f"commit={commit}"]
         environment = {**os.environ, **({BASE_IMAGE: base_image} if base_image else {})}
         _bentoml(["build", ".", "--version", version, *labels, "--output", "tag"], project, environment)
-        folder = _found(tag)
+        folder = _folder_of(tag)
     if folder is None:
         raise MachineError(f"BentoML built {tag} and does not have it", remedy="check BENTOML_HOME and its disk")
     return Bento(tag, folder, manifest.lineage.key)
@@ -57,18 +57,14 @@ def build_bento(project: Path, *, base_image: str | None = None) -> Bento:
 def build_image(project: Path, *, backend: str | None, base_image: str | None, tag: str | None) -> tuple[str, Backend]:
     """Build the project's image; return its tag and what built it.
 
-    `backend`, `base_image` and `tag` are found when None: Docker before buildah, the official slim Python image for
-    Docker and a Debian made here for buildah, and the bento's own tag.
+    `backend`, `base_image` and `tag` have defaults where None: Docker before buildah, what the environment variable
+    TUNEGATE_BASE_IMAGE names or the official slim image of the running Python, and the bento's own tag.
     """
     chosen = find_backend(backend)
+    base_image = base_image or os.environ.get(BASE_IMAGE)
     if base_image is None and chosen == "buildah":
-        python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        if python != DEBIAN_PYTHON:
-            problem = f"Python is {python}, and the Debian that is made here has {DEBIAN_PYTHON}"
-            raise InputError(
-                problem, place="--base-image", remedy=f"--base-image docker.io/library/python:{python}-slim"
-            )
-        base_image = make_debian_base()
+        # Unlike Docker, buildah has no registry that names without one belong to.
+        base_image = f"docker.io/library/python:{sys.version_info.major}.{sys.version_info.minor}-slim"
     bento = build_bento(project, base_image=base_image)
     name = tag or f"localhost/{bento.tag}"
     build(chosen, bento.folder, bento.folder / "env" / "docker" / "Dockerfile", name)
@@ -83,7 +79,7 @@ def _version(project: Path, commit: str, base_image: str | None) -> str:
     return digest([content, files, commit, base_image or ""])[:16]
 
 
-def _found(tag: str) -> Path | None:
+def _folder_of(tag: str) -> Path | None:
     done = subprocess.run(
         [sys.executable, "-m", "bentoml", "get", tag, "--output", "path"],
         # BentoML breaks a long path into lines of the terminal's width.

@@ -10,10 +10,8 @@ from typing import Any
 
 from tunegate.errors import RefusedError
 from tunegate.files import read_json, write_text
-from tunegate.models.acquisition import PROVENANCE
-from tunegate.models.auxiliary_models import TEACHER, TRANSLATOR
 from tunegate.models.export import export_gguf, export_safetensors, require_exportable
-from tunegate.models.loading import TOKENIZER_FILES, WEIGHTS, load_tuned
+from tunegate.models.folders import PROVENANCE, TEACHER, TEMPLATE, TOKENIZER_FILES, TRANSLATOR, WEIGHTS
 from tunegate.models.manifest import (
     LINEAGE_METADATA,
     MODEL_FILE,
@@ -24,7 +22,7 @@ from tunegate.models.manifest import (
 )
 from tunegate.models.merging import merge
 from tunegate.models.tokens.examples import Example
-from tunegate.models.tokens.template import TEMPLATE
+from tunegate.models.tuned import load_tuned
 from tunegate.params import Params
 from tunegate.release.card import card
 from tunegate.repository.lineage import Lineage, read_lineage

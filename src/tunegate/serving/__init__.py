@@ -1,1 +1,1 @@
-"""The service: BentoML, gateway and engines. Runs without torch."""
+"""The service: BentoML and the gateway. Runs without torch."""

@@ -1,8 +1,7 @@
 """The one ASGI application of the service: OpenAI's chat completions, the list of models, the lineage.
 
-It owns every path that is not a probe, caps and parses bodies itself, answers errors in OpenAI's shape and cancels
-what nobody waits for. It logs no content: not a prompt, not an answer, not a malformed body. It does not know which
-engine answers, nor who starts it.
+It owns every path that is not a probe, caps and parses bodies itself, answers errors in OpenAI's shape and cancels the
+answer of a client that has hung up. It logs no content: not a prompt, not an answer, not a malformed body.
 """
 
 import asyncio
@@ -34,7 +33,8 @@ log = logging.getLogger("tunegate.gateway")
 MAX_BODY = 1024 * 1024
 """Bytes of a request's body."""
 
-CLIENT_GONE = 499
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for a client that hung up before the answer was ready; nobody receives it."""
 
 
 class BadRequestError(Exception):
@@ -54,10 +54,10 @@ class Gateway:
             routes=[
                 Route("/v1/chat/completions", self._complete, methods=["POST"]),
                 Route("/v1/models", self._models),
-                Route("/v1/lineage", self._tell_lineage),
+                Route("/v1/lineage", self._lineage_reply),
                 Route("/livez", self._livez),
                 Route("/readyz", self._readyz),
-                Route("/{path:path}", _nothing_here, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+                Route("/{path:path}", _no_such_path, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
             ],
             exception_handlers={
                 BadRequestError: _bad_request,
@@ -68,7 +68,7 @@ class Gateway:
         self._engine: Engine | None = None
 
     def open(self, engine: Engine, chat: Chat, model: str, lineage: dict[str, JsonValue]) -> None:
-        """Begin to answer with `engine`, as `model`, telling `lineage` to who asks."""
+        """Begin to answer with `engine` under the name `model`; `lineage` is the reply of /v1/lineage."""
         self._chat, self._model, self._lineage = chat, model, lineage
         self._created = int(time.time())
         self._engine = engine
@@ -89,48 +89,50 @@ class Gateway:
         model = {"id": self._model, "object": "model", "created": self._created, "owned_by": "tunegate"}
         return JSONResponse({"object": "list", "data": [model]})
 
-    async def _tell_lineage(self, _request: Request) -> Response:
+    async def _lineage_reply(self, _request: Request) -> Response:
         self._opened()
         return JSONResponse(self._lineage)
 
     async def _complete(self, request: Request) -> Response:
         engine = self._opened()
-        wanted = _parsed(await _body(request))
-        if wanted.model != self._model:
-            message = f"the model {wanted.model!r} does not exist; this service has {self._model!r}"
+        chat_request = _parsed(await _body(request))
+        if chat_request.model != self._model:
+            message = f"the model {chat_request.model!r} does not exist; this service has {self._model!r}"
             raise BadRequestError(404, message, code="model_not_found", param="model")
-        prompt, sampling = self._prepared(wanted, engine.context)
-        pieces = answer(engine, self._chat, prompt, sampling, wanted.stops())
+        prompt, sampling = self._prepared(chat_request, engine.context)
+        pieces = answer(engine, self._chat, prompt, sampling, chat_request.stops())
         identity = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": self._model}
-        if wanted.stream:
-            counted = wanted.stream_options is not None and wanted.stream_options.include_usage
-            events = _events(pieces, identity, len(prompt), counted)
+        if chat_request.stream:
+            include_usage = chat_request.stream_options is not None and chat_request.stream_options.include_usage
+            events = _events(pieces, identity, len(prompt), include_usage)
             return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
-        whole = await _unless_gone(request, _gathered(pieces))
-        if whole is None:
-            return Response(status_code=CLIENT_GONE)
-        counts = protocol.usage(len(prompt), whole.tokens)
-        return JSONResponse(protocol.completion(identity, whole.text, whole.finish or "stop", counts))
+        complete = await _unless_disconnected(request, _gathered(pieces))
+        if complete is None:
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        counts = protocol.usage(len(prompt), complete.tokens)
+        return JSONResponse(protocol.completion(identity, complete.text, complete.finish or "stop", counts))
 
     def _opened(self) -> Engine:
         if self._engine is None:
             raise HTTPException(503, "not ready")
         return self._engine
 
-    def _prepared(self, wanted: ChatRequest, context: int) -> tuple[list[int], Sampling]:
+    def _prepared(self, chat_request: ChatRequest, context: int) -> tuple[list[int], Sampling]:
         try:
-            prompt = self._chat.prompt_ids([turn.plain() for turn in wanted.messages])
+            prompt = self._chat.prompt_ids([turn.plain() for turn in chat_request.messages])
         except InputError as error:
             raise BadRequestError(400, error.problem, param="messages") from None
         room = context - len(prompt)
-        limit = wanted.limit()
+        limit = chat_request.limit()
         if room < (limit or 1):
             message = (
-                f"the prompt has {len(prompt)} tokens and {limit or 1} more were asked for, "
+                f"the prompt has {len(prompt)} tokens and {limit or 1} more are requested, "
                 f"but the context holds {context}"
             )
             raise BadRequestError(400, message, code="context_length_exceeded", param="messages")
-        sampling = Sampling(limit or room, wanted.temperature or 0.0, wanted.top_p or 1.0, wanted.seed)
+        sampling = Sampling(
+            limit or room, chat_request.temperature or 0.0, chat_request.top_p or 1.0, chat_request.seed
+        )
         return prompt, sampling
 
 
@@ -163,10 +165,10 @@ async def _gathered(pieces: AsyncIterator[Piece]) -> Piece:
     return Piece("".join(texts), last.tokens, last.finish)
 
 
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, Piece]) -> Piece | None:
+async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, Piece]) -> Piece | None:
     """The result of `work`, or None, with `work` cancelled, when the client has hung up."""
     working = asyncio.create_task(work)
-    watching = asyncio.create_task(_hung_up(request))
+    watching = asyncio.create_task(_disconnected(request))
     try:
         await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
         return await working if working.done() else None
@@ -176,13 +178,13 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, Piece]) -> Pi
         await asyncio.gather(working, watching, return_exceptions=True)
 
 
-async def _hung_up(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
 async def _events(
-    pieces: AsyncIterator[Piece], identity: dict[str, Any], prompt: int, counted: bool
+    pieces: AsyncIterator[Piece], identity: dict[str, Any], prompt: int, include_usage: bool
 ) -> AsyncIterator[str]:
     yield _event(protocol.chunk(identity, {"role": "assistant", "content": ""}))
     last = Piece("", 0)
@@ -197,7 +199,7 @@ async def _events(
             yield _event(protocol.failure(_public(error), kind="server_error"))
             return
     yield _event(protocol.chunk(identity, {}, last.finish))
-    if counted:
+    if include_usage:
         counts = protocol.usage(prompt, last.tokens)
         yield _event(identity | {"object": "chat.completion.chunk", "choices": [], "usage": counts})
     yield "data: [DONE]\n\n"
@@ -207,7 +209,7 @@ def _event(value: Any) -> str:
     return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
 
 
-async def _nothing_here(request: Request) -> Response:
+async def _no_such_path(request: Request) -> Response:
     raise HTTPException(404, f"no such path: {request.method} {request.url.path}")
 
 

@@ -1,6 +1,6 @@
 """The part of OpenAI's chat completions that this service speaks: closed requests, and replies as plain objects.
 
-A field that would change the answer and is not supported is refused, not ignored. It does not know HTTP.
+A field that would change the answer and is not supported is refused, not ignored.
 """
 
 from typing import Annotated, Any, Literal
@@ -26,13 +26,13 @@ class Turn(Closed):
     content: str | list[TextPart]
 
     def plain(self) -> dict[str, str]:
-        """Role and content as the chat template wants them."""
+        """Role and content as the chat template takes them."""
         content = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
         return {"role": self.role, "content": content}
 
 
 class StreamOptions(Closed):
-    """What a stream tells besides text."""
+    """What a stream holds besides text."""
 
     include_usage: bool = False
     include_obfuscation: bool = False
@@ -71,7 +71,7 @@ class ChatRequest(Closed):
         return [self.stop] if isinstance(self.stop, str) else list(self.stop or ())
 
     def limit(self) -> int | None:
-        """The largest wanted number of new tokens, if any."""
+        """The requested limit of new tokens, if any."""
         return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
 
 

@@ -2,7 +2,7 @@
 
 Reads the package in TUNEGATE_PACKAGE, by default models/package of the working copy or of the bento. Its defaults are
 this machine only (inside a container, whose ports are published on purpose: every interface), no access log, no
-tracing of content. It does not know what a request looks like.
+tracing of content.
 """
 
 import os
@@ -41,8 +41,8 @@ def package_folder(bento: Any) -> Path:
     return (Path(bento.path) / "src" if bento else Path()) / "models" / "package"
 
 
-def lineage_told(manifest: Manifest, commit: str | None) -> dict[str, JsonValue]:
-    """What /v1/lineage answers."""
+def lineage_reply(manifest: Manifest, commit: str | None) -> dict[str, JsonValue]:
+    """The reply of /v1/lineage."""
     return {
         "model": manifest.model,
         "lineage_key": manifest.lineage.key,
@@ -89,7 +89,7 @@ class Service:
         manifest = verify(folder)
         chat = Chat(folder)
         self._engine = OpenVINOEngine(folder, manifest, chat.eos_id)
-        gateway.open(self._engine, chat, manifest.model, lineage_told(manifest, commit_of(_bento())))
+        gateway.open(self._engine, chat, manifest.model, lineage_reply(manifest, commit_of(_bento())))
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:

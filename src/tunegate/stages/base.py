@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tunegate.files import atomic_folder
 from tunegate.models.acquisition import acquire
-from tunegate.models.auxiliary_models import TEACHER, TRANSLATOR, require_same_vocabulary
 from tunegate.models.catalogue import find_entry
+from tunegate.models.folders import TEACHER, TRANSLATOR
+from tunegate.models.vocabulary import require_same_vocabulary
 from tunegate.params import load_params
 from tunegate.tracking.artifacts import download
 

@@ -9,8 +9,10 @@ from tunegate.evaluation.adaptation import adaptation_csv
 from tunegate.evaluation.answers import PREDICTION, require_rows
 from tunegate.evaluation.predictions import answerable, predictions_of, remarks_of
 from tunegate.files import write_json, write_text
-from tunegate.models.cost import Cost, hardware, measured
-from tunegate.models.loading import load_tokenizer, load_tuned
+from tunegate.models.cost import Cost
+from tunegate.models.loading import load_tokenizer
+from tunegate.models.resources import hardware, measured
+from tunegate.models.tuned import load_tuned
 from tunegate.params import load_params
 from tunegate.tables import read_parquet, write_parquet
 

@@ -11,7 +11,7 @@ from tunegate.evaluation.metrics import confusion_csv, metrics_of, timings_of
 from tunegate.evaluation.trajectory import read_trajectory
 from tunegate.files import read_json, write_json, write_text
 from tunegate.models.cost import Cost, TrainCost, read_cost
-from tunegate.models.loading import read_record
+from tunegate.models.folders import read_record
 from tunegate.params import load_params
 from tunegate.reporting.page import render
 from tunegate.reporting.view import Measured

@@ -29,8 +29,8 @@ def main(
 
 
 def _train(settings: Params, team: Any, tokens: str, base: str, rewards: str, lock: str, *outs: str) -> None:
-    from tunegate.models.cost import hardware, measured
-    from tunegate.models.loading import TUNED
+    from tunegate.models.folders import TUNED
+    from tunegate.models.resources import hardware, measured
     from tunegate.models.tokens.examples import examples_from
     from tunegate.training import checkpoint, identity, loop
     from tunegate.training.adapter import record_of, save_adapter

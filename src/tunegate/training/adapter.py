@@ -16,10 +16,11 @@ from safetensors.torch import save_file
 from tunegate.errors import InputError
 from tunegate.files import read_json, write_json
 from tunegate.models.devices import require_precision
+from tunegate.models.folders import WEIGHTS, TunedRecord
 from tunegate.models.heads import load_headed
 from tunegate.models.labels import Labels
-from tunegate.models.loading import WEIGHTS, Record, load_base
-from tunegate.models.quantisation import silence
+from tunegate.models.loading import load_base
+from tunegate.models.quantisation import load_nf4, silence
 from tunegate.params import Train
 
 ALL = "all-linear"
@@ -40,7 +41,8 @@ def start(base: Path, settings: Train, labels: Labels | None = None) -> Any:
     where = {"device": settings.device, "precision": "fp32" if settings.adapter == "full" else settings.precision}
     quantised = settings.adapter == "qlora"
     if labels is None:
-        return with_adapter(load_base(base, quantised=quantised, **where), settings)
+        load = load_nf4 if quantised else load_base
+        return with_adapter(load(base, **where), settings)
     if quantised:
         problem = "qlora quantises a model that answers in words, not one with a head"
         raise InputError(problem, place=f"{_PLACE}adapter", remedy="set it to lora, full or head")
@@ -74,10 +76,10 @@ def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
     return dict(sorted((name, p) for name, p in model.named_parameters() if p.requires_grad))
 
 
-def record_of(settings: Train, labels: Labels | None = None) -> Record:
+def record_of(settings: Train, labels: Labels | None = None) -> TunedRecord:
     """What tuned.json says of a model trained with these settings."""
     kept = labels.record() if labels else {}
-    return Record(technique=settings.technique, adapter=settings.adapter, seed=settings.seed, **kept)
+    return TunedRecord(technique=settings.technique, adapter=settings.adapter, seed=settings.seed, **kept)
 
 
 def save_adapter(model: Any, folder: Path, base: str) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from tunegate.files import sha256_of
-from tunegate.models.cost import hardware
+from tunegate.models.base_identity import base_parts
 from tunegate.models.devices import require_device
-from tunegate.models.loading import base_parts
+from tunegate.models.resources import hardware
 from tunegate.params import Params
 from tunegate.repository.lineage import Lineage, Parts, code_digest, digest, lineage_of
 from tunegate.training.techniques.rewards import files_of

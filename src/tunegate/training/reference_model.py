@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from tunegate.models.cost import bytes_of
+from tunegate.models.resources import bytes_of
 
 Reference = Callable[[], AbstractContextManager[Any]]
 """Opens on the model of before, in evaluation mode, without gradients."""

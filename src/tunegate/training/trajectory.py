@@ -8,7 +8,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from tunegate.models.cost import Meter, TrainCost
+from tunegate.models.cost import TrainCost
+from tunegate.models.resources import Meter
 from tunegate.training.checkpoint import Progress
 from tunegate.training.selection import best_of
 

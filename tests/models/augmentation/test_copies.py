@@ -10,7 +10,7 @@ from tunegate.data.ledger.stage_ledger import combine, make_ledger
 from tunegate.data.rows import PLACED_ROW, ROW, Row, table_of
 from tunegate.files import read_json, read_yaml, sha256_of_tree, write_json, write_yaml
 from tunegate.models.augmentation import copies
-from tunegate.models.auxiliary_models import TRANSLATOR
+from tunegate.models.folders import TRANSLATOR
 from tunegate.stages import tokenize
 from tunegate.tables import read_parquet, write_parquet
 

@@ -1,7 +1,4 @@
-import pytest
-
-from tunegate.errors import InputError
-from tunegate.models.tokens.template import Template, require_end
+from tunegate.models.tokens.template import Template
 
 DATED = "Today Date: {{ strftime_now('%d %b %Y %H:%M') }}{% for m in messages %} {{ m.content }}{% endfor %}"
 
@@ -11,9 +8,3 @@ def test_a_template_that_asks_for_the_day_gets_the_same_one_every_day() -> None:
     template = Template(DATED, {})
     assert template.render(messages[:1], prompt=True) == "Today Date: 26 Jul 2024 00:00 hej"
     assert template.render_pair(messages) == ("Today Date: 26 Jul 2024 00:00 hej", " roof")
-
-
-def test_a_model_without_an_end_is_named() -> None:
-    with pytest.raises(InputError, match="no token that ends an answer") as caught:
-        require_end(None, "plain-7b")
-    assert caught.value.place == "models/catalog.yaml: models.plain-7b"

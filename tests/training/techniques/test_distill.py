@@ -8,8 +8,8 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from tunegate.models.cost import bytes_of
 from tunegate.models.loading import load_base, load_tokenizer
+from tunegate.models.resources import bytes_of
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.examples import Example
 from tunegate.models.tokens.formats.answers import Answers

@@ -7,8 +7,8 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from tunegate.models.cost import bytes_of
 from tunegate.models.loading import load_base
+from tunegate.models.resources import bytes_of
 from tunegate.models.tokens.examples import Example
 from tunegate.params import Preference, Train
 from tunegate.training import checkpoint, loop

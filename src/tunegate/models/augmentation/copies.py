@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tunegate.models.augmentation.back_translation import Translator
 from tunegate.models.augmentation.perturbations import CHANGES, generator, in_template
-from tunegate.models.auxiliary_models import TRANSLATOR
+from tunegate.models.folders import TRANSLATOR
 from tunegate.models.tokens.tokenisation import OVER_LENGTH, Encoding
 from tunegate.params import Augment, Tokenize
 from tunegate.tables import parquet_batches, parquet_writer

@@ -1,8 +1,7 @@
 """The chat template: one text, hashed, rendered by the same code in training, evaluation and serving.
 
-A template that differs between the three is the commonest silent fault of a fine-tune. Knows the file's name, what
-makes a template usable and how one is rendered: in a sandbox, with the globals and filters that transformers gives it
-(a test compares the two), but for the day, which is always the same. Reads and writes nothing; does not know tokens.
+A template that differs between the three is the commonest silent fault of a fine-tune. Rendered in a sandbox, with the
+globals and filters that transformers gives it (a test compares the two), but for the day, which is always the same.
 """
 
 import datetime
@@ -11,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunegate.errors import InputError
-
-TEMPLATE = "chat_template.jinja"
+from tunegate.models.folders import TEMPLATE
 
 TODAY = datetime.datetime(2024, 7, 26)
 """The day that every template is told it is, in training, evaluation and serving alike.
@@ -22,13 +20,6 @@ day that templates of Llama 3 name where they are told none.
 """
 
 Message = dict[str, str]
-
-
-def require_end(eos_token: str | None, model: str) -> None:
-    """Raise InputError unless the model of this name has a token that ends an answer, or a text."""
-    if not eos_token:
-        problem, remedy = "the model names no token that ends an answer", "name the template's as `eos_token`"
-        raise InputError(problem, place=f"models/catalog.yaml: models.{model}", remedy=remedy)
 
 
 def messages_of(row: Mapping[str, Any]) -> list[Message]:

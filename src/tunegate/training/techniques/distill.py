@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from tunegate.models.auxiliary_models import TEACHER
-from tunegate.models.cost import bytes_of
+from tunegate.models.folders import TEACHER
 from tunegate.models.loading import load_base, load_tokenizer
+from tunegate.models.resources import bytes_of
 from tunegate.models.tokens.examples import Example
 from tunegate.params import Distill, Train
 from tunegate.training.batching import Tokens, collate, shuffled

@@ -8,9 +8,13 @@ from runs import logits
 
 from tunegate.errors import InputError, RefusedError
 from tunegate.files import read_json, sha256_of, write_json
+from tunegate.models.base_identity import base_parts
+from tunegate.models.folders import TUNED
 from tunegate.models.labels import Labels
-from tunegate.models.loading import TUNED, base_parts, load_base, load_tokenizer, load_tuned
+from tunegate.models.loading import load_base, load_tokenizer
 from tunegate.models.merging import merge
+from tunegate.models.quantisation import load_nf4
+from tunegate.models.tuned import load_tuned
 from tunegate.params import Classify, Train
 from tunegate.repository.lineage import FILE, Parts, lineage_of
 from tunegate.training.adapter import record_of, save_adapter, start, trainable
@@ -67,9 +71,8 @@ def test_an_untuned_model_is_what_training_started_from(base: Path, tmp_path: Pa
     tuned = load_tuned(base, folder, device="cpu", precision="fp32")
     said = logits(tuned.model)
     with tuned.untuned() as untuned:
-        assert torch.equal(
-            logits(untuned), logits(load_base(base, device="cpu", precision="fp32", quantised=kind == "qlora"))
-        )
+        load = load_nf4 if kind == "qlora" else load_base
+        assert torch.equal(logits(untuned), logits(load(base, device="cpu", precision="fp32")))
     assert torch.equal(logits(tuned.model), said)
     assert not torch.equal(logits(load_base(base, device="cpu", precision="fp32")), said)
 
