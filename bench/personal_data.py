@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute  # now, or the first measurement would wait for it
 
-from tunegate.data.preparation.personal_data.masking import Personal
+from tunegate.data.preparation.personal_data.masking import Masker
 from tunegate.data.rows import Row
 from tunegate.params import PersonalData
 
@@ -49,11 +49,11 @@ def sentences() -> list[tuple[str, str, list[Mark]]]:
     return [(row["language"], *unmarked(row["text"])) for row in rows]
 
 
-def counts(personal: Personal, *, model: bool) -> dict[str, Counter[str]]:
+def counts(personal: Masker, *, model: bool) -> dict[str, Counter[str]]:
     """Kind to found, wrong and missed, over all sentences."""
     result: dict[str, Counter[str]] = {kind: Counter() for kind in personal.settings.kinds}
     for language, text, marks in sentences():
-        spans = personal.found_in(text, names=model and language == "en")
+        spans = personal.find(text, names=model and language == "en")
         wanted = [mark for mark in marks if mark[2] in result]
         for kind, count in result.items():
             ours = [span for span in spans if span.kind == kind]
@@ -72,7 +72,7 @@ def scores(count: Counter[str]) -> dict[str, float]:
     return {"precision": round(precision, 3), "recall": round(recall, 3), "f2": round(f2, 3)} | dict(count)
 
 
-def rows_a_second(personal: Personal, rows: int, share: float) -> float:
+def rows_a_second(personal: Masker, rows: int, share: float) -> float:
     """Rows a second through the screen and `treat`, when a share of the rows are the sentences above."""
     texts = [text for _, text, _ in sentences()]
     plain = "The roof of the house by the harbour leaks where the new chimney meets the old tiles, and nobody came. "
@@ -97,7 +97,7 @@ def main() -> None:
         settings.append(("rules and model", both, min(given.rows, 1_000)))
     result: dict[str, Any] = {"sentences": len(sentences())}
     for name, setting, rows in settings:
-        personal = Personal(setting)
+        personal = Masker(setting)
         found = counts(personal, model=setting.model)
         total: Counter[str] = sum(found.values(), Counter())
         result[name] = {"all": scores(total)} | {kind: scores(count) for kind, count in found.items()}

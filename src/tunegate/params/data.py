@@ -40,14 +40,17 @@ class Mix(Closed):
 class PersonalData(Closed):
     """E-mail addresses, numbers and names of people in the rows."""
 
-    action: Literal["keep", "drop", "mask", "pseudonymise"] = "mask"
-    """keep the text (it is still counted), drop the row, put a placeholder such as [EMAIL], or a made-up value."""
+    action: Literal["keep", "drop", "mask", "tag"] = "mask"
+    """keep the text (it is still counted), drop the row, put a placeholder such as [EMAIL], or a keyed tag such as
+    [EMAIL_1f0c92d3], the same for the same value."""
     kinds: tuple[PersonalKind, ...] = ("email", "phone", "iban", "credit_card", "ip_address", "national_id")
     """What is looked for. person, location and organization need `model`."""
     model: bool = False
     """Also ask Presidio's language model (extra `personal-data`; English; some 100 rows a second)."""
+    regions: tuple[Annotated[str, Field(pattern="^[A-Z]{2}$")], ...] = ("SE", "GB", "US")
+    """Countries whose national telephone numbers are looked for (ISO 3166-1), the likeliest first."""
     key: Annotated[str, Field(pattern="^[0-9a-f]{16}$")] | None = None
-    """Fingerprint of the secret TUNEGATE_PSEUDONYM_KEY that makes surrogates: `tunegate data key` prints it."""
+    """Fingerprint of the secret TUNEGATE_PSEUDONYM_KEY that makes tags: without it, `prepare` prints it and stops."""
 
 
 class Prepare(Closed):

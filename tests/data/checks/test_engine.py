@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.checks.engine import Engine, make_expectations, write_docs
+from tunegate.data.checks.engine import Engine, make_expectations
 from tunegate.data.checks.frames import frame_of
 from tunegate.data.checks.suites import Suite
 from tunegate.errors import InputError
@@ -79,14 +79,3 @@ def test_one_engine_evaluates_one_table_after_the_other(suite_of: SuiteOf, templ
     engine = Engine()
     found = [engine.run(made, frame("a", long, None, start=7), "mine.json")[0] for long in ("bb", "b")]
     assert [result.result["unexpected_index_list"] for result in found] == [[8], []]
-
-
-def test_data_docs_are_a_page_in_the_folder(suite_of: SuiteOf, templates: Path, tmp_path: Path) -> None:
-    import pyarrow
-
-    suite = suite_of((LENGTHS, {"column": "text", "max_value": 1}, "info"))
-    table = frame_of({name: pyarrow.array(["1"]) for name in ("id", "text")}, 0, 1)
-    page = write_docs(suite, make_expectations(suite, "mine.json", templates), table, "all 1 rows", tmp_path)
-    assert page == tmp_path / "index.html"
-    assert "all 1 rows" in page.read_text()
-    assert list((tmp_path / "validations").rglob("*.html"))

@@ -124,12 +124,12 @@ def test_a_change_of_a_row_is_personal_data_only_where_some_was_found(tmp_path: 
     after = [
         ("row-00000", ["stripped: html", "repaired: encoding"]),
         ("row-00001", ["stripped: html", "found: phone x3"]),
-        ("row-00002", ["pseudonymised: email x2"]),
+        ("row-00002", ["tagged: email x2"]),
     ]
     met = diff(before, Data(BASE.rows, changes=after), tmp_path).personal_data
     assert met
     assert (met.new_rows, met.ids) == (1, ["row-00001"])
-    assert [kind.name for kind in met.kinds] == ["found: phone", "masked: email", "pseudonymised: email"]
+    assert [kind.name for kind in met.kinds] == ["found: phone", "masked: email", "tagged: email"]
 
 
 def test_a_leak_that_was_not_left_out_names_both_rows(tmp_path: Path) -> None:

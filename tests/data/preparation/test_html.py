@@ -13,6 +13,8 @@ from tunegate.data.preparation.html import strip_html
         ("seen<script>alert('x')</script><style>p {}</style><!-- note -->", "seen"),
         ("<head><title>t</title></head><body>seen</body>", "seen"),
         ("before <script>never closed", "before never closed"),
+        ("<table><tr><td>a</td><td>b</td></tr></table>", "a\nb"),
+        ("one<hr>two</p>three", "one\ntwo\nthree"),
         ("a<template>b<template>c</template>d</template>e", "ae"),
     ],
 )
@@ -20,8 +22,10 @@ def test_html_goes_and_what_a_reader_sees_stays(html: str, text: str) -> None:
     assert strip_html(html) == text
 
 
-@pytest.mark.parametrize("text", ["a < b and c > d", "I <3 it", "R&D, 3 & 4", " two\n\n\n lines "])
-def test_what_is_no_html_stays_as_it_is(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["a < b and c > d", "if a <b then c", "a <!-- b", "I <3 it", "R&D, 3 & 4", " two\n\n\n lines "]
+)
+def test_what_is_not_html_stays_as_it_is(text: str) -> None:
     assert strip_html(text) == text
 
 

@@ -1,12 +1,9 @@
 """Great Expectations, kept to what it does well: evaluating expectations over a table.
 
-Reads and writes nothing, but for the data docs, which are a web page on request. Its context lives in memory and it
-reports nothing to anyone. Does not know how large a table is nor what follows from a failure. Importing Great
-Expectations takes seconds (it loads all of scipy.stats, sqlalchemy and altair, whatever is imported of it), so it is
-imported when a suite is run.
+Its context lives in memory and it reports nothing to anyone. Importing Great Expectations takes seconds (it loads all
+of scipy.stats, sqlalchemy and altair, whatever is imported of it), so it is imported when a suite is run.
 """
 
-import importlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,8 +13,6 @@ from tunegate.data.checks.chat import renderer, template_path
 from tunegate.data.checks.suites import Expectation, Suite
 from tunegate.errors import InputError
 from tunegate.text import did_you_mean
-
-OWN = ("tunegate.data.checks.control_tokens_expectation", "tunegate.data.checks.conversation_expectation")
 
 SHOWN_BY_TABLE = 20
 """Values that an expectation of the whole table shows of those it did not expect, or missed."""
@@ -70,33 +65,13 @@ class Engine:
         return results
 
 
-def write_docs(suite: Suite, expectations: list[Any], frame: Any, run: str, folder: Path) -> Path:
-    """Great Expectations' data docs of a table, in the existing `folder`; returns their first page.
-
-    `run` names the run on the page.
-    """
-    gx = _great_expectations()
-    context = _quiet_context(gx)
-    store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder.resolve())}
-    index = {"class_name": "DefaultSiteIndexBuilder"}
-    site = {"class_name": "SiteBuilder", "store_backend": store, "site_index_builder": index}
-    context.add_data_docs_site("docs", site)
-    made = context.suites.add(gx.ExpectationSuite(name=suite.name, expectations=expectations))
-    definition = gx.ValidationDefinition(name=suite.name, data=_batches(context), suite=made)
-    summary = {"result_format": "SUMMARY", "unexpected_index_column_names": ["id"]}
-    context.validation_definitions.add(definition).run(
-        batch_parameters={"dataframe": frame}, result_format=summary, run_id=gx.RunIdentifier(run_name=run)
-    )
-    context.build_data_docs(site_names=["docs"])
-    return folder / "index.html"
-
-
 def _great_expectations() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations
 
-    for module in OWN:
-        importlib.import_module(module)
+    # Imported for its effect: Great Expectations then knows these expectations.
+    from tunegate.data.checks import custom_expectations  # noqa: F401
+
     return great_expectations
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from tunegate.data.diff.result import Words
 from tunegate.data.diff.word_diff import cut_words, word_diff
 from tunegate.data.preparation import secrets
-from tunegate.data.preparation.personal_data.masking import Personal
+from tunegate.data.preparation.personal_data.masking import Masker
 from tunegate.params import PersonalData
 
 Show = Callable[[str], str]
@@ -18,7 +18,7 @@ ShowEdit = Callable[[str, str], list[Words]]
 MOST_CHARACTERS = 600
 _LOOKED_AT = 10 * MOST_CHARACTERS
 _COMPARED = 100 * MOST_CHARACTERS
-_PERSONAL = Personal(PersonalData(action="mask"))
+_PERSONAL = Masker(PersonalData(action="mask"))
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -26,7 +26,7 @@ DROPPED, CHANGES, QUARANTINE = "dropped.parquet", "changes.parquet", "quarantine
 _DUPLICATES = "reason IN ('duplicate', 'near_duplicate')"
 _LEAKS = r"regexp_matches(reason, '^question_(also_in|near)_')"
 # Of other changes, repairs and stripped HTML, no personal data is told.
-_FOUND = "regexp_matches(what, '^(found|masked|pseudonymised): ')"
+_FOUND = "regexp_matches(what, '^(found|masked|tagged): ')"
 _LEFT_OUT_FOR_IT = "reason IN ('personal_data', 'secret')"
 _TIMES = re.compile(r" x\d+$")
 

@@ -18,7 +18,7 @@ from tunegate.errors import InputError
 from tunegate.params import Closed
 
 Record = dict[str, Any]
-_HIDING = ("masked", "pseudonymised")
+_HIDING = ("masked", "tagged")
 _MASKED = ("secret", "personal_data")
 """Reasons for which a row left masked, whatever else was found in it."""
 _MEETING = ("duplicate", "near_duplicate", "question_")

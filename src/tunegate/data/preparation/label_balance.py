@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tunegate.data.preparation import secrets
-from tunegate.data.preparation.personal_data.masking import Personal
+from tunegate.data.preparation.personal_data.masking import Masker
 from tunegate.data.preparation.splits import SPLITS
 from tunegate.data.rows import Row
 from tunegate.errors import InputError
@@ -21,7 +21,7 @@ MOST_LABELS = 1_000
 """Labels that are listed with their splits."""
 _FEW = 10
 _LONGEST = 60
-_RULES = Personal(PersonalData(action="mask"))
+_RULES = Masker(PersonalData(action="mask"))
 
 
 def check_labels(connection: "duckdb.DuckDBPyConnection", least: int, *, place: str) -> None:

@@ -19,8 +19,8 @@ from tunegate.data.preparation.frozen_test_set import FrozenRow, check_frozen
 from tunegate.data.preparation.label_balance import check_labels
 from tunegate.data.preparation.mixture import mix
 from tunegate.data.preparation.outputs import doubtful_labels, ledger_of, write_tables
-from tunegate.data.preparation.personal_data.key import read_key
-from tunegate.data.preparation.personal_data.masking import Personal
+from tunegate.data.preparation.personal_data.masking import Masker
+from tunegate.data.preparation.personal_data.tags import read_key
 from tunegate.data.preparation.row_processing import Treatment
 from tunegate.data.preparation.row_tables import load
 from tunegate.data.preparation.split_leaks import drop_equal_questions, drop_near_questions
@@ -52,7 +52,7 @@ def prepare(
     """
     key = read_key(os.environ)
     # Made here once, so that a key that does not fit is an error of this process, before any work.
-    Personal(wanted.personal_data, key)
+    Masker(wanted.personal_data, key)
     treatment = Treatment(wanted, key)
     # Without a row, too, there are tables.
     none = treatment(pa.RecordBatch.from_pylist([], schema=PLACED_ROW))

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tunegate.data.preparation import html, secrets
-from tunegate.data.preparation.personal_data.masking import Personal
+from tunegate.data.preparation.personal_data.masking import Masker
 from tunegate.data.preparation.row_filters import conversations, exceeded
 from tunegate.data.preparation.row_steps import Steps
 from tunegate.data.preparation.text_repair import comparable, may_need_repair
@@ -48,7 +48,7 @@ TREATED = pa.schema(
 
 @dataclass(frozen=True)
 class Treatment:
-    """What params.yaml says is done to a row; `key` is the secret that makes surrogates of personal data."""
+    """What params.yaml says is done to a row; `key` is the secret that makes tags of personal data."""
 
     settings: Prepare
     key: bytes | None = None
@@ -100,7 +100,7 @@ class Treatment:
         if self.settings.strip_html:
             found |= anywhere(batch, lambda texts: pc.match_substring_regex(texts, html.SCREEN))
         found |= anywhere(batch, secrets.concerns)
-        found |= anywhere(batch, Personal(self.settings.personal_data, self.key).concerns)
+        found |= anywhere(batch, Masker(self.settings.personal_data, self.key).concerns)
         return np.flatnonzero(found)
 
     def _keys(self, rows: pa.RecordBatch) -> list[list[Any]]:

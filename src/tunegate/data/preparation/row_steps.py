@@ -9,7 +9,7 @@ from functools import cached_property
 
 from tunegate.data.preparation import secrets
 from tunegate.data.preparation.html import strip_html
-from tunegate.data.preparation.personal_data.masking import Personal
+from tunegate.data.preparation.personal_data.masking import Masker
 from tunegate.data.preparation.text_repair import repair_row
 from tunegate.data.rows import Row, with_texts
 from tunegate.params import Prepare
@@ -17,7 +17,7 @@ from tunegate.params import Prepare
 
 @dataclass(frozen=True)
 class Steps:
-    """What params.yaml says is done to a row that may need it; `key` makes surrogates of personal data."""
+    """What params.yaml says is done to a row that may need it; `key` makes tags of personal data."""
 
     settings: Prepare
     key: bytes | None = None
@@ -53,14 +53,14 @@ class Steps:
         return self._masking.treat(masked)[0] or masked
 
     @cached_property
-    def _personal(self) -> Personal:
-        return Personal(self.settings.personal_data, self.key)
+    def _personal(self) -> Masker:
+        return Masker(self.settings.personal_data, self.key)
 
     @cached_property
-    def _masking(self) -> Personal:
+    def _masking(self) -> Masker:
         keep = self.settings.personal_data.action == "keep"
         settings = self.settings.personal_data
-        return Personal(settings if keep else settings.model_copy(update={"action": "mask"}))
+        return Masker(settings if keep else settings.model_copy(update={"action": "mask"}))
 
 
 def _lacks_words(row: Row) -> bool:

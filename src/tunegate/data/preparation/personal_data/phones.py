@@ -1,20 +1,19 @@
-"""Telephone numbers in running text, by their form and the words before them; no list of numbering plans.
+"""Telephone numbers in running text, by the numbering plans of the library phonenumbers and the words before them.
 
-An international number (+46, 0046) counts by itself, a national one when it is grouped as telephone numbers are, any
-other run of digits only after a word such as "call" or "telefon". Dates, amounts and what an order or invoice number is
-introduced by do not count. A national number of up to nine digits after its 0 is taken for Swedish, of ten for British.
-Reads and writes nothing; does not know what becomes of a number.
+An international number (+46, 0046) counts by itself, a national one when it is valid and grouped as numbers of one of
+the given regions are, any other run of 6 to 12 digits only after a word such as "call" or "telefon". Dates, amounts and
+what an order or invoice number is introduced by do not count.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from functools import cache, partial
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from tunegate.data.preparation.personal_data.reserved import is_fictional_number
 
-_CANDIDATE = re.compile(r"(?<![\w@#/.,+-])(?:\+ ?|\()?[0-9](?:[ .\-/()\u00a0\u2010-\u2013]{0,3}[0-9]){5,19}(?!\w)")
-_GROUP = re.compile(r"\d+")
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
+
 _CALLS = re.compile(
     r"(?:\btele?(?:fon|ph)|\btel\b|(?<!\[)phone|\bmobil|\bcell\b|\bcall\b|\bring(?:a|er)?\b|\bsms|\bfax|whatsapp"
     r"|\btexta? m|\bn[åa]s? (?:mig |oss )?på\b|\breach(?:ed)? (?:me |us )?(?:on|at)\b|\bdial\b|\btfn\b|\btlf\b)",
@@ -32,125 +31,101 @@ _AMOUNT = re.compile(
     r"|pcs|meter|lit(?:er|re)|mkr|miljon|million|tokens|rows|rader)",
     re.IGNORECASE,
 )
-_CODES_2 = re.compile(r"2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]")
-_LENGTHS = {"1": (10, 10), "7": (10, 10), "31": (9, 9), "33": (9, 9), "34": (9, 9), "44": (9, 10), "45": (8, 8)} | {
-    "46": (7, 9), "47": (8, 8), "48": (9, 9), "41": (9, 9), "91": (10, 10), "353": (7, 9)
-}  # fmt: skip
-_MOBILE = re.compile(r"07[02369]\d{7}|07[1-9]\d{8}")
-_NANP = re.compile(r"(?:1[-. ])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. ])[2-9]\d\d[-. ]\d{4}")
+_DAY = "(?:0?[1-9]|[12][0-9]|3[01])"
+# Dates and times, and numbers of people and organisations: 6-4, 8-4 and 3-2-4.
+_OTHER = re.compile(
+    rf"(?:19|20)\d\d([-/. ]?)(?:0\d|1[0-2])\1[0-3]\d|{_DAY}([-/. ]){_DAY}\2(?:\d\d){{1,2}}"
+    r"|\d\d\.\d\d ?[-\u2013] ?\d\d\.\d\d|\d{6}(?:\d\d)?[- ]\d{4}|\d{3}[- ]\d\d[- ]\d{4}"
+)
+_CANDIDATE = re.compile(r"(?<![\w@#/.,+-])(?:\+ ?|\()?[0-9](?:[ .\-/()\u00a0\u2010-\u2013]{0,3}[0-9]){5,19}(?!\w)")
+_ANNOUNCED = re.compile(r"\(?[0-9](?:[ \-/()\u00a0\u2010-\u2013]{0,3}[0-9]){5,11}")
+_FIRST_GROUP = re.compile(r"[0-9]{1,3} (?=[0-9(])")
+_GROUP = re.compile("[0-9]+")
+_MAX_GROUPS = 8
+_LAST_GROUP = re.compile(r" [0-9]{1,3}$")
+_CURRENCIES = ("€", "$", "£", "€ ", "$ ", "£ ")
 _CONTEXT = 40
-_MOST_DIGITS = 18
-"""Of an international number: 00 and 16 more."""
 
 
 class Phone(NamedTuple):
-    """A telephone number: where it stands, its country's code ("" when unknown) and its national number."""
+    """A telephone number: where it stands, and the number in E.164, or its digits where it is of no known region."""
 
     start: int
     end: int
-    country: str
-    national: str
+    number: str
 
 
-def phones_in(text: str) -> Iterator[Phone]:
-    """The telephone numbers in `text`, in order, without those that are reserved for fiction."""
-    for match in _CANDIDATE.finditer(text):
-        before = text[max(0, match.start() - _CONTEXT) : match.start()]
-        if before.rstrip()[-1:] in ("€", "$", "£"):
+def phones_in(text: str, regions: Sequence[str]) -> Iterator[Phone]:
+    """The telephone numbers in `text`, in order, without those that are reserved for fiction.
+
+    National numbers are looked for in the plans of `regions` (ISO 3166-1 alpha-2); the first that fits is taken.
+    """
+    for candidate in _CANDIDATE.finditer(text):
+        introduced = _introduced(text, candidate.start())
+        if introduced is False and not candidate[0].startswith(("+", "00")):
             continue
-        found = _longest(text, match.start(), match.end(), before)
-        if found and not is_fictional_number(found.country, found.national):
-            yield found
+        if len(_GROUP.findall(candidate[0])) > _MAX_GROUPS:
+            continue
+        if text.endswith(_CURRENCIES, 0, candidate.start()) or _is_other(text, *candidate.span()):
+            continue
+        phone = _by_plan(text, *candidate.span(), regions)
+        if not phone and introduced and _ANNOUNCED.fullmatch(candidate[0]):
+            phone = Phone(*candidate.span(), _normal(candidate[0], regions))
+        if phone and not _is_other(text, phone.start, phone.end) and not is_fictional_number(phone.number):
+            yield phone
 
 
-def _longest(text: str, start: int, end: int, before: str) -> Phone | None:
-    """The longest telephone number in a run of digits; short groups at its ends may be neighbours of it."""
-    groups = [match.span() for match in _GROUP.finditer(text, start, end)]
-    # Once per run of digits and only for what may be a number: rows may be full of digits.
-    introduced = cache(partial(_introduced, before))
-    for first in range(min(2, len(groups))):
-        if first and not _loose(text, groups[0], groups[1]):
-            break
-        begin = start if not first else _with_sign(text, groups[0][1], groups[first][0])
-        for last in range(len(groups) - 1, max(first - 1, len(groups) - 4), -1):
-            stop = groups[last][1]
-            digits = sum(high - low for low, high in groups[first : last + 1])
-            if digits <= _MOST_DIGITS and not _AMOUNT.match(text, stop):
-                found = _read(text[begin:stop], introduced)
-                if found:
-                    return Phone(begin, stop, *found)
-            if last == 0 or not _loose(text, groups[last], groups[last - 1]):
+def _is_other(text: str, start: int, end: int) -> bool:
+    """Whether the digits are a date, a time or a number of somebody, or an amount by what follows them."""
+    return bool(_OTHER.fullmatch(text, start, end) or _AMOUNT.match(text, end))
+
+
+def _by_plan(text: str, start: int, end: int, regions: Sequence[str]) -> Phone | None:
+    """The number in a run of digits that is valid and grouped as usual in the first region that has one."""
+    import phonenumbers
+
+    grouped = phonenumbers.Leniency.STRICT_GROUPING
+    for low, high in _cuts(text, start, end):
+        for region in regions or (None,):
+            # One try: which parts of the run may be a number is what `_cuts` says, in a fraction of the time.
+            for match in phonenumbers.PhoneNumberMatcher(text[low:high], region, grouped, max_tries=1):
+                return Phone(low + match.start, low + match.end, _e164(match.number))
+    return None
+
+
+def _cuts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The run of digits, and it without short groups at its ends, which may be numbers of their own."""
+    first = _FIRST_GROUP.match(text, start, end)
+    for low in (start, *([first.end()] if first else [])):
+        high = end
+        for _ in range(3):
+            yield low, high
+            last = _LAST_GROUP.search(text, low, high)
+            if not last:
                 break
-    return None
+            high = last.start()
 
 
-def _loose(text: str, group: tuple[int, int], neighbour: tuple[int, int]) -> bool:
-    """Whether a group of digits may be a word of its own: short, and apart from its neighbour by a space."""
-    left, right = sorted((group, neighbour))
-    return group[1] - group[0] <= 3 and text[left[1] : left[1] + 1] == " " and text[right[0] - 1] in " ("
-
-
-def _with_sign(text: str, low: int, start: int) -> int:
-    while start > low and text[start - 1] in "+(":
-        start -= 1
-    return start
-
-
-def _read(raw: str, introduced: Callable[[], bool | None]) -> tuple[str, str] | None:
-    found = _GROUP.findall(raw)
-    digits, groups = "".join(found), [len(group) for group in found]
-    called = introduced() if not raw.startswith("+") else None
-    if raw.startswith("+") or (digits.startswith("00") and (len(groups) > 2 or called)):
-        return _international(digits.removeprefix("00") if not raw.startswith("+") else digits, "(0)" in raw)
-    if called is False:
-        return None
-    if digits.startswith("0"):
-        return _national(raw, digits, groups, bool(called))
-    if _NANP.fullmatch(raw) and (called or set(raw) & set("-.(")):
-        return "1", digits[-10:]
-    if called and 6 <= len(digits) <= 12 and "." not in raw and not _is_other(groups, digits):
-        return ("1" if re.fullmatch(r"[2-9]\d\d[2-9]\d{6}", digits) else ""), digits
-    return None
-
-
-def _introduced(before: str) -> bool | None:
+def _introduced(text: str, start: int) -> bool | None:
     """True after a word that announces a telephone number, False after one for another number, None after neither."""
-    sentence = re.split(r"[!?\n]|\. ", before)[-1]
+    sentence = re.split(r"[!?\n]|\. ", text[max(0, start - _CONTEXT) : start])[-1]
     calls = max((match.end() for match in _CALLS.finditer(sentence)), default=-1)
     other = max((match.end() for match in NUMBERED.finditer(sentence)), default=-1)
     return None if calls == other else calls > other
 
 
-def _international(digits: str, zero: bool) -> tuple[str, str] | None:
-    if not 8 <= len(digits) <= 16 or digits.startswith("0"):
-        return None
-    country = digits[:1] if digits[0] in "17" else digits[:2] if _CODES_2.match(digits) else digits[:3]
-    national = digits[len(country) :]
-    if (zero or country in ("44", "46")) and national.startswith("0"):
-        national = national[1:]
-    least, most = _LENGTHS.get(country, (6, 12))
-    return (country, national) if least <= len(national) <= most else None
+def _normal(written: str, regions: Sequence[str]) -> str:
+    """The number in E.164 by the first region in which it is valid, or its digits."""
+    import phonenumbers
+
+    for region in regions:
+        number = phonenumbers.parse(written, region)
+        if phonenumbers.is_valid_number(number):
+            return _e164(number)
+    return re.sub(r"\D", "", written)
 
 
-def _national(raw: str, digits: str, groups: list[int], called: bool) -> tuple[str, str] | None:
-    national = digits[1:]
-    country = "46" if len(national) <= 9 else "44"
-    if national.startswith("0") or not 7 <= len(national) <= 10:
-        return None
-    if len(groups) == 1:
-        return (country, national) if called or _MOBILE.fullmatch(digits) else None
-    grouped = 2 <= groups[0] <= 5 and min(groups[1:]) >= 2 and max(groups[1:]) <= 8 and len(groups) <= 6
-    pairs = groups == [2] * 5
-    if not grouped or _is_other(groups, digits) or ("." in raw and not pairs):
-        return None
-    return country, national
+def _e164(number: "PhoneNumber") -> str:
+    import phonenumbers
 
-
-def _is_other(groups: list[int], digits: str) -> bool:
-    """Whether digits are grouped as dates are, or as numbers of people: 6-4, 8-4 and 3-2-4."""
-    if groups in ([2, 2, 2], [2, 2, 4]):
-        one, two, three = digits[:2], digits[2:4], digits[4:]
-        return (one <= "31" and two <= "12") or (one <= "12" and two <= "31") or (two <= "12" and three <= "31")
-    if groups in ([1, 2, 4], [2, 1, 4], [6, 4], [8, 4], [3, 2, 4]):
-        return True
-    return groups in ([4, 2, 2], [8]) and digits[:2] in ("19", "20") and "01" <= digits[4:6] <= "12"
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

@@ -1,19 +1,21 @@
-"""Personal data that can be told by its form: addresses, numbers of accounts, cards, people and connections.
+"""Personal data with a recognisable form: e-mail and IP addresses, telephone, account, card and national numbers.
 
 A number with check digits counts only when they are right, so that an order number is left alone. Every pattern is
-bounded: the time is linear in the text. What is reserved for documentation, fiction and tests (personal_reserved) is
-nobody's and not found. Names and postal addresses have no form: personal_model looks for those. Reads and writes
-nothing; does not know what becomes of what is found.
+bounded: the time is linear in the text. What is `reserved` for documentation, fiction and tests is not found. Names and
+postal addresses have no form: `name_model` looks for names.
 
-Sources: ISO 13616 (IBAN, its registry of lengths), ISO/IEC 7812 (Luhn), Skatteverket SKV 704 (personnummer),
-the US Social Security Administration and HMRC's NIM39110 (numbers never issued).
+Sources: ISO/IEC 7812 (card issuers), Skatteverket SKV 704 (personnummer), the US Social Security Administration and
+HMRC's NIM39110 (numbers never issued).
 """
 
 import datetime
 import ipaddress
+import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+from stdnum import iban, luhn
 
 from tunegate.data.preparation.personal_data.phones import NUMBERED, phones_in
 from tunegate.data.preparation.personal_data.reserved import TEST_CARDS, is_public_address, is_reserved_domain
@@ -26,6 +28,7 @@ SCREEN = (
 )
 """What every text with something to find matches, and few others do."""
 _SCREEN = re.compile(SCREEN)
+_PLACEHOLDER_KIND = "placeholder"
 
 _AT, _DOT = r"(?:@| ?[\[({] ?at ?[\])}] ?)", r"(?:\.| ?[\[({] ?(?:dot|punkt) ?[\])}] ?)"
 _EMAIL = re.compile(rf"(?<![\w.+%-])\w[\w.+%'-]{{0,63}}{_AT}(?:[\w-]{{1,63}}{_DOT}){{1,6}}[^\W\d_]{{2,24}}(?!\w)", re.I)
@@ -33,29 +36,7 @@ _FILES = "png jpg jpeg gif svg webp avif bmp pdf js css ts py md txt json yaml y
 _FILE_ENDS = frozenset(_FILES.split())
 
 _IBAN = re.compile(r"(?<![^\W_])[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]){11,30}")
-_IBAN_LENGTHS = {
-    country: int(length)
-    for length, countries in (
-        line.split(maxsplit=1)
-        for line in """
-            15 NO BE16 DK18 FI18 FO18 GL18 NL18 SD18 FK18 MK19 SI19 AT20 BA20 EE20 KZ20 LT20 LU20 XK20 MN20 CR22 GE22
-            21 CH HR LI LV
-            22 BG BH DE GB IE ME RS VA
-            23 AE GI IL IQ TL OM SO
-            24 AD CZ ES MD PK RO SA SE SK TN VG
-            25 LY PT ST
-            26 IS TR
-            27 BI DJ FR GR IT MC MR SM
-            28 AL AZ BY CY DO GT HN HU LB NI PL SV
-            29 BR EG PS QA UA
-            30 JO KW MU YE
-            31 MT SC
-            33 RU
-        """.strip().splitlines()
-    )
-    for country, length in ((word[:2], word[2:] or length) for word in countries.split())
-}
-
+_WORD_END = re.compile(r"[A-Za-z0-9](?![A-Za-z0-9])")
 _CARD = re.compile(
     r"(?<![\w.,+-])(?:[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}"
     r"|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5}|[0-9]{13,19})(?!\w|[.,][0-9]|-[0-9])"
@@ -79,10 +60,13 @@ _SOCIAL_NUMBER = re.compile(r"\bssn\b|social[ -]security", re.I)
 
 _IPV4 = re.compile(r"(?<![\w.-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9]|-[0-9])")
 _IPV6 = re.compile(r"(?<![\w:.])[23][0-9a-f]{3}(?::[0-9a-f]{0,4}){2,7}(?![\w:])", re.I)
-_NO_ADDRESS = re.compile(
+_NOT_ADDRESS = re.compile(
     r"(?:version|\bver\b|\bv\b|release|build|firmware|section|chapter|clause|avsnitt|kapitel|§|bilaga)"
 )
 _ADDRESS = re.compile(r"\bip\b|ip-|ipv4|server|host|(?<!_)address|adress|log", re.I)
+
+PLACEHOLDER = re.compile(r"\[[A-Z_]{4,20}(?:_[0-9a-f]{8})?\]")
+"""What stands for a masked value: `[EMAIL]`, or with a tag, `[EMAIL_1f0c92d3]`. Nothing is found inside of one."""
 
 
 class Span(NamedTuple):
@@ -99,9 +83,18 @@ def may_match(text: str) -> bool:
     return _SCREEN.search(text) is not None
 
 
-def find(text: str) -> list[Span]:
-    """All that the rules find in `text`, in order; no two overlap: the surer rule wins."""
-    return first_come((span for rule in _RULES for span in rule(text)), len(text))
+def find(text: str, regions: Sequence[str]) -> list[Span]:
+    """All that the rules find in `text`, in order; of overlapping spans, that of the surer rule.
+
+    `regions` are the countries (ISO 3166-1 alpha-2) whose national telephone numbers are looked for.
+    """
+    if not may_match(text):
+        return []
+    placeholders = (Span(*match.span(), _PLACEHOLDER_KIND, "") for match in PLACEHOLDER.finditer(text))
+    rules = (placeholders, _emails(text), _ibans(text), _cards(text), _national_ids(text), _addresses(text))
+    phones = (Span(phone.start, phone.end, "phone", phone.number) for phone in phones_in(text, regions))
+    spans = first_come(itertools.chain(*rules, phones), len(text))
+    return [span for span in spans if span.kind != _PLACEHOLDER_KIND]
 
 
 def _emails(text: str) -> Iterator[Span]:
@@ -117,13 +110,12 @@ def _emails(text: str) -> Iterator[Span]:
 
 def _ibans(text: str) -> Iterator[Span]:
     for match in _IBAN.finditer(text):
-        length = _IBAN_LENGTHS.get(match[0][:2].upper(), 0)
-        places = [place for place in range(match.start(), match.end()) if text[place] != " "][:length]
-        if not length or len(places) < length or text[places[-1] + 1 : places[-1] + 2].isalnum():
-            continue
-        normal = "".join(text[place] for place in places).upper()
-        if iban_remainder(normal) == 1:
-            yield Span(match.start(), places[-1] + 1, "iban", normal)
+        # Of what follows, words of letters and digits may or may not be part of it; the length is that of the country.
+        for word in _WORD_END.finditer(text, match.start(), match.end()):
+            normal = match.string[match.start() : word.end()].replace(" ", "").upper()
+            if iban.is_valid(normal, check_country=False):
+                yield Span(match.start(), word.end(), "iban", normal)
+                break
 
 
 def _cards(text: str) -> Iterator[Span]:
@@ -131,7 +123,7 @@ def _cards(text: str) -> Iterator[Span]:
         normal = re.sub(r"\D", "", match[0])
         # Payment references (OCR) end in a Luhn digit, too.
         numbered = normal == match[0] and NUMBERED.search(text, max(0, match.start() - 25), match.start())
-        if _CARD_ISSUERS.fullmatch(normal) and luhn(normal) and normal not in TEST_CARDS and not numbered:
+        if _CARD_ISSUERS.fullmatch(normal) and luhn.is_valid(normal) and normal not in TEST_CARDS and not numbered:
             yield Span(match.start(), match.end(), "credit_card", normal)
 
 
@@ -140,7 +132,7 @@ def _national_ids(text: str) -> Iterator[Span]:
         year, month, day, sign, last = match.groups()
         # Ten digits in a row are too common; with a century or a sign they are rarely anything else.
         sure = bool(sign) or len(year) == 4 or _after(_PERSON_NUMBER, text, match.start())
-        if sure and _is_birthday(year, month, day) and luhn(year[-2:] + month + day + last):
+        if sure and _is_birthday(year, month, day) and luhn.is_valid(year[-2:] + month + day + last):
             yield Span(match.start(), match.end(), "national_id", year[-2:] + month + day + last)
     for match in _AMERICAN.finditer(text):
         area, sign, group, serial = match.groups()
@@ -159,27 +151,8 @@ def _addresses(text: str) -> Iterator[Span]:
             continue
         # 1.2.3.4 is a version more often than a connection.
         small = re.fullmatch(r"\d(\.\d\d?){3}", match[0]) and not _after(_ADDRESS, text, match.start())
-        if is_public_address(address) and not small and not _after(_NO_ADDRESS, text.lower(), match.start(), 15):
+        if is_public_address(address) and not small and not _after(_NOT_ADDRESS, text.lower(), match.start(), 15):
             yield Span(match.start(), match.end(), "ip_address", address.compressed)
-
-
-def _phones(text: str) -> Iterator[Span]:
-    for phone in phones_in(text):
-        yield Span(phone.start, phone.end, "phone", f"+{phone.country} {phone.national}")
-
-
-_RULES: tuple[Callable[[str], Iterator[Span]], ...] = (_emails, _ibans, _cards, _national_ids, _addresses, _phones)
-
-
-def luhn(digits: str) -> bool:
-    """Whether the last digit is the check digit of those before it (ISO/IEC 7812-1, annex B)."""
-    doubled = [2 * int(digit) for digit in digits[-2::-2]]
-    return (sum(map(int, digits[-1::-2])) + sum(value - 9 if value > 9 else value for value in doubled)) % 10 == 0
-
-
-def iban_remainder(iban: str) -> int:
-    """The remainder that ISO 7064 MOD 97-10 gives for an IBAN without spaces; 1 when its check digits are right."""
-    return int("".join(str(int(character, 36)) for character in iban[4:] + iban[:4])) % 97
 
 
 def _is_birthday(year: str, month: str, day: str) -> bool:
