@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from miniature import Miniature, make_miniature
+from processor_time import ProcessorTime
 from way import make_way
 
 from tunegate.cli.init import project_files
@@ -34,17 +35,19 @@ DESKS = {"roof": "the roof leaks above room", "heat": "no warm water in flat", "
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the fork server for the stages of a whole run; a single test is quicker without."""
-    if hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None):
-        return
+    """Start the fork server for the commands of a whole run; a single test is quicker without, unless one runs."""
     here = Path(__file__).parent / "forkserver"
-    folder = tempfile.mkdtemp(prefix="tunegate-tests-")
-    place = f"{folder}/socket"
-    # It ends when this process does, whose end of the pipe closes then.
-    config.stash[FORKSERVER] = subprocess.Popen([sys.executable, here / "server.py", place], stdin=subprocess.PIPE)
-    config.add_cleanup(lambda: shutil.rmtree(folder))
-    os.environ["TUNEGATE_TEST_FORKSERVER"] = place
+    place = os.environ.get("TUNEGATE_TEST_FORKSERVER", "")
+    if not (place or getattr(config.option, "numprocesses", None)):
+        return
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
+    if not place:
+        folder = tempfile.mkdtemp(prefix="tunegate-tests-")
+        place = os.environ["TUNEGATE_TEST_FORKSERVER"] = f"{folder}/socket"
+        # It ends when this process does, whose end of the pipe closes then.
+        config.stash[FORKSERVER] = subprocess.Popen([sys.executable, here / "server.py", place], stdin=subprocess.PIPE)
+        config.add_cleanup(lambda: shutil.rmtree(folder))
+    config.pluginmanager.register(ProcessorTime(Path(f"{place}.seconds")))
 
 
 @pytest.fixture(autouse=True)
