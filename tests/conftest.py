@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # Two threads that wait for each other while other tests use the same cores are ten times slower than one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -31,6 +31,15 @@ TEMPLATE = (
     "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"
 )
 FORKSERVER = pytest.StashKey["subprocess.Popen[bytes]"]()
+LONG = (
+    "workflows/test_loop.py",
+    "pipeline/test_repro.py",
+    "training/parallel",
+    "workflows",
+    "pipeline",
+    "experiments",
+    "cli",
+)
 DESKS = {"roof": "the roof leaks above room", "heat": "no warm water in flat", "noise": "värmepumpen låter i hus"}
 
 
@@ -50,6 +59,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(ProcessorTime(Path(f"{place}.seconds")))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first what takes long: a long file that starts last keeps one processor busy and the others waiting."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONG)}
+    items.sort(key=lambda item: min(ranks.get(place, len(LONG)) for place in (item.path, *item.path.parents)))
+
+
 @pytest.fixture(autouse=True)
 def signals_use_the_stack_that_is_there() -> Iterator[None]:
     """OpenVINO gives the main thread a stack for signals and frees it with its last object: the next signal kills."""
@@ -57,6 +72,18 @@ def signals_use_the_stack_that_is_there() -> Iterator[None]:
     if "openvino_genai" in sys.modules:
         disabled = 2
         ctypes.CDLL(None).sigaltstack(struct.pack("PiN", 0, disabled, 0), None)
+
+
+@pytest.fixture
+def pickling_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of Ray: functions are pickled as for its workers, and work here (test_engine.py has a real cluster)."""
+    import cloudpickle  # type: ignore[import-untyped]
+
+    def work(_: Any, function: Callable[[Any], Any], window: list[Any]) -> Iterator[Any]:
+        return map(cloudpickle.loads(cloudpickle.dumps(function)), window)
+
+    monkeypatch.setattr("tunegate.data.compute.engine._started", lambda: None)
+    monkeypatch.setattr("tunegate.data.compute.engine._on_ray", work)
 
 
 @pytest.fixture(scope="session")

@@ -15,13 +15,16 @@ TUNE = workflow_runner.load(ROOT / ".github/workflows/tune.yml")
 COMMENT = workflow_runner.load(ROOT / ".github/workflows/comment.yml")
 _OF_A_JOB = ("GITHUB_", "GITLAB_", "CI", "GIT_", "TUNEGATE_", "MLFLOW_", "PYTEST_")
 
+# Where commands are served (tests/forkserver), and for which test.
+_SERVED = ("TUNEGATE_TEST_FORKSERVER", "PYTEST_CURRENT_TEST")
+
 
 def job_environment(home: Path) -> dict[str, str]:
     """A job's environment on a fresh machine, in which `make env-pipeline` finds everything installed."""
     venv = home / "venv"
     venv.mkdir()
     (venv / "bin").symlink_to(Path(sys.executable).parent)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OF_A_JOB)}
+    kept = {name: value for name, value in os.environ.items() if name in _SERVED or not name.startswith(_OF_A_JOB)}
     system = ":".join(p for p in kept["PATH"].split(":") if p != str(Path(sys.executable).parent))
     return kept | {
         "HOME": str(home),

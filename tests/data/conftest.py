@@ -1,6 +1,6 @@
 """A folder with data/raw and a lock, in which sources are declared and read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,17 +67,3 @@ def row() -> Callable[..., Row]:
         return Row(id=name, **(defaults | values))
 
     return make
-
-
-@pytest.fixture
-def two_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A Ray cluster of two worker processes on this machine alone."""
-    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
-
-    # Ray reads the variable when it is imported, which another test of this process may have done.
-    monkeypatch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", False)
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield
-    ray.shutdown()

@@ -12,7 +12,8 @@ import pytest
 from tunegate.files import read_json, read_yaml, write_yaml
 
 Run = Callable[..., str]
-STAGES = ["base", "ingest", "validate", "prepare", "tokenize", "train", "evaluate", "score", "package"]
+STAGES = ["ingest", "train", "score"]
+"""One that imports little, one that imports most, one that writes what git tracks."""
 
 
 def command(project: Path, stage: str) -> list[str]:
@@ -59,7 +60,7 @@ def long_training(project: Path) -> Path:
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_every_stage_quietly_and_leaves_nothing_half_written(
+def test_a_signal_ends_a_stage_quietly_and_leaves_nothing_half_written(
     project: Path, stage: str, number: int, code: int
 ) -> None:
     process = start(project, stage)
@@ -94,20 +95,6 @@ def test_a_killed_training_resumes_to_the_same_bytes(project: Path, run: Run, nu
     assert (whole["resumed"], cost["resumed"]) == (False, True)
     assert all(cost[name] == whole[name] for name in ("hardware", "tokens", "steps"))
     assert not checkpoint.exists()
-
-
-def test_a_checkpoint_is_not_resumed_with_other_params(project: Path, run: Run) -> None:
-    checkpoint = long_training(project)
-    process = start(project, "train")
-    wait_for_one_in(checkpoint, process)
-    process.kill()
-    process.communicate()
-    params = read_yaml(project / "params.yaml")
-    params["train"]["learning_rate"] = 0.03
-    write_yaml(project / "params.yaml", params)
-    said = run(*command(project, "train"), cwd=project, code=3)
-    assert "train.learning_rate: 0.02 → 0.03" in said
-    assert "delete .tunegate/checkpoint" in said
 
 
 def test_two_repros_at_once_do_not_harm_each_other(project: Path, run: Run) -> None:

@@ -131,18 +131,14 @@ def test_what_is_trained_on_is_what_is_written(run: Callable[..., Path]) -> None
     assert sorted(tokens) == ["t0", "t1", "t2", "v"]
 
 
-def test_a_ray_cluster_gives_the_same_bytes(run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_gives_the_same_bytes(run: Callable[..., Path], pickling_engine: None) -> None:
     rows = [row(f"t{n:05d}", f"the roof leaks {n} times" + "<|im_end|>" * (n % 2)) for n in range(BATCH_ROWS + 10)]
     write_parquet(Path("prepared/train.parquet"), table_of([*rows, row("t9", LONG, "b")], ROW))
     write_ledger("validate", {"a": 8205, "b": 2}, {"a": 8205, "b": 1}, {"b": {"quarantine: short(text)": 1}})
     write_ledger("prepare", {"a": 8205, "b": 1}, {"a": 8204, "b": 1}, {"a": {"duplicate": 1}})
     here = sha256_of_tree(run())
     settings("drop", engine="ray")
-    ray = pytest.importorskip("ray")
-    try:
-        assert sha256_of_tree(run("there")) == here
-    finally:
-        ray.shutdown()
+    assert sha256_of_tree(run("there")) == here
 
 
 def test_rows_of_another_run_are_refused_and_nothing_is_written(run: Callable[..., Path]) -> None:

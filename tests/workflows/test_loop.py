@@ -62,22 +62,17 @@ def test_a_better_model_is_trained_judged_and_may_be_merged(firm: Firm) -> None:
     assert again["train"].result == "skipped"
 
 
-def test_a_training_does_not_get_tokens_and_settings_by_its_environment(firm: Firm) -> None:
-    seen = firm.folder / "seen"
-    pipeline = firm.ada.root / "dvc.yaml"
-    firm.branch("faster", 0.9, seed=3)
-    pipeline.write_text(pipeline.read_text().replace("rm -rf models/adapter", f"env > {seen}; rm -rf models/adapter"))
-    firm.ada.commit("Look around", repro=False)
-    firm.ada.git("push", "-q", "origin", "faster")
-    assert propose(firm, "faster")["train"].result == "success"
-    given = dict(line.partition("=")[::2] for line in seen.read_text().splitlines())
-    assert [given[name] for name in ("GITHUB_TOKEN", "TUNEGATE_DVC_CONFIG")] == ["", ""]
-    assert "s3cret" not in seen.read_text()
-
-
-def test_a_worse_model_is_trained_refused_and_kept_out(firm: Firm) -> None:
+def test_a_worse_model_is_trained_without_secrets_refused_and_kept_out(firm: Firm) -> None:
+    environment, pipeline = firm.folder / "environment", firm.ada.root / "dvc.yaml"
     firm.branch("slower", 0.2, seed=5)
+    stages = pipeline.read_text()
+    pipeline.write_text(stages.replace("rm -rf models/adapter", f"env > {environment}; rm -rf models/adapter"))
+    firm.ada.commit("Look around", repro=False)
+    firm.ada.git("push", "-q", "origin", "slower")
     done = propose(firm, "slower")
+    variables = dict(line.partition("=")[::2] for line in environment.read_text().splitlines())
+    assert [variables[name] for name in ("GITHUB_TOKEN", "TUNEGATE_DVC_CONFIG")] == ["", ""]
+    assert "s3cret" not in environment.read_text()
     assert [done[name].result for name in ("verify", "train", "gate")] == ["success", "success", "failure"]
     assert read_json(firm.folder / "runner/artifacts/gate/verdict.json")["outcome"] == "refused"
     firm.ada.git("fetch", "-q")
@@ -157,7 +152,9 @@ def test_nothing_of_a_branch_is_imported_or_executed_to_publish_it(firm: Firm, s
     firm.ada.git("push", "-q", "origin", "faster")
     trap.unlink(missing_ok=True)
     stub.pulls.append(firm.pull_request("faster", head))
-    done = firm.runner(GITHUB_API_URL=stub.url).run(COMMENT, "workflow_run", firm.finished(stub.pulls[0]))
+    # Processes of their own, not forks: what those import has been imported before.
+    runner = firm.runner(GITHUB_API_URL=stub.url, TUNEGATE_TEST_FORKSERVER="")
+    done = runner.run(COMMENT, "workflow_run", firm.finished(stub.pulls[0]))
     assert [status["state"] for status in stub.statuses] == ["success"], done["publish"].log
     assert not trap.exists()
 

@@ -1,5 +1,6 @@
 import importlib
 import sys
+from collections.abc import Iterator
 
 import psutil
 import pyarrow as pa
@@ -10,6 +11,20 @@ from tunegate.errors import InputError, MachineError
 from tunegate.params import Compute
 
 RAY = Compute(engine="ray")
+
+
+@pytest.fixture
+def two_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A Ray cluster of two worker processes on this machine alone."""
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    # Ray reads the variable when it is imported, which another test of this process may have done.
+    monkeypatch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
 
 
 def doubled(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -90,7 +90,7 @@ def test_the_same_bytes_are_written_with_little_memory(row: Make, prepared: Call
 
 
 def test_the_same_bytes_are_written_by_a_cluster(
-    everything: list[Row], prepared: Callable[..., Any], two_workers: None
+    everything: list[Row], prepared: Callable[..., Any], pickling_engine: None
 ) -> None:
     here = prepared(everything, **EVERYTHING)
     there = prepared(everything, batch=50, compute=Compute(engine="ray"), **EVERYTHING)
