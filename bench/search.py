@@ -1,7 +1,7 @@
 """Whether the same search gives the same table in another clone, with another number of workers.
 
-Copies the project of tests/formula.py (its training is a formula, so that the search itself is measured), or uses your
-own project with --project, and runs twelve trials in two clones that share nothing, sequentially and in parallel.
+Copies the project of tests/analytic_project.py (its training is a formula, so that the search itself is measured), or
+uses your own project with --project, and runs twelve trials in two clones that share nothing, sequentially and in parallel.
 
 Example: python bench/search.py --workers 2
 """
@@ -18,7 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from formula import make_formula
+from analytic_project import make_analytic_project
 
 PARAMS = ("train.rank=8,16,32,64", "train.learning_rate=log:1e-4:1e-1", "train.epochs=2:8")
 
@@ -54,7 +54,7 @@ def main() -> None:
     more = [word for text in given.param or PARAMS for word in ("--param", text)]
     arguments = ["--trials", given.trials, "--pruner", given.pruner, *more]
     with tempfile.TemporaryDirectory() as folder:
-        origin = given.project or make_formula(Path(folder) / "origin", run)
+        origin = given.project or make_analytic_project(Path(folder) / "origin", run)
         one, seconds = searched(origin, Path(folder) / "one", arguments)
         two, again = searched(origin, Path(folder) / "two", [*arguments, "--workers", given.workers])
     for trial in one["trials"]:

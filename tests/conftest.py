@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from miniature import Miniature, make_miniature
 from processor_time import ProcessorTime
-from way import make_way
+from staged_project import make_staged_project
 
 from tunegate.cli.init import project_files
 from tunegate.files import read_yaml, sha256_of, write_text, write_yaml
@@ -259,19 +259,19 @@ def miniature(first_miniature: Miniature, tmp_path: Path) -> Miniature:
 
 
 @pytest.fixture(scope="session")
-def first_way(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small project of tests/way.py, run from its sources to its tokens. Read only."""
+def first_staged_project(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small project of tests/staged_project.py, run from its sources to its tokens. Read only."""
     folder = tmp_path_factory.mktemp("way") / "project"
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        make_way(tiny_model)
+        make_staged_project(tiny_model)
     return folder
 
 
 @pytest.fixture
-def way(first_way: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def staged_project(first_staged_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, which is the working directory."""
-    folder = Path(shutil.copytree(first_way, tmp_path / "way"))
+    folder = Path(shutil.copytree(first_staged_project, tmp_path / "way"))
     monkeypatch.chdir(folder)
     return folder

@@ -3,15 +3,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lock_branches import two_branches
 from miniature import Miniature
-from mismerge import two_branches
 
 
 @pytest.fixture(scope="session")
 def first_branches(
     first_miniature: Miniature, run: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
 ) -> Miniature:
-    """A miniature project with the two branches of tests/mismerge.py. Read only."""
+    """A miniature project with the two branches of tests/lock_branches.py. Read only."""
     root = tmp_path_factory.mktemp("branches") / "project"
     made = Miniature(Path(shutil.copytree(first_miniature.root, root, symlinks=True)), run)
     two_branches(made)

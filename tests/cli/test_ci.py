@@ -3,8 +3,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lock_branches import merge_line_by_line
 from miniature import Miniature, answers, predictions
-from mismerge import merge_line_by_line
 
 from tunegate.files import parse_json, read_json, read_text, read_yaml, write_yaml
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from formula import make_formula
+from analytic_project import make_analytic_project
 
 from tunegate.cli.search import _line, _row
 from tunegate.experiments.trials import Trial
@@ -50,7 +50,7 @@ def search(*arguments: str, cwd: Path, code: int = 0) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def first(run: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_formula(tmp_path_factory.mktemp("formula") / "project", run)
+    return make_analytic_project(tmp_path_factory.mktemp("formula") / "project", run)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import shutil
 from pathlib import Path
 
+from lock_branches import merge_line_by_line, two_branches, verify
 from miniature import Miniature
-from mismerge import merge_line_by_line, two_branches, verify
 
 from tunegate.files import read_text, write_text
 from tunegate.repository.lock import parse_lock

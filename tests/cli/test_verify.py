@@ -2,8 +2,8 @@ import json
 from pathlib import Path
 
 import pytest
+from lock_branches import merge_line_by_line, set_param, verify
 from miniature import Miniature
-from mismerge import merge_line_by_line, set_param, verify
 
 from tunegate.files import read_text, write_json, write_text
 

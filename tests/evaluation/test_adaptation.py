@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from learners import start_of
+from technique_runs import start_of
 
 from tunegate.data.rows import ROW, Row, table_of
 from tunegate.errors import InputError

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from architectures import make_model
+from tiny_models import make_model
 
 from tunegate.errors import InputError
 from tunegate.evaluation.answers import PREDICTION

@@ -2,7 +2,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from architectures import make_model
+from tiny_models import make_model
 
 from tunegate.errors import InputError
 from tunegate.evaluation.predictions import predictions_of, remarks_of

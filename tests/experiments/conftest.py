@@ -3,19 +3,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from formula import make_formula
+from analytic_project import make_analytic_project
 
 
 @pytest.fixture(scope="session")
-def first_formula(run: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project of tests/formula.py. Read only."""
-    return make_formula(tmp_path_factory.mktemp("formula") / "project", run)
+def first_analytic_project(run: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project of tests/analytic_project.py. Read only."""
+    return make_analytic_project(tmp_path_factory.mktemp("formula") / "project", run)
 
 
 @pytest.fixture
-def formula(first_formula: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def analytic_project(first_analytic_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, which is the working directory."""
-    folder = Path(shutil.copytree(first_formula, tmp_path / "project", symlinks=True))
+    folder = Path(shutil.copytree(first_analytic_project, tmp_path / "project", symlinks=True))
     monkeypatch.chdir(folder)
     monkeypatch.setenv("TUNEGATE_UPLOAD", "0")
     return folder

@@ -1,4 +1,4 @@
-"""A search from end to end, on the project of tests/formula.py: real git, real DVC, real Optuna storage."""
+"""A search from end to end, on the project of tests/analytic_project.py: real git, real DVC, real Optuna storage."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 import pytest
-from outside_servers import postgres
+from servers import postgres
 
 from tunegate.errors import InputError, MachineError, RefusedError, UsageError
 from tunegate.experiments.declaration import Search
@@ -36,7 +36,7 @@ def searched(seen: list[Trial] | None = None, machines: Machines | None = None, 
     return conduct(setting, machines or Machines(), (seen if seen is not None else []).append)
 
 
-def test_the_same_search_gives_one_table_however_many_workers_and_from_its_journal(formula: Path) -> None:
+def test_the_same_search_gives_one_table_however_many_workers_and_from_its_journal(analytic_project: Path) -> None:
     seen: list[Trial] = []
     one = searched(seen, trials=2)
     assert [trial.number for trial in seen] == [0, 1]
@@ -53,14 +53,14 @@ def test_the_same_search_gives_one_table_however_many_workers_and_from_its_journ
     assert more.trials[:2] == one.trials
 
 
-def test_a_trial_is_a_record_and_a_run_and_leaves_the_working_tree_alone(formula: Path, run: Any) -> None:
-    params = (formula / "params.yaml").read_text()
-    (formula / "params.yaml").write_text(params.replace("rank: 8", "rank: 64"))  # not committed: no part of it
+def test_a_trial_is_a_record_and_a_run_and_leaves_the_working_tree_alone(analytic_project: Path, run: Any) -> None:
+    params = (analytic_project / "params.yaml").read_text()
+    (analytic_project / "params.yaml").write_text(params.replace("rank: 8", "rank: 64"))  # not committed: no part of it
     found = searched(trials=2, objectives=[{"metric": "tuned.accuracy", "direction": "maximize"}])
-    assert read_yaml(formula / "params.yaml")["train"]["rank"] == 64
-    assert run("git", "status", "--porcelain", cwd=formula) == " M params.yaml\n"
+    assert read_yaml(analytic_project / "params.yaml")["train"]["rank"] == 64
+    assert run("git", "status", "--porcelain", cwd=analytic_project) == " M params.yaml\n"
     trial = found.trials[1]
-    record = read_json(formula / ".tunegate/search/s/trials/1.json")
+    record = read_json(analytic_project / ".tunegate/search/s/trials/1.json")
     assert record == trial.model_dump(mode="json")
     assert record["diff"]["train.learning_rate"]["before"] == 0.002
     runs = {made.id: made for made in read_records()}
@@ -69,39 +69,39 @@ def test_a_trial_is_a_record_and_a_run_and_leaves_the_working_tree_alone(formula
     assert made.tags["tunegate.trial"] == "1"
     assert made.params["train.learning_rate"] == str(trial.params["train.learning_rate"])
     assert (made.dirty, runs[found.trials[0].run].dirty) == (True, False)
-    assert not list((formula / ".tunegate/search/s/checkouts").iterdir())
+    assert not list((analytic_project / ".tunegate/search/s/checkouts").iterdir())
     assert found.best == [max(found.trials, key=lambda trial: trial.values["tuned.accuracy"]).number]
 
 
-def test_a_trial_can_fail_at_its_check_or_in_a_stage_and_says_why(formula: Path) -> None:
+def test_a_trial_can_fail_at_its_check_or_in_a_stage_and_says_why(analytic_project: Path) -> None:
     found = searched(space={"train.rank": {"values": [8, 0, 64]}}, sampler="grid", batch=3)
     assert [trial.state for trial in found.trials] == ["complete", "failed", "failed"]
     assert found.trials[1].reason == "params.yaml: train.rank: must be greater than or equal to 1 (got 0)"
     assert found.trials[2].reason == "train: the loss is nan at step 3"
-    assert "loss is nan" in (formula / ".tunegate/search/s/logs/2.log").read_text()
+    assert "loss is nan" in (analytic_project / ".tunegate/search/s/logs/2.log").read_text()
 
 
-def test_a_search_in_which_nothing_succeeds_stops_after_its_first_batch(formula: Path) -> None:
+def test_a_search_in_which_nothing_succeeds_stops_after_its_first_batch(analytic_project: Path) -> None:
     seen: list[Trial] = []
     with pytest.raises(InputError, match="every trial so far failed: params"):
         searched(seen, space={"train.rank": {"low": -9, "high": 0}}, trials=12)
     assert len(seen) == 2
 
 
-def test_scores_on_other_test_rows_are_not_compared(formula: Path) -> None:
+def test_scores_on_other_test_rows_are_not_compared(analytic_project: Path) -> None:
     space = {"prepare.split_key": {"values": ["permit-helpdesk", "other"]}}
     found = searched(space=space, sampler="grid")
     assert [trial.state for trial in found.trials] == ["complete", "failed"]
     assert "other test rows" in found.trials[1].reason
 
 
-def test_a_hopeless_trial_is_stopped_while_it_runs(formula: Path, run: Any) -> None:
+def test_a_hopeless_trial_is_stopped_while_it_runs(analytic_project: Path, run: Any) -> None:
     """The last of the grid is hopeless, and would train for minutes."""
     space = {"train.learning_rate": {"values": [0.01, 0.011, 0.012, 0.013, 0.0001]}}
-    text = (formula / "train.py").read_text()
+    text = (analytic_project / "train.py").read_text()
     pause = "time.sleep(60 if loss > 3 and epoch > 1 else 0)"
-    (formula / "train.py").write_text(text.replace("time.sleep(float(pause.read_text()))", pause))
-    run("git", "commit", "-qam", "A hopeless training takes long", cwd=formula)
+    (analytic_project / "train.py").write_text(text.replace("time.sleep(float(pause.read_text()))", pause))
+    run("git", "commit", "-qam", "A hopeless training takes long", cwd=analytic_project)
     found = searched(space=space, sampler="grid", trials=5, batch=4, pruner="median")
     last = found.trials[4]
     assert [trial.state for trial in found.trials[:4]] == ["complete"] * 4
@@ -110,7 +110,7 @@ def test_a_hopeless_trial_is_stopped_while_it_runs(formula: Path, run: Any) -> N
     assert len(last.course) == 2
 
 
-def test_several_objectives_give_the_trials_that_no_other_beats(formula: Path) -> None:
+def test_several_objectives_give_the_trials_that_no_other_beats(analytic_project: Path) -> None:
     objectives = [
         {"metric": "valid_loss", "direction": "minimize"},
         {"metric": "trainable_parameters", "direction": "minimize"},
@@ -121,7 +121,7 @@ def test_several_objectives_give_the_trials_that_no_other_beats(formula: Path) -
     assert found.best == [1, 0]
 
 
-def test_score_size_and_time_are_sought_together_and_the_page_has_their_front(formula: Path) -> None:
+def test_score_size_and_time_are_sought_together_and_the_page_has_their_front(analytic_project: Path) -> None:
     """A rank of 32 is worse than 8 and larger; as fast are all."""
     metrics = {"tuned.accuracy": "maximize", "package_bytes": "minimize", "latency": "minimize", "minutes": "minimize"}
     objectives = [{"metric": metric, "direction": direction} for metric, direction in metrics.items()]
@@ -134,7 +134,7 @@ def test_score_size_and_time_are_sought_together_and_the_page_has_their_front(fo
     assert front(found) in page
 
 
-def test_the_weight_of_a_source_is_searched_and_proposed(formula: Path) -> None:
+def test_the_weight_of_a_source_is_searched_and_proposed(analytic_project: Path) -> None:
     found = searched(space={"prepare.mixture.faq.weight": {"low": 1.0, "high": 2.0, "step": 0.5}}, sampler="grid")
     assert [trial.params["prepare.mixture.faq.weight"] for trial in found.trials] == [1.0, 1.5, 2.0]
     losses = [trial.values["valid_loss"] for trial in found.trials]
@@ -146,17 +146,17 @@ def test_the_weight_of_a_source_is_searched_and_proposed(formula: Path) -> None:
     assert "+  mixture: {faq: {weight: 2.0}}\n" in diff
 
 
-def test_another_search_under_the_same_name_is_refused_with_the_differences(formula: Path) -> None:
+def test_another_search_under_the_same_name_is_refused_with_the_differences(analytic_project: Path) -> None:
     searched(trials=1)
     with pytest.raises(RefusedError, match="seed: 7 → 8"):
         searched(trials=1, seed=8)
-    with sole_searcher(formula / ".tunegate/search/s"), pytest.raises(MachineError, match="another process"):
+    with sole_searcher(analytic_project / ".tunegate/search/s"), pytest.raises(MachineError, match="another process"):
         searched(trials=1)
 
 
-def test_a_cut_journal_and_a_lock_that_a_kill_left_are_mended(formula: Path) -> None:
+def test_a_cut_journal_and_a_lock_that_a_kill_left_are_mended(analytic_project: Path) -> None:
     found = searched(trials=1)
-    folder = formula / ".tunegate/search/s"
+    folder = analytic_project / ".tunegate/search/s"
     with (folder / "journal.log").open("a") as journal:
         journal.write('{"op_code":4,"worker')
     (folder / "journal.log.lock").symlink_to(folder / "journal.log")
@@ -164,19 +164,19 @@ def test_a_cut_journal_and_a_lock_that_a_kill_left_are_mended(formula: Path) -> 
     assert len(searched(trials=2).trials) == 2
 
 
-def test_a_rehearsal_shows_the_first_batch_and_runs_nothing(formula: Path) -> None:
+def test_a_rehearsal_shows_the_first_batch_and_runs_nothing(analytic_project: Path) -> None:
     setting = setting_of(open_repository(), {"space": {"train.rank": {"values": [8, 0]}}, "sampler": "grid"})
     assert list(rehearse(setting)) == [
         ({"train.rank": 8}, ""),
         ({"train.rank": 0}, "params.yaml: train.rank: must be greater than or equal to 1 (got 0)"),
     ]
-    assert not (formula / ".tunegate").exists()
+    assert not (analytic_project / ".tunegate").exists()
 
 
 def test_machines_share_a_database_and_its_password_comes_from_the_environment(
-    formula: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+    analytic_project: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("git", "clone", "-q", str(formula), str(tmp_path / "second"), cwd=tmp_path)
+    run("git", "clone", "-q", str(analytic_project), str(tmp_path / "second"), cwd=tmp_path)
     with postgres() as url:
         machines = Machines(storage=url.replace("postgresql+psycopg", "postgresql"))
         one = searched(machines=machines, trials=2)
@@ -214,9 +214,9 @@ def test_machines_that_choose_at_the_same_time_choose_different_trials(tmp_path:
 
 
 def test_what_another_machine_left_is_run_by_who_adopts_it(
-    formula: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+    analytic_project: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("git", "clone", "-q", str(formula), str(tmp_path / "second"), cwd=tmp_path)
+    run("git", "clone", "-q", str(analytic_project), str(tmp_path / "second"), cwd=tmp_path)
     with postgres() as address:
         url = address.replace("postgresql+psycopg", "postgresql")
         died = setting_of(open_repository(), {"name": "s", "space": SPACE, "trials": 2, "batch": 2})
@@ -231,7 +231,7 @@ def test_what_another_machine_left_is_run_by_who_adopts_it(
     assert (found.elsewhere, [trial.state for trial in found.trials]) == ([], ["complete"] * 2)
 
 
-def test_a_batch_that_a_kill_left_half_told_is_compared_with_earlier_batches_only(formula: Path) -> None:
+def test_a_batch_that_a_kill_left_half_told_is_compared_with_earlier_batches_only(analytic_project: Path) -> None:
     """The last is hopeless beside the others, but of their batch."""
     space = {"train.learning_rate": {"values": [0.01, 0.011, 0.012, 0.013, 0.0001]}}
     declared = {"name": "s", "space": space, "sampler": "grid", "trials": 5, "batch": 5, "pruner": "median"}
@@ -251,14 +251,14 @@ def test_a_batch_that_a_kill_left_half_told_is_compared_with_earlier_batches_onl
     ],
 )
 def test_a_storage_with_a_password_in_its_url_or_of_another_kind_is_refused(
-    formula: Path, url: str, problem: str
+    analytic_project: Path, url: str, problem: str
 ) -> None:
     with pytest.raises(UsageError, match=problem) as caught:
         searched(machines=Machines(storage=url))
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_database_that_is_away_is_a_machine_error_without_its_url(formula: Path) -> None:
+def test_a_database_that_is_away_is_a_machine_error_without_its_url(analytic_project: Path) -> None:
     with pytest.raises(MachineError, match=r"--storage 127\.0\.0\.1") as caught:
         searched(machines=Machines(storage="postgresql://me@127.0.0.1:1/x"))
     assert "postgresql://" not in str(caught.value)

@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from pairs import classified, pair_of, some
+from paired_answers import outcomes, pair_of, random_classifiers
 from scipy.stats import multinomial
 from sklearn.metrics import precision_recall_fscore_support
 
@@ -27,7 +27,7 @@ def counts(references: Ints, answered: Ints, classes: int) -> np.ndarray:
 
 def test_macro_averages_are_those_of_scikit_learn_on_every_resample() -> None:
     rng = np.random.default_rng(3)
-    paired = classified(60, 20, rng)
+    paired = random_classifiers(60, 20, rng)
     for _ in range(20):
         drawn = rng.integers(0, 60, 60)
         references, answered = paired.references[drawn], paired.candidate.answered[drawn]
@@ -39,7 +39,7 @@ def test_macro_averages_are_those_of_scikit_learn_on_every_resample() -> None:
 
 
 def test_a_metric_is_the_same_number_as_in_the_reports() -> None:
-    paired = classified(200, 7, np.random.default_rng(4))
+    paired = random_classifiers(200, 7, np.random.default_rng(4))
     expected = precision_recall_fscore_support(
         paired.references, paired.candidate.answered, labels=range(7), average="macro", zero_division=0
     )
@@ -52,14 +52,14 @@ def test_a_metric_is_the_same_number_as_in_the_reports() -> None:
 @pytest.mark.parametrize("name", ["accuracy", "nll", *MACRO])
 def test_the_standard_error_is_that_of_test_sets_drawn_again(name: str) -> None:
     rng = np.random.default_rng(5)
-    differences = [estimate(classified(400, 5, rng), name, resamples=2, seed=7) for _ in range(200)]
+    differences = [estimate(random_classifiers(400, 5, rng), name, resamples=2, seed=7) for _ in range(200)]
     spread = np.std([found.candidate - found.baseline for found in differences if found.baseline is not None])
-    assert evidence_of(classified(400, 5, rng), name).error == pytest.approx(spread, rel=0.2)
+    assert evidence_of(random_classifiers(400, 5, rng), name).error == pytest.approx(spread, rel=0.2)
 
 
 @pytest.mark.parametrize("name", ["accuracy", "nll", "macro_f1"])
 def test_the_order_of_the_rows_does_not_matter(name: str) -> None:
-    paired = classified(120, 6, np.random.default_rng(6), group=2)
+    paired = random_classifiers(120, 6, np.random.default_rng(6), group=2)
     order = np.random.default_rng(7).permutation(120)
     sides = [Side(s.correct[order], s.nll[order], s.answered[order]) for s in (paired.candidate, paired.baseline) if s]
     shuffled = dataclasses.replace(
@@ -75,7 +75,7 @@ def test_the_order_of_the_rows_does_not_matter(name: str) -> None:
 
 
 def test_metrics_estimated_together_are_what_they_are_alone() -> None:
-    paired = classified(120, 5, np.random.default_rng(8), group=2)
+    paired = random_classifiers(120, 5, np.random.default_rng(8), group=2)
     names = ["macro_f1", "accuracy", "macro_recall", "nll"]
     together = estimates(paired, names, **SEVEN)
     assert sorted(together) == sorted(names)
@@ -89,13 +89,13 @@ def test_metrics_estimated_together_are_what_they_are_alone() -> None:
 
 @pytest.mark.parametrize("name", ["accuracy", "nll", "macro_f1"])
 def test_the_same_seed_gives_the_same_bounds(name: str) -> None:
-    paired = classified(150, 5, np.random.default_rng(8))
+    paired = random_classifiers(150, 5, np.random.default_rng(8))
     assert evidence_of(paired, name).low(0.05) == evidence_of(paired, name).low(0.05)
     assert (evidence_of(paired, name).roots != evidence_of(paired, name, seed=8).roots).any()
 
 
 def test_exchanging_the_models_exchanges_the_bounds() -> None:
-    paired = classified(150, 5, np.random.default_rng(8))
+    paired = random_classifiers(150, 5, np.random.default_rng(8))
     assert paired.baseline
     exchanged = dataclasses.replace(paired, candidate=paired.baseline, baseline=paired.candidate)
     one, other = evidence_of(paired), evidence_of(exchanged)
@@ -103,7 +103,7 @@ def test_exchanging_the_models_exchanges_the_bounds() -> None:
 
 
 def test_rows_that_repeat_each_other_count_once() -> None:
-    changes = some(100, lost=6, won=3)
+    changes = outcomes(100, lost=6, won=3)
     single = evidence_of(pair_of(changes))
     double = evidence_of(pair_of(np.repeat(changes, 2), clusters=np.repeat(np.arange(100), 2)))
     blind = evidence_of(pair_of(np.repeat(changes, 2)))
@@ -113,12 +113,12 @@ def test_rows_that_repeat_each_other_count_once() -> None:
 
 def test_no_change_at_all_is_no_certainty() -> None:
     for name in ("accuracy", "macro_f1"):
-        assert -0.05 < evidence_of(pair_of(some(178)), name).low(0.05) < -0.015
-        assert evidence_of(pair_of(some(20)), name).low(0.05) < -0.1
+        assert -0.05 < evidence_of(pair_of(outcomes(178)), name).low(0.05) < -0.015
+        assert evidence_of(pair_of(outcomes(20)), name).low(0.05) < -0.1
 
 
 def test_with_no_change_each_cluster_counts_as_one_row() -> None:
-    evidence = evidence_of(pair_of(some(178), clusters=np.arange(178) // 2))
+    evidence = evidence_of(pair_of(outcomes(178), clusters=np.arange(178) // 2))
     assert evidence.counts
     assert evidence.counts.trials == pytest.approx(89)
     assert evidence.low(0.05) == pytest.approx(0.05 ** (1 / 89) - 1, abs=1e-6)
@@ -128,7 +128,7 @@ def test_a_rare_class_makes_a_macro_average_less_sure() -> None:
     references = np.array([0] * 95 + [1] * 5)
     side = Side(np.ones(100, np.bool_), np.ones(100), references)
     paired = dataclasses.replace(
-        pair_of(some(100)), classes=["a", "b"], references=references, candidate=side, baseline=side
+        pair_of(outcomes(100)), classes=["a", "b"], references=references, candidate=side, baseline=side
     )
     evidence = evidence_of(paired, "macro_recall")
     assert evidence.counts
@@ -138,7 +138,7 @@ def test_a_rare_class_makes_a_macro_average_less_sure() -> None:
 
 def test_one_row_and_no_baseline_are_no_evidence() -> None:
     assert estimate(pair_of([1]), "accuracy", **SEVEN).evidence is None
-    alone = estimate(dataclasses.replace(pair_of(some(100)), baseline=None), "accuracy", **SEVEN)
+    alone = estimate(dataclasses.replace(pair_of(outcomes(100)), baseline=None), "accuracy", **SEVEN)
     assert alone.evidence is None
     assert alone.baseline is None
 
@@ -146,7 +146,7 @@ def test_one_row_and_no_baseline_are_no_evidence() -> None:
 def test_a_few_rows_with_a_far_loss_do_not_count_as_certain() -> None:
     losses = np.zeros(100)
     losses[0] = 20.0
-    evidence = evidence_of(pair_of(some(100), nll=losses), "nll")
+    evidence = evidence_of(pair_of(outcomes(100), nll=losses), "nll")
     assert np.isfinite(evidence.high(0.05))
     assert evidence.high(0.05) > 0.5
 
@@ -180,7 +180,7 @@ def test_the_chance_to_pass_at_the_margin_summed_over_all_outcomes_is_alpha_or_l
         for won in range(max(0, lost - int(rows * margin)), rows - lost + 1):  # more losses cannot pass
             chance = multinomial.pmf([lost, won, rows - lost - won], rows, chances)
             if chance > 1e-6:
-                low = evidence_of(pair_of(some(rows, lost=lost, won=won)), resamples=500).low(0.05)
+                low = evidence_of(pair_of(outcomes(rows, lost=lost, won=won)), resamples=500).low(0.05)
                 passed += chance * (low > -margin)
     assert passed <= 0.052  # the bound is not exact: 300 rows pass a tenth of a point too often
     assert passed == pytest.approx(expected, abs=0.001)
@@ -191,5 +191,5 @@ def test_skewed_losses_pass_one_time_in_twenty() -> None:
     passed, simulations, mean = 0, 600, np.exp(0.5) - 1
     for seed in range(simulations):
         losses = rng.lognormal(0, 1, 80) - 1
-        passed += evidence_of(pair_of(some(80), nll=losses), "nll", resamples=400, seed=seed).high(0.05) < mean
+        passed += evidence_of(pair_of(outcomes(80), nll=losses), "nll", resamples=400, seed=seed).high(0.05) < mean
     assert passed / simulations < 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / simulations)

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from architectures import make_model
+from tiny_models import make_model
 
 from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.files import read_json, sha256_of, write_text

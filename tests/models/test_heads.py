@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from architectures import make_model
+from tiny_models import make_model
 
 from tunegate.errors import InputError
 from tunegate.models.heads import Headed, load_headed

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from architectures import DECODERS, ENCODERS, make_model
+from tiny_models import DECODERS, ENCODERS, make_model
 
 from tunegate.models.heads import load_headed
 from tunegate.models.labels import Labels

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import logits
+from training_runs import logits
 
 from tunegate.models.loading import load_base
 from tunegate.models.quantisation import dequantised, load_nf4, quantised_layers

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from runs import logits
+from training_runs import logits
 
 from tunegate.errors import InputError, RefusedError
 from tunegate.files import read_json, sha256_of, write_json

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from architectures import DECODERS, ENCODERS, make_model
+from tiny_models import DECODERS, ENCODERS, make_model
 
 from tunegate.errors import InputError
 from tunegate.evaluation.predictions import predictions_of

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from learners import start_of
+from technique_runs import start_of
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 

@@ -16,11 +16,11 @@ Row = dict[str, Any]
 
 
 @pytest.fixture
-def base(way: Path, tiny_model: Path) -> Path:
+def base(staged_project: Path, tiny_model: Path) -> Path:
     """The base model's folder, with itself as its teacher."""
-    shutil.copytree(tiny_model, way / "models/base")
-    shutil.copytree(tiny_model, way / "models/base/teacher")
-    return way / "models/base"
+    shutil.copytree(tiny_model, staged_project / "models/base")
+    shutil.copytree(tiny_model, staged_project / "models/base/teacher")
+    return staged_project / "models/base"
 
 
 def found(folder: Path, change: Callable[[int, Row], Row] = lambda _, row: row, **params: Row) -> Preflight:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from architectures import make_model
+from tiny_models import make_model
 
 from tunegate.errors import InputError
 from tunegate.files import read_text, read_yaml, sha256_of, write_json

@@ -1,8 +1,8 @@
 import dataclasses
 
 import pytest
+from lock_branches import merge_line_by_line, two_branches
 from miniature import Miniature, answers, predictions
-from mismerge import merge_line_by_line, two_branches
 from verdicts import verdict
 
 from tunegate.files import read_text, read_yaml, write_text, write_yaml

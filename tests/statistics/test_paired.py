@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 import pytest
-from pairs import pair_of, some
+from paired_answers import outcomes, pair_of
 from scipy import stats
 
 from tunegate.gate.estimates import estimate
@@ -11,7 +11,7 @@ from tunegate.statistics.paired import MOST_ROWS, Counts, Evidence, holm, mcnema
 
 
 def evidence_of(rows: int, lost: int, won: int) -> Evidence:
-    found = estimate(pair_of(some(rows, lost=lost, won=won)), "accuracy", resamples=2000, seed=7).evidence
+    found = estimate(pair_of(outcomes(rows, lost=lost, won=won)), "accuracy", resamples=2000, seed=7).evidence
     assert found
     return found
 
@@ -71,7 +71,9 @@ def test_a_slice_at_its_margin_is_refused_no_more_often_than_a_level_that_no_res
             chance = stats.multinomial.pmf([losses, gains, rows - losses - gains], rows, [lost, won, 1 - lost - won])
             if losses - gains < 0.1 * rows or chance < level * 1e-4:
                 continue
-            found = estimate(pair_of(some(rows, lost=losses, won=gains)), "accuracy", resamples=200, seed=7).evidence
+            found = estimate(
+                pair_of(outcomes(rows, lost=losses, won=gains)), "accuracy", resamples=200, seed=7
+            ).evidence
             assert found
             refused += chance * (found.p_not_below(won - lost) <= level)
     assert refused <= level
@@ -79,7 +81,7 @@ def test_a_slice_at_its_margin_is_refused_no_more_often_than_a_level_that_no_res
 
 def test_bounds_are_no_narrower_than_the_plain_ones() -> None:
     for lost, won in [(30, 30), (10, 4), (2, 0)]:
-        changes = np.array(some(300, lost=lost, won=won))
+        changes = np.array(outcomes(300, lost=lost, won=won))
         plain = stats.t.ppf(0.95, 299) * changes.std(ddof=1) / np.sqrt(300)
         evidence = evidence_of(300, lost, won)
         assert evidence.low(0.05) <= changes.mean() - 0.97 * plain
@@ -87,7 +89,7 @@ def test_bounds_are_no_narrower_than_the_plain_ones() -> None:
 
 
 def test_an_exactly_equal_loss_is_certain() -> None:
-    found = estimate(pair_of(some(100)), "nll", resamples=100, seed=7).evidence
+    found = estimate(pair_of(outcomes(100)), "nll", resamples=100, seed=7).evidence
     assert found
     assert found.low(0.05) == found.high(0.05) == 0
     assert (found.p_not_below(0.1), found.p_not_below(-0.1)) == (0.0, 1.0)

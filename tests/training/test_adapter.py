@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from runs import settings, weights, whole
+from training_runs import settings, weights, whole
 
 from tunegate.errors import InputError
 from tunegate.files import read_json

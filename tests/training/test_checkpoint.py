@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import Killed, equal, settings, train, whole
+from training_runs import Killed, equal, settings, train, whole
 
 from tunegate.errors import RefusedError, exit_code_of
 from tunegate.files import read_json, sha256_of, write_text

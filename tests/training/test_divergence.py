@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import ROWS, settings, train, whole
+from training_runs import ROWS, settings, train, whole
 
 from tunegate.errors import RefusedError
 from tunegate.training import checkpoint, loop

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from families import FAMILIES, family
+from causal_models import SETTINGS, causal_model
 
 from tunegate.models.tokens.examples import IGNORED, Example
 from tunegate.training import loss
@@ -16,9 +16,9 @@ def rows() -> list[Example]:
     return made
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", SETTINGS)
 def test_the_loss_of_a_batch_is_that_of_its_rows_alone_in_every_family(name: str) -> None:
-    model = family(name)
+    model = causal_model(name)
     alone = torch.tensor(0.0)
     for row in rows():
         logits = model(input_ids=torch.tensor([row.ids]), use_cache=False).logits[0, :-1]
@@ -34,7 +34,7 @@ def test_the_loss_of_a_batch_is_that_of_its_rows_alone_in_every_family(name: str
 
 @pytest.mark.parametrize("name", ["llama", "gemma2"])
 def test_log_probabilities_are_those_of_the_logits(name: str) -> None:
-    model, batch = family(name), collate(rows())
+    model, batch = causal_model(name), collate(rows())
     logits = loss.logits_of(model, batch)
     assert logits.shape == (batch.units, 97)
     expected = logits.log_softmax(-1).gather(1, batch.targets[:, None])[:, 0]
@@ -42,7 +42,7 @@ def test_log_probabilities_are_those_of_the_logits(name: str) -> None:
 
 
 def test_logits_that_are_bent_after_the_output_layer_are_not_made_in_parts() -> None:
-    bent, plain, scaled = family("gemma2"), family("llama"), family("granite")
+    bent, plain, scaled = causal_model("gemma2"), causal_model("llama"), causal_model("granite")
     assert not loss._is_bare(bent, bent.get_output_embeddings())
     assert loss._is_bare(plain, plain.get_output_embeddings())
     assert loss._is_bare(scaled, scaled.get_output_embeddings())

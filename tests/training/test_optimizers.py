@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from runs import Killed, equal, settings, train, whole
+from training_runs import Killed, equal, settings, train, whole
 
 from tunegate.params import Train
 from tunegate.training.optimizers import optimizer_of

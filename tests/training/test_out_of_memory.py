@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from runs import ROWS, VALID, settings
+from training_runs import ROWS, VALID, settings
 
 from tunegate.errors import MachineError
 from tunegate.training import loop

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from learners import asked
+from technique_runs import example
 
 from tunegate.models.loading import load_base
 from tunegate.models.tokens.examples import Example
 from tunegate.training.pseudo_labels import guesses
 
-PROMPTS = [asked(f"p{n}", [40 + n, *range(60, 60 + n)], []) for n in range(6)]
+PROMPTS = [example(f"p{n}", [40 + n, *range(60, 60 + n)], []) for n in range(6)]
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from runs import VALID, Killed, equal, settings, train, whole
+from training_runs import VALID, Killed, equal, settings, train, whole
 
 from tunegate.training import checkpoint
 from tunegate.training.batching import collate

@@ -8,7 +8,7 @@ from typing import Any
 import forge_stub
 import pytest
 import workflow_runner
-from firm import COMMENT, TUNE, Firm, job_environment, propose, publish
+from git_host import COMMENT, TUNE, GitHost, job_environment, propose, publish
 from miniature import Miniature
 
 from tunegate.files import read_json, write_text
@@ -23,84 +23,84 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def firm(miniature: Miniature, environment: dict[str, str], tmp_path: Path) -> Firm:
-    return Firm(tmp_path, miniature, environment, f"url = {tmp_path / 'remote'}")
+def host(miniature: Miniature, environment: dict[str, str], tmp_path: Path) -> GitHost:
+    return GitHost(tmp_path, miniature, environment, f"url = {tmp_path / 'remote'}")
 
 
 @pytest.fixture
-def stub(firm: Firm) -> Iterator[forge_stub.Stub]:
+def stub(host: GitHost) -> Iterator[forge_stub.Stub]:
     with forge_stub.serve() as made:
-        made.base = firm.ada.git("rev-parse", "origin/main")
+        made.base = host.ada.git("rev-parse", "origin/main")
         yield made
 
 
-def test_a_better_model_is_trained_judged_and_may_be_merged(firm: Firm) -> None:
-    firm.branch("faster", 0.9, seed=3)
-    assert "has no passing verdict" in firm.push_to_main(code=1)
+def test_a_better_model_is_trained_judged_and_may_be_merged(host: GitHost) -> None:
+    host.branch("faster", 0.9, seed=3)
+    assert "has no passing verdict" in host.push_to_main(code=1)
 
-    done = propose(firm, "faster")
+    done = propose(host, "faster")
     log = "".join(result.log for result in done.values())
     assert {name: result.result for name, result in done.items()} == dict.fromkeys(done, "success"), log
     assert done["verify"].outputs == {"run": "missing"}
-    firm.ada.git("fetch", "-q")
-    assert done["train"].outputs == {"commit": firm.ada.git("rev-parse", "origin/faster")}
-    changed = set(firm.ada.git("diff", "--name-only", "faster", "origin/faster").split())
+    host.ada.git("fetch", "-q")
+    assert done["train"].outputs == {"commit": host.ada.git("rev-parse", "origin/faster")}
+    changed = set(host.ada.git("diff", "--name-only", "faster", "origin/faster").split())
     assert {"dvc.lock", "reports/metrics.json"} <= changed <= RESULTS
-    artifact = firm.folder / "runner/artifacts/gate"
+    artifact = host.folder / "runner/artifacts/gate"
     assert read_json(artifact / "verdict.json")["outcome"] == "pass"
     assert (artifact / "report.html").is_file()
-    assert "Pass" in (firm.folder / "runner/gate-summary.md").read_text()
+    assert "Pass" in (host.folder / "runner/gate-summary.md").read_text()
 
-    firm.ada.git("merge", "-q", "--ff-only", "origin/faster")
-    assert "has no passing verdict" in firm.push_to_main(code=1), "a job's word is no verdict"
-    done = publish(firm, "faster")
+    host.ada.git("merge", "-q", "--ff-only", "origin/faster")
+    assert "has no passing verdict" in host.push_to_main(code=1), "a job's word is no verdict"
+    done = publish(host, "faster")
     assert done["publish"].result == "success", done["publish"].log
-    firm.push_to_main()
+    host.push_to_main()
 
-    again = propose(firm, "faster")
+    again = propose(host, "faster")
     assert again["verify"].outputs == {"run": "present"}, again["verify"].log
     assert again["train"].result == "skipped"
 
 
-def test_a_worse_model_is_trained_without_secrets_refused_and_kept_out(firm: Firm) -> None:
-    environment, pipeline = firm.folder / "environment", firm.ada.root / "dvc.yaml"
-    firm.branch("slower", 0.2, seed=5)
+def test_a_worse_model_is_trained_without_secrets_refused_and_kept_out(host: GitHost) -> None:
+    environment, pipeline = host.folder / "environment", host.ada.root / "dvc.yaml"
+    host.branch("slower", 0.2, seed=5)
     stages = pipeline.read_text()
     pipeline.write_text(stages.replace("rm -rf models/adapter", f"env > {environment}; rm -rf models/adapter"))
-    firm.ada.commit("Look around", repro=False)
-    firm.ada.git("push", "-q", "origin", "slower")
-    done = propose(firm, "slower")
+    host.ada.commit("Look around", repro=False)
+    host.ada.git("push", "-q", "origin", "slower")
+    done = propose(host, "slower")
     variables = dict(line.partition("=")[::2] for line in environment.read_text().splitlines())
     assert [variables[name] for name in ("GITHUB_TOKEN", "TUNEGATE_DVC_CONFIG")] == ["", ""]
     assert "s3cret" not in environment.read_text()
     assert [done[name].result for name in ("verify", "train", "gate")] == ["success", "success", "failure"]
-    assert read_json(firm.folder / "runner/artifacts/gate/verdict.json")["outcome"] == "refused"
-    firm.ada.git("fetch", "-q")
-    assert publish(firm, "slower")["publish"].result == "success"
-    firm.ada.git("merge", "-q", "--ff-only", "origin/slower")
-    assert "has no passing verdict" in firm.push_to_main(code=1)
-    note = firm.ada.run("git", "notes", "--ref=tunegate", "show", "slower", cwd=firm.origin)
+    assert read_json(host.folder / "runner/artifacts/gate/verdict.json")["outcome"] == "refused"
+    host.ada.git("fetch", "-q")
+    assert publish(host, "slower")["publish"].result == "success"
+    host.ada.git("merge", "-q", "--ff-only", "origin/slower")
+    assert "has no passing verdict" in host.push_to_main(code=1)
+    note = host.ada.run("git", "notes", "--ref=tunegate", "show", "slower", cwd=host.origin)
     assert json.loads(note)[CONTEXT]["state"] == "failure"
 
 
-def test_only_ci_writes_verdicts(firm: Firm) -> None:
-    firm.branch("faster", 0.9, seed=3)
+def test_only_ci_writes_verdicts(host: GitHost) -> None:
+    host.branch("faster", 0.9, seed=3)
     note = json.dumps({CONTEXT: {"state": "success"}}, indent=2)
-    firm.ada.git("notes", "--ref=tunegate", "add", "-m", note, "HEAD")
-    said = firm.ada.run("git", "push", "origin", "refs/notes/tunegate", cwd=firm.ada.root, code=1)
+    host.ada.git("notes", "--ref=tunegate", "add", "-m", note, "HEAD")
+    said = host.ada.run("git", "push", "origin", "refs/notes/tunegate", cwd=host.ada.root, code=1)
     assert "may not write verdicts" in said
 
 
-def test_a_fork_is_not_trained_not_executed_and_waits_for_a_maintainer(firm: Firm, stub: forge_stub.Stub) -> None:
-    head = firm.branch("guests", 0.95, seed=4)
-    trap = firm.folder / "executed"
-    pipeline = firm.ada.root / "dvc.yaml"
+def test_a_fork_is_not_trained_not_executed_and_waits_for_a_maintainer(host: GitHost, stub: forge_stub.Stub) -> None:
+    head = host.branch("guests", 0.95, seed=4)
+    trap = host.folder / "executed"
+    pipeline = host.ada.root / "dvc.yaml"
     pipeline.write_text(pipeline.read_text().replace("mkdir -p reports", f"touch {trap}; mkdir -p reports"))
-    head = firm.ada.commit("A trap", repro=False)
-    firm.ada.git("push", "-q", "origin", "HEAD:refs/pull/7/head", ":guests")
-    pull = firm.pull_request("guests", head, repository="guest/desk")
+    head = host.ada.commit("A trap", repro=False)
+    host.ada.git("push", "-q", "origin", "HEAD:refs/pull/7/head", ":guests")
+    pull = host.pull_request("guests", head, repository="guest/desk")
     stub.pulls.append(pull)
-    runner = firm.runner(GITHUB_API_URL=stub.url)
+    runner = host.runner(GITHUB_API_URL=stub.url)
     runner.secrets = {}  # as GitHub does for a fork
     done = runner.run(TUNE, "pull_request", {"pull_request": pull})
     assert {name: result.result for name, result in done.items()} == {
@@ -110,7 +110,7 @@ def test_a_fork_is_not_trained_not_executed_and_waits_for_a_maintainer(firm: Fir
     }
     assert "a maintainer pushes the commits to a branch of this repository" in done["verify"].log
 
-    done = firm.runner(GITHUB_API_URL=stub.url).run(COMMENT, "workflow_run", firm.finished(pull))
+    done = host.runner(GITHUB_API_URL=stub.url).run(COMMENT, "workflow_run", host.finished(pull))
     assert done["publish"].result == "success", done["publish"].log
     assert [(status["sha"], status["state"]) for status in stub.statuses] == [(head, "pending")]
     assert stub.statuses[0]["target_url"] == "http://127.0.0.1/firm/desk/actions/runs/42"
@@ -118,70 +118,70 @@ def test_a_fork_is_not_trained_not_executed_and_waits_for_a_maintainer(firm: Fir
     assert not trap.exists()
 
 
-def test_a_pull_request_onto_another_branch_gets_no_status(firm: Firm, stub: forge_stub.Stub) -> None:
-    head = firm.branch("faster", 0.9, seed=3)
-    pull = firm.pull_request("faster", head)
+def test_a_pull_request_onto_another_branch_gets_no_status(host: GitHost, stub: forge_stub.Stub) -> None:
+    head = host.branch("faster", 0.9, seed=3)
+    pull = host.pull_request("faster", head)
     pull["base"]["ref"] = "weak"
     stub.pulls.append(pull)
-    done = firm.runner(GITHUB_API_URL=stub.url).run(COMMENT, "workflow_run", firm.finished(pull))
+    done = host.runner(GITHUB_API_URL=stub.url).run(COMMENT, "workflow_run", host.finished(pull))
     assert done["publish"].result == "success", done["publish"].log
     assert "nothing to publish: it goes to weak, and only changes to main are judged" in done["publish"].log
     assert (stub.statuses, stub.comments) == ([], [])
 
 
-def test_what_goes_wrong_before_the_judgement_is_a_status_too(firm: Firm, stub: forge_stub.Stub) -> None:
-    head = firm.branch("faster", 0.9, seed=3)
-    stub.pulls.append(firm.pull_request("faster", head))
+def test_what_goes_wrong_before_the_judgement_is_a_status_too(host: GitHost, stub: forge_stub.Stub) -> None:
+    head = host.branch("faster", 0.9, seed=3)
+    stub.pulls.append(host.pull_request("faster", head))
     forbidden = (403, {}, '{"message": "Resource not accessible"}')
     stub.fails["GET repos/firm/desk/pulls/7/reviews"] = forbidden
-    done = firm.runner(GITHUB_API_URL=stub.url).run(COMMENT, "workflow_run", firm.finished(stub.pulls[0]))
+    done = host.runner(GITHUB_API_URL=stub.url).run(COMMENT, "workflow_run", host.finished(stub.pulls[0]))
     assert done["publish"].result == "failure"
     assert [(status["sha"], status["state"]) for status in stub.statuses] == [(head, "error")]
     assert "nothing was judged: not permitted (403)" in stub.statuses[0]["description"]
 
 
-def test_nothing_of_a_branch_is_imported_or_executed_to_publish_it(firm: Firm, stub: forge_stub.Stub) -> None:
-    firm.branch("faster", 0.9, seed=3)
-    trap = firm.folder / "executed"
+def test_nothing_of_a_branch_is_imported_or_executed_to_publish_it(host: GitHost, stub: forge_stub.Stub) -> None:
+    host.branch("faster", 0.9, seed=3)
+    trap = host.folder / "executed"
     code = f"open({str(trap)!r}, 'w').close()\n"
     for path in ("src/tunegate/__init__.py", "tunegate/__init__.py", "src/sitecustomize.py", "dvc/__init__.py"):
-        write_text(firm.ada.root / path, code)
-    firm.ada.run("dvc", "repro", "-q", cwd=firm.ada.root)
-    firm.ada.run("dvc", "push", "-q", "--run-cache", cwd=firm.ada.root)
-    head = firm.ada.commit("Traps", repro=False)
-    firm.ada.git("push", "-q", "origin", "faster")
+        write_text(host.ada.root / path, code)
+    host.ada.run("dvc", "repro", "-q", cwd=host.ada.root)
+    host.ada.run("dvc", "push", "-q", "--run-cache", cwd=host.ada.root)
+    head = host.ada.commit("Traps", repro=False)
+    host.ada.git("push", "-q", "origin", "faster")
     trap.unlink(missing_ok=True)
-    stub.pulls.append(firm.pull_request("faster", head))
+    stub.pulls.append(host.pull_request("faster", head))
     # Processes of their own, not forks: what those import has been imported before.
-    runner = firm.runner(GITHUB_API_URL=stub.url, TUNEGATE_TEST_FORKSERVER="")
-    done = runner.run(COMMENT, "workflow_run", firm.finished(stub.pulls[0]))
+    runner = host.runner(GITHUB_API_URL=stub.url, TUNEGATE_TEST_FORKSERVER="")
+    done = runner.run(COMMENT, "workflow_run", host.finished(stub.pulls[0]))
     assert [status["state"] for status in stub.statuses] == ["success"], done["publish"].log
     assert not trap.exists()
 
 
-def test_the_comment_is_updated_in_place_from_waiting_to_the_verdict(firm: Firm, stub: forge_stub.Stub) -> None:
-    head = firm.branch("faster", 0.9, seed=3)
-    stub.pulls.append(firm.pull_request("faster", head))
-    runner = firm.runner(GITHUB_API_URL=stub.url)
-    assert runner.run(COMMENT, "workflow_run", firm.finished(stub.pulls[0]))["publish"].result == "success"
+def test_the_comment_is_updated_in_place_from_waiting_to_the_verdict(host: GitHost, stub: forge_stub.Stub) -> None:
+    head = host.branch("faster", 0.9, seed=3)
+    stub.pulls.append(host.pull_request("faster", head))
+    runner = host.runner(GITHUB_API_URL=stub.url)
+    assert runner.run(COMMENT, "workflow_run", host.finished(stub.pulls[0]))["publish"].result == "success"
     assert "the job train makes it" in stub.comments[0]["body"]
-    firm.ada.run("dvc", "repro", "-q", cwd=firm.ada.root)
-    firm.ada.run("dvc", "push", "-q", "--run-cache", cwd=firm.ada.root)
-    stub.pulls[0]["head"]["sha"] = firm.ada.commit("Ran it here", repro=False)
-    firm.ada.git("push", "-q", "origin", "faster")
-    done = runner.run(COMMENT, "workflow_run", firm.finished(stub.pulls[0]))
+    host.ada.run("dvc", "repro", "-q", cwd=host.ada.root)
+    host.ada.run("dvc", "push", "-q", "--run-cache", cwd=host.ada.root)
+    stub.pulls[0]["head"]["sha"] = host.ada.commit("Ran it here", repro=False)
+    host.ada.git("push", "-q", "origin", "faster")
+    done = runner.run(COMMENT, "workflow_run", host.finished(stub.pulls[0]))
     assert [status["state"] for status in stub.statuses] == ["pending", "success"], done["publish"].log
     assert len(stub.comments) == 1
     assert stub.comments[0]["body"].startswith(MARKER)
     assert "Pass" in stub.comments[0]["body"]
 
 
-def test_a_branch_that_moved_while_it_was_trained_is_not_overwritten(firm: Firm) -> None:
-    head = firm.branch("faster", 0.9, seed=3)
-    firm.ada.commit("One more thought", repro=False)
-    firm.ada.git("push", "-q", "origin", "faster")
+def test_a_branch_that_moved_while_it_was_trained_is_not_overwritten(host: GitHost) -> None:
+    head = host.branch("faster", 0.9, seed=3)
+    host.ada.commit("One more thought", repro=False)
+    host.ada.git("push", "-q", "origin", "faster")
     here = {"TUNEGATE_FORGE": "local", "TUNEGATE_HEAD": "origin/faster"}
-    done = firm.runner(**here).run(TUNE, "pull_request", {"pull_request": firm.pull_request("faster", head)})
+    done = host.runner(**here).run(TUNE, "pull_request", {"pull_request": host.pull_request("faster", head)})
     assert (done["train"].result, done["gate"].result) == ("failure", "skipped")
     assert "the job for the branch's new commit trains it" in done["train"].log
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from firm import Firm, job_environment, propose, publish
+from git_host import GitHost, job_environment, propose, publish
 from miniature import Miniature
-from outside_servers import SSHD, ssh_server
+from servers import SSHD, ssh_server
 
 MISSING = [
     *([] if SSHD and shutil.which("ssh-keygen") else ["openssh-server"]),
@@ -35,13 +35,13 @@ def test_runs_and_outputs_travel_over_ssh(
     miniature: Miniature, server: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     environment = job_environment(tmp_path_factory.mktemp("home")) | {"HOME": str(tmp_path / "home")}
-    firm = Firm(tmp_path, miniature, environment, server)
-    firm.branch("faster", 0.9, seed=3)
-    done = propose(firm, "faster")
+    host = GitHost(tmp_path, miniature, environment, server)
+    host.branch("faster", 0.9, seed=3)
+    done = propose(host, "faster")
     log = "".join(result.log for result in done.values())
     assert {name: result.result for name, result in done.items()} == dict.fromkeys(done, "success"), log
     assert (tmp_path / "remote/runs").is_dir()
-    firm.ada.git("fetch", "-q")
-    firm.ada.git("merge", "-q", "--ff-only", "origin/faster")
-    assert publish(firm, "faster")["publish"].result == "success"
-    firm.push_to_main()
+    host.ada.git("fetch", "-q")
+    host.ada.git("merge", "-q", "--ff-only", "origin/faster")
+    assert publish(host, "faster")["publish"].result == "success"
+    host.push_to_main()

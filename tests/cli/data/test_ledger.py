@@ -14,8 +14,8 @@ PAGE = (ROOT / "docs/ledger.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"(?ms)^```console\n\$ ([^\n]+)\n(.*?)^```$", PAGE))
 
 
-def test_the_table_has_every_source_and_reason_and_closes(way: Path, run: Callable[..., str]) -> None:
-    lines = run("tunegate", "data", "ledger", cwd=way).strip().split("\n")
+def test_the_table_has_every_source_and_reason_and_closes(staged_project: Path, run: Callable[..., str]) -> None:
+    lines = run("tunegate", "data", "ledger", cwd=staged_project).strip().split("\n")
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == [
         "source",
         "desks",
@@ -29,58 +29,58 @@ def test_the_table_has_every_source_and_reason_and_closes(way: Path, run: Callab
 
 
 @pytest.mark.parametrize(("by", "first"), [("source", "desks"), ("stage", "ingest"), ("reason", "ingest")])
-def test_the_table_can_be_summed_up(way: Path, run: Callable[..., str], by: str, first: str) -> None:
-    lines = run("tunegate", "data", "ledger", "--by", by, cwd=way).split("\n")
+def test_the_table_can_be_summed_up(staged_project: Path, run: Callable[..., str], by: str, first: str) -> None:
+    lines = run("tunegate", "data", "ledger", "--by", by, cwd=staged_project).split("\n")
     assert (lines[0].split()[0], lines[1].split()[0]) == ("stage" if by == "reason" else by, first)
 
 
-def test_programs_get_the_counts_that_the_report_has(way: Path, run: Callable[..., str]) -> None:
-    told = json.loads(run("tunegate", "data", "ledger", "--json", cwd=way))
+def test_programs_get_the_counts_that_the_report_has(staged_project: Path, run: Callable[..., str]) -> None:
+    told = json.loads(run("tunegate", "data", "ledger", "--json", cwd=staged_project))
     assert told["rows"]["in"] == 86 == sum(fate["rows"] for fate in told["fates"])
     assert [stage["stage"] for stage in told["stages"]] == ["ingest", "validate", "prepare", "tokenize"]
 
 
-def test_what_training_gave_an_answer_of_its_own_is_counted(way: Path, run: Callable[..., str]) -> None:
+def test_what_training_gave_an_answer_of_its_own_is_counted(staged_project: Path, run: Callable[..., str]) -> None:
     counts = {"labelled": 20, "unlabelled": 9, "pseudo_labelled": 6}
     dropped = {"desks": {"below_confidence": 3}}
     found = make_ledger("train", sources_in={"desks": 29}, sources_out={"desks": 26}, dropped=dropped, notes=counts)
-    write_json(way / "models/adapter/ledger.json", found)
-    last = run("tunegate", "data", "ledger", cwd=way).strip().split("\n")[-1]
+    write_json(staged_project / "models/adapter/ledger.json", found)
+    last = run("tunegate", "data", "ledger", cwd=staged_project).strip().split("\n")[-1]
     told = "train: 29 rows in = 26 trained on + 3 not (3 below_confidence); 6 with an answer of the model's own"
     assert last == told
 
 
-def test_a_stage_that_has_not_run_is_named(way: Path, run: Callable[..., str]) -> None:
-    (way / "data/tokens/ledger.json").unlink()
-    said = run("tunegate", "data", "ledger", cwd=way, code=1)
+def test_a_stage_that_has_not_run_is_named(staged_project: Path, run: Callable[..., str]) -> None:
+    (staged_project / "data/tokens/ledger.json").unlink()
+    said = run("tunegate", "data", "ledger", cwd=staged_project, code=1)
     assert said.startswith("error: data/tokens/ledger.json: no such ledger\nfix: run `dvc repro tokenize`")
 
 
-def test_stages_of_different_runs_are_refused(way: Path, run: Callable[..., str]) -> None:
-    path = way / "data/prepared/ledger.json"
+def test_stages_of_different_runs_are_refused(staged_project: Path, run: Callable[..., str]) -> None:
+    path = staged_project / "data/prepared/ledger.json"
     ledger = json.loads(path.read_text())
     ledger["reasons"]["else"] = ledger["reasons"].pop("duplicate")
     ledger["per_source"]["desks"]["reasons"]["else"] = ledger["per_source"]["desks"]["reasons"].pop("duplicate")
     path.write_text(json.dumps(ledger))
-    said = run("tunegate", "data", "ledger", cwd=way, code=1)
+    said = run("tunegate", "data", "ledger", cwd=staged_project, code=1)
     assert "0 rows of desks are 'duplicate', but the fates in data/tokens have 1" in said
     assert "different runs" in said
 
 
 @pytest.mark.parametrize("options", [(), ("--by", "source"), ("--json",)])
 def test_the_name_of_a_source_does_not_write_to_the_terminal(
-    way: Path, run: Callable[..., str], options: tuple[str, ...]
+    staged_project: Path, run: Callable[..., str], options: tuple[str, ...]
 ) -> None:
-    for path in way.glob("data/*/ledger.json"):
+    for path in staged_project.glob("data/*/ledger.json"):
         path.write_text(path.read_text().replace("letters", "let\\u001b]0;pwned\\u0007\\u009bters"))
-    said = run("tunegate", "data", "ledger", *options, cwd=way)
+    said = run("tunegate", "data", "ledger", *options, cwd=staged_project)
     assert said.replace("\n", "").isprintable()
     assert "let\\u001b]0;pwned\\u0007\\u009bters" in said
 
 
 @pytest.mark.parametrize("command", EXAMPLES)
-def test_an_example_of_the_page_prints_what_is_shown(way: Path, command: str) -> None:
-    done = subprocess.run(command.split(), cwd=way, capture_output=True, text=True, check=False, timeout=60)
+def test_an_example_of_the_page_prints_what_is_shown(staged_project: Path, command: str) -> None:
+    done = subprocess.run(command.split(), cwd=staged_project, capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout + done.stderr == EXAMPLES[command]
 
 

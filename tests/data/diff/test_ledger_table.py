@@ -8,7 +8,7 @@ from tunegate.errors import InputError
 from tunegate.files import read_json, write_json
 
 
-def test_a_ledger_of_an_older_version_which_has_no_fates_is_to_be_written_again(way: Path) -> None:
+def test_a_ledger_of_an_older_version_which_has_no_fates_is_to_be_written_again(staged_project: Path) -> None:
     path = Path("data/tokens/ledger.json")
     write_json(path, {name: value for name, value in read_json(path).items() if name != "fates"})
     combined = combine([Path("data") / name for name in ("ingested", "validated", "prepared", "tokens")])

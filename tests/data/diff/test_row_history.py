@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from way import MAIL, SECRET, questions, split_of
+from staged_project import MAIL, SECRET, questions, split_of
 
 from tunegate.data.diff.ledger_table import closing
 from tunegate.data.diff.row_history import Places, Story, story_of
@@ -21,7 +21,7 @@ def step(story: Story, stage: str) -> str:
     return "\n".join([found.said, *found.lines])
 
 
-def test_the_way_of_a_real_project_closes_for_every_reason(way: Path) -> None:
+def test_the_way_of_a_real_project_closes_for_every_reason(staged_project: Path) -> None:
     combined = combine([Path("data") / name for name in ("ingested", "validated", "prepared", "tokens")])
     reasons = {fate["reason"].split(":")[0] for fate in combined["fates"] if fate["reason"]}
     assert reasons >= {"over_limit", "quarantine", "duplicate", "near_duplicate", "secret", "over_length"}
@@ -32,7 +32,7 @@ def test_the_way_of_a_real_project_closes_for_every_reason(way: Path) -> None:
     assert sorted(fates["id"].to_pylist()) == sorted(ingested["id"].to_pylist())
 
 
-def test_a_kept_row_tells_its_place_its_licence_its_split_and_its_tokens(way: Path) -> None:
+def test_a_kept_row_tells_its_place_its_licence_its_split_and_its_tokens(staged_project: Path) -> None:
     story = story_of("roof-3", PLACES)
     line = next(n for n, row in enumerate(questions(), 2) if row[0] == "roof-3")
     assert (story.place, story.license, story.source) == (f"data/raw/desks.csv:{line}", "CC0-1.0", "desks")
@@ -42,7 +42,7 @@ def test_a_kept_row_tells_its_place_its_licence_its_split_and_its_tokens(way: Pa
     assert step(story, "tokenize").startswith(f"{story.tokens} tokens")
 
 
-def test_a_repaired_row_tells_word_by_word_what_changed(way: Path) -> None:
+def test_a_repaired_row_tells_word_by_word_what_changed(staged_project: Path) -> None:
     story = story_of("broken", PLACES)
     words = story.steps[2].words
     assert "repaired: encoding" in story.steps[2].lines
@@ -50,7 +50,7 @@ def test_a_repaired_row_tells_word_by_word_what_changed(way: Path) -> None:
     assert "".join(w.text for w in words if w.side != "after") == "user: vÃ¤rmepumpen lÃ¥ter i huset"
 
 
-def test_personal_data_and_secrets_are_told_of_but_not_told(way: Path) -> None:
+def test_personal_data_and_secrets_are_told_of_but_not_told(staged_project: Path) -> None:
     mail, key = story_of("mail", PLACES), story_of("key", PLACES)
     assert "masked: email" in mail.steps[2].lines
     assert "[EMAIL]" in mail.text
@@ -66,18 +66,18 @@ def rewrite(path: str, name: str, **values: object) -> None:
     write_parquet(Path(path), pa.Table.from_pylist(rows, schema=table.schema))
 
 
-def test_what_was_masked_by_a_model_is_not_told_in_a_diff(way: Path) -> None:
+def test_what_was_masked_by_a_model_is_not_told_in_a_diff(staged_project: Path) -> None:
     rewrite(f"data/prepared/{split_of('mail')}.parquet", "mail", text="[PERSON] writes")
     story = story_of("mail", PLACES)
     assert (story.steps[2].words, story.text) == ((), "user: [PERSON] writes\nassistant: roof")
 
 
-def test_a_name_in_a_row_that_left_with_a_secret_is_not_told_in_a_diff(way: Path) -> None:
+def test_a_name_in_a_row_that_left_with_a_secret_is_not_told_in_a_diff(staged_project: Path) -> None:
     rewrite("data/prepared/dropped.parquet", "key", text="our key is [SECRET] says [PERSON]")
     assert story_of("key", PLACES).steps[2].words == ()
 
 
-def test_the_row_that_was_met_is_told_as_it_was_masked(way: Path) -> None:
+def test_the_row_that_was_met_is_told_as_it_was_masked(staged_project: Path) -> None:
     rewrite(f"data/prepared/{split_of('near-1')}.parquet", "near-1", text="[PERSON] says that the pump is loud")
     assert step(story_of("near-2", PLACES), "prepare").split("\n")[2:] == [
         "user: [PERSON] says that the pump is loud",
@@ -88,14 +88,14 @@ def test_the_row_that_was_met_is_told_as_it_was_masked(way: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "other", "reason"), [("twice", "roof-0", "duplicate"), ("near-2", "near-1", "near_duplicate")]
 )
-def test_a_duplicate_names_the_row_that_it_repeats(way: Path, name: str, other: str, reason: str) -> None:
+def test_a_duplicate_names_the_row_that_it_repeats(staged_project: Path, name: str, other: str, reason: str) -> None:
     story = story_of(name, PLACES)
     assert (story.reason, story.other, story.split) == (reason, other, None)
     assert f"met {other}" in step(story, "prepare")
     assert [step.stage for step in story.steps] == ["ingest", "validate", "prepare"]
 
 
-def test_a_leak_names_the_row_of_the_other_split(way: Path) -> None:
+def test_a_leak_names_the_row_of_the_other_split(staged_project: Path) -> None:
     dropped = read_parquet(Path("data/prepared/dropped.parquet")).to_pylist()
     leak = next(row for row in dropped if row["reason"].startswith("question_also_in_"))
     story = story_of(leak["id"], PLACES)
@@ -103,7 +103,7 @@ def test_a_leak_names_the_row_of_the_other_split(way: Path) -> None:
     assert f"met {leak['other']}" in step(story, "prepare")
 
 
-def test_quarantine_and_over_length_are_told_where_they_happened(way: Path) -> None:
+def test_quarantine_and_over_length_are_told_where_they_happened(staged_project: Path) -> None:
     short, long = story_of("short", PLACES), story_of("long", PLACES)
     assert short.steps[-1].lines == ("expect_column_value_lengths_to_be_between(text)",)
     assert short.reason == "quarantine: expect_column_value_lengths_to_be_between(text)"
@@ -112,7 +112,7 @@ def test_quarantine_and_over_length_are_told_where_they_happened(way: Path) -> N
     assert long.tokens > 128
 
 
-def test_a_test_row_tells_whether_it_was_answered_right(way: Path) -> None:
+def test_a_test_row_tells_whether_it_was_answered_right(staged_project: Path) -> None:
     name = read_parquet(Path("data/prepared/test.parquet"))["id"].to_pylist()[0]
     assert [step.stage for step in story_of(name, PLACES).steps][-1] == "tokenize"
     asked = {"id": name, "reference": "roof", "base_answer": "?", "base_correct": False}
@@ -127,13 +127,13 @@ def test_a_test_row_tells_whether_it_was_answered_right(way: Path) -> None:
     ]
 
 
-def test_an_unknown_id_gets_those_nearest_to_it(way: Path) -> None:
+def test_an_unknown_id_gets_those_nearest_to_it(staged_project: Path) -> None:
     with pytest.raises(InputError, match="no row 'Raof-3'") as caught:
         story_of("Raof-3", PLACES)
     assert caught.value.remedy.startswith("the nearest ids are: roof-3, ")
 
 
-def test_a_story_goes_as_far_as_the_stages_have_run(way: Path) -> None:
+def test_a_story_goes_as_far_as_the_stages_have_run(staged_project: Path) -> None:
     shutil.rmtree("data/tokens")
     assert step(story_of("roof-3", PLACES), "tokenize") == "has not run: `dvc repro tokenize`"
     shutil.rmtree("data/validated")
@@ -146,7 +146,7 @@ def test_a_story_goes_as_far_as_the_stages_have_run(way: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["validated/rows", "prepared/train", "tokens/fates"])
-def test_outputs_of_different_runs_are_refused(way: Path, file: str) -> None:
+def test_outputs_of_different_runs_are_refused(staged_project: Path, file: str) -> None:
     name = read_parquet(Path("data/prepared/train.parquet"))["id"].to_pylist()[0]
     path = Path(f"data/{file}.parquet")
     write_parquet(path, read_parquet(path).slice(0, 0))
@@ -162,7 +162,7 @@ def test_outputs_of_different_runs_are_refused(way: Path, file: str) -> None:
 )
 @pytest.mark.parametrize("name", ["roof-3", "broken"])
 def test_a_row_that_was_edited_since_is_not_told_as_if_a_stage_had(
-    way: Path, name: str, values: dict[str, object]
+    staged_project: Path, name: str, values: dict[str, object]
 ) -> None:
     rewrite("data/ingested/rows.parquet", name, **values)
     with pytest.raises(InputError, match="than before, and no stage tells of a change") as caught:
@@ -175,7 +175,7 @@ def test_a_row_that_was_edited_since_is_not_told_as_if_a_stage_had(
         assert caught.value.place == "data/prepared"
 
 
-def test_a_story_is_told_from_ledgers_of_one_run_only(way: Path) -> None:
+def test_a_story_is_told_from_ledgers_of_one_run_only(staged_project: Path) -> None:
     path = Path("data/prepared/ledger.json")
     ledger = read_json(path)
     for rows in (ledger["rows"], ledger["per_source"]["desks"]):
@@ -185,7 +185,7 @@ def test_a_story_is_told_from_ledgers_of_one_run_only(way: Path) -> None:
         story_of("broken", PLACES)
 
 
-def test_an_edit_is_told_however_far_down_the_text_it_is(way: Path) -> None:
+def test_an_edit_is_told_however_far_down_the_text_it_is(staged_project: Path) -> None:
     long = "word " * 1500
     for file in ("ingested/rows", "validated/rows"):
         rewrite(f"data/{file}.parquet", "broken", text=f"{long} vÃ¤rme")
@@ -198,14 +198,14 @@ def test_an_edit_is_told_however_far_down_the_text_it_is(way: Path) -> None:
     assert sum(len(part.text) for part in words) < 1000
 
 
-def test_a_file_that_is_no_parquet_is_named(way: Path) -> None:
+def test_a_file_that_is_no_parquet_is_named(staged_project: Path) -> None:
     Path("data/ingested/rows.parquet").write_text("id,text")
     with pytest.raises(InputError, match="cannot be read") as caught:
         story_of("roof-3", PLACES)
     assert caught.value.place == "data/ingested/rows.parquet"
 
 
-def test_a_rejected_answer_is_told_with_what_was_done_to_it_and_raw_text_has_no_answer(way: Path) -> None:
+def test_a_rejected_answer_is_told_with_what_was_done_to_it_and_raw_text_has_no_answer(staged_project: Path) -> None:
     kept = f"prepared/{split_of('broken')}"
     for file, text in (("ingested/rows", "nÃ¤ra"), ("validated/rows", "nÃ¤ra"), (kept, "nära")):
         rewrite(f"data/{file}.parquet", "broken", text="x", label="y", rejected=text)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from outside_servers import SSHD, ssh_server
+from servers import SSHD, ssh_server
 
 from tunegate.errors import InputError, MachineError, RefusedError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outside_servers import Api, api
+from servers import Api, api
 
 from tunegate.data.refresh.refresh import FOLDER
 from tunegate.data.refresh.snapshot import Snapshot

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outside_servers import Api, api, broken_off, send, throttled
+from servers import Api, api, broken_off, send, throttled
 
 from tunegate.data.refresh import client
 from tunegate.data.sources.declaration import Source

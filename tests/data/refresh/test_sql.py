@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from outside_servers import postgres
+from servers import postgres
 
 from tunegate.data.refresh.spool import Spool
 from tunegate.errors import InputError, MachineError, RefusedError

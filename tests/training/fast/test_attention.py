@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 import torch
-from families import family
+from causal_models import causal_model
 
 from tunegate.training.fast import attention as fast_attention
 from tunegate.training.fast.attention import documents
@@ -22,7 +22,7 @@ def logits_and_gradients(model: Any, rows: list[torch.Tensor], lengths: tuple[in
 
 @pytest.mark.parametrize("name", ["llama", "mistral", "gemma3_text", "gpt_neox"])
 def test_attention_by_documents_is_the_masked_one_forward_and_backward(name: str) -> None:
-    model = family(name)
+    model = causal_model(name)
     rows = [torch.randint(0, 97, (length,), generator=torch.Generator().manual_seed(length)) for length in LENGTHS]
     plain = logits_and_gradients(model, rows, LENGTHS)
     assert fast_attention.install(model)
@@ -33,8 +33,8 @@ def test_attention_by_documents_is_the_masked_one_forward_and_backward(name: str
 
 def test_short_documents_in_bf16_are_as_near_to_fp32_as_torch_s_own_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [torch.arange(length) % 97 for length in LENGTHS]
-    exact = logits_and_gradients(family("llama"), rows, LENGTHS)
-    model = family("llama").to(torch.bfloat16)
+    exact = logits_and_gradients(causal_model("llama"), rows, LENGTHS)
+    model = causal_model("llama").to(torch.bfloat16)
     fast_attention.install(model)
     errors = []
     for short in (128, 0):
@@ -47,7 +47,7 @@ def test_short_documents_in_bf16_are_as_near_to_fp32_as_torch_s_own_kernel(monke
 
 
 def test_outside_of_documents_a_model_attends_as_before() -> None:
-    model = family("llama")
+    model = causal_model("llama")
     ids = torch.arange(10)[None]
     with torch.no_grad():
         before = model(input_ids=ids).logits
@@ -59,7 +59,7 @@ def test_outside_of_documents_a_model_attends_as_before() -> None:
 
 
 def test_a_model_with_an_attention_of_its_own_keeps_it() -> None:
-    model = family("gemma2")
+    model = causal_model("gemma2")
     assert not fast_attention.install(model)
     assert model.config._attn_implementation == "eager"
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 import torch
-from families import family
+from causal_models import causal_model
 
 from tunegate.training.fast import layers as fast_layers
 
@@ -20,7 +20,7 @@ def found(model: Any) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_that_keep_less_give_the_same_logits_and_gradients(name: str) -> None:
-    model = family(name)
+    model = causal_model(name)
     expected = found(model)
     assert fast_layers.install(model) == LAYERS[name]
     kept = found(model)
@@ -30,7 +30,7 @@ def test_layers_that_keep_less_give_the_same_logits_and_gradients(name: str) -> 
 
 
 def test_in_bf16_the_forward_pass_is_the_same_to_the_bit() -> None:
-    model = family("llama").to(torch.bfloat16)
+    model = causal_model("llama").to(torch.bfloat16)
     with torch.no_grad():
         before = model(input_ids=ROWS).logits
         assert fast_layers.install(model) == LAYERS["llama"]
@@ -38,14 +38,14 @@ def test_in_bf16_the_forward_pass_is_the_same_to_the_bit() -> None:
 
 
 def test_another_activation_stays_as_it_was() -> None:
-    model = family("llama")
+    model = causal_model("llama")
     for layer in model.model.layers:
         layer.mlp.act_fn = torch.nn.GELU()
     assert fast_layers.install(model) == 5
 
 
 def test_taken_away_transformers_forward_is_back() -> None:
-    model = family("llama")
+    model = causal_model("llama")
     fast_layers.install(model)
     fast_layers.uninstall(model)
     assert not any("forward" in vars(module) for module in model.modules())

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 import torch
-from families import family
+from causal_models import causal_model
 from peft import LoraConfig, get_peft_model
 
 from tunegate.training.fast import lora as fast_lora
@@ -12,7 +12,7 @@ ROWS = torch.arange(40).view(2, 20)
 
 def adapted(name: str = "llama", **options: Any) -> Any:
     torch.manual_seed(1)
-    model = get_peft_model(family(name), LoraConfig(r=4, lora_alpha=12, target_modules="all-linear", **options))
+    model = get_peft_model(causal_model(name), LoraConfig(r=4, lora_alpha=12, target_modules="all-linear", **options))
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data.normal_(0, 0.1)
@@ -63,7 +63,7 @@ def test_a_disabled_or_merged_adapter_is_respected() -> None:
         tuned = model(input_ids=ROWS).logits
         with model.disable_adapter():
             plain = model(input_ids=ROWS).logits
-        assert torch.allclose(plain, family("llama")(input_ids=ROWS).logits)
+        assert torch.allclose(plain, causal_model("llama")(input_ids=ROWS).logits)
         assert not torch.allclose(plain, tuned, atol=1e-2)
         model.merge_adapter()
         assert torch.allclose(model(input_ids=ROWS).logits, tuned, atol=1e-3)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from families import family
+from causal_models import causal_model
 
 from tunegate.files import read_text
 from tunegate.models.tokens.examples import Example
@@ -52,7 +52,7 @@ def test_the_fast_path_learns_what_the_slow_one_learns(tiny_model: Path, monkeyp
 
 @pytest.mark.parametrize("name", ["llama", "opt", "gemma2", "bloom"])
 def test_taken_away_a_model_is_as_it_was(name: str) -> None:
-    model = family(name)
+    model = causal_model(name)
     ids = torch.arange(9)[None]
     before, attention = model(input_ids=ids).logits, model.config._attn_implementation
     fast_path.install(model)
@@ -63,7 +63,7 @@ def test_taken_away_a_model_is_as_it_was(name: str) -> None:
 
 
 def test_a_model_whose_documents_leak_even_so_keeps_its_attention(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = family("llama")
+    model = causal_model("llama")
     exact = packing.packs
     monkeypatch.setattr(packing, "packs", lambda m: m.config._attn_implementation != fast_attention.NAME and exact(m))
     fast_path.install(model)
@@ -81,7 +81,7 @@ def test_after_training_nothing_of_the_fast_path_is_left(tiny_model: Path) -> No
 def test_a_model_with_a_head_keeps_its_attention() -> None:
     from transformers import AutoModelForSequenceClassification
 
-    model = AutoModelForSequenceClassification.from_config(family("llama").config)
+    model = AutoModelForSequenceClassification.from_config(causal_model("llama").config)
     fast_path.install(model)
     assert model.config._attn_implementation == "sdpa"
     assert patched(model) == 7

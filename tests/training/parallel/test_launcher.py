@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-from training_place import end_of, set_params, start, wait_for_checkpoint
+from train_stage import outcome_of, set_params, start, wait_for_checkpoint
 
 from tunegate.errors import InputError, MachineError, RefusedError, Stopped
 from tunegate.files import read_json, sha256_of
@@ -95,20 +95,20 @@ def test_threads_are_shared_out_unless_the_user_has_said_how_many(monkeypatch: p
         assert int(environments[0]["OMP_NUM_THREADS"]) == max(1, len(os.sched_getaffinity(0)) // 2)
 
 
-def test_several_nodes_without_a_launcher_are_an_error_that_says_what_starts_them(training_place: Path) -> None:
+def test_several_nodes_without_a_launcher_are_an_error_that_says_what_starts_them(train_inputs: Path) -> None:
     with pytest.raises(InputError, match="does not say NODE_RANK, MASTER_ADDR, MASTER_PORT") as caught:
         environments_of(Compute(nodes=2, strategy="ddp")).__enter__()
     assert "tunegate launch --print" in caught.value.remedy
 
 
-def test_a_node_beyond_the_last_is_refused(training_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_beyond_the_last_is_refused(train_inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"NODE_RANK": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match="a number from 0 to 1"):
         environments_of(Compute(nodes=2, strategy="ddp")).__enter__()
 
 
-def test_who_was_started_starts_nobody(training_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_was_started_starts_nobody(train_inputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compute = Compute(processes=2, strategy="ddp")
     assert needed(compute)
     assert not needed(Compute())
@@ -117,10 +117,10 @@ def test_who_was_started_starts_nobody(training_place: Path, monkeypatch: pytest
 
 
 def test_a_node_that_is_preempted_stops_all_and_they_resume_to_the_bytes_of_an_undisturbed_run(
-    training_place: Path,
+    train_inputs: Path,
 ) -> None:
     set_params({"processes": 2, "strategy": "ddp"})
-    code, said = end_of(start())
+    code, said = outcome_of(start())
     assert code == 0, said
     undisturbed = sha256_of(Path("adapter/adapter_model.safetensors"))
     losses = Path("trajectory.csv").read_text()
@@ -130,19 +130,19 @@ def test_a_node_that_is_preempted_stops_all_and_they_resume_to_the_bytes_of_an_u
     with two_nodes() as nodes:
         wait_for_checkpoint(nodes[1])
         nodes[1].send_signal(signal.SIGTERM)
-        ends = [end_of(node) for node in nodes]
+        ends = [outcome_of(node) for node in nodes]
     assert [code for code, _ in ends] == [143, 143], ends
     assert "checkpoint saved after step" in ends[0][1]
     assert not Path("adapter").exists()
     with two_nodes() as nodes:
-        ends = [end_of(node) for node in nodes]
+        ends = [outcome_of(node) for node in nodes]
     assert [code for code, _ in ends] == [0, 0], ends
     assert read_json(Path("cost.json"))["resumed"]
     assert sha256_of(Path("adapter/adapter_model.safetensors")) == undisturbed
     assert Path("trajectory.csv").read_text() == losses
 
 
-def test_a_killed_worker_ends_the_run_with_its_rank_and_a_killed_parent_ends_its_workers(training_place: Path) -> None:
+def test_a_killed_worker_ends_the_run_with_its_rank_and_a_killed_parent_ends_its_workers(train_inputs: Path) -> None:
     set_params({"processes": 2, "strategy": "ddp"}, epochs=200)
     parent = start(TUNEGATE_TEST_FORKSERVER="")
     wait_for_checkpoint(parent)
@@ -151,7 +151,7 @@ def test_a_killed_worker_ends_the_run_with_its_rank_and_a_killed_parent_ends_its
     listening = {c.laddr.ip for worker in workers for c in worker.net_connections() if c.status == "LISTEN"}
     assert listening <= {"127.0.0.1", "::1"}
     second.kill()
-    code, said = end_of(parent)
+    code, said = outcome_of(parent)
     assert code == 1
     assert "error: train: process 1 was killed by SIGKILL" in said
     assert not any(worker.is_running() for worker in workers)

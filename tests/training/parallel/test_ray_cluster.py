@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-from training_place import end_of, set_params, start, wait_for_checkpoint
+from train_stage import outcome_of, set_params, start, wait_for_checkpoint
 
 from tunegate.errors import InputError, MachineError, RefusedError, Stopped
 from tunegate.files import read_json, sha256_of, write_json
@@ -116,10 +116,10 @@ def test_a_signal_reaches_the_processes_on_all_nodes(in_cluster: None, tmp_path:
 
 
 def test_a_run_that_lost_a_process_goes_on_from_its_checkpoint_to_the_bytes_of_an_undisturbed_one(
-    training_place: Path, cluster: str, request: pytest.FixtureRequest
+    train_inputs: Path, cluster: str, request: pytest.FixtureRequest
 ) -> None:
     set_params({"processes": 2, "strategy": "ddp"}, epochs=30)
-    code, said = end_of(start())
+    code, said = outcome_of(start())
     assert code == 0, said
     undisturbed = sha256_of(Path("adapter/adapter_model.safetensors"))
     shutil.rmtree("adapter")
@@ -130,7 +130,7 @@ def test_a_run_that_lost_a_process_goes_on_from_its_checkpoint_to_the_bytes_of_a
     wait_for_checkpoint(run)
     second = next(process for process in psutil.process_iter(["cmdline"]) if rank_of(process) == "1")
     second.kill()
-    code, said = end_of(run)
+    code, said = outcome_of(run)
     assert code == 0, said
     assert read_json(Path("cost.json"))["resumed"]
     assert sha256_of(Path("adapter/adapter_model.safetensors")) == undisturbed

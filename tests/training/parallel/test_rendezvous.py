@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from teams import together
+from process_teams import in_processes
 from torch._C._distributed_c10d import TCPStore
 
 from tunegate.errors import InputError, MachineError
@@ -129,7 +129,7 @@ def test_processes_of_several_machines_meet_at_an_address_and_listen_nowhere_els
         assert add(team) == [3.0]
         return sorted({each.laddr.ip for each in psutil.Process().net_connections() if each.status == "LISTEN"})
 
-    first, second = together(listening, tmp_path / "team", meeting=False)
+    first, second = in_processes(listening, tmp_path / "team", meeting=False)
     assert first == ["127.0.0.1"]
     assert set(second) <= {"127.0.0.1"}
 
@@ -156,7 +156,7 @@ def test_processes_that_torchrun_started_meet_in_its_store(tmp_path: Path, monke
     own = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     for name, value in own.items():
         monkeypatch.setenv(name, value)
-    assert together(add, tmp_path / "team", meeting=False) == [[3.0], [3.0]]
+    assert in_processes(add, tmp_path / "team", meeting=False) == [[3.0], [3.0]]
     assert store.num_keys() > 0
 
 
@@ -166,7 +166,7 @@ def test_who_loses_another_process_says_that_the_cause_is_elsewhere(tmp_path: Pa
             os._exit(0)
         return [add(team) for _ in range(3)]
 
-    (said,) = together(die, tmp_path / "team", answers=1)
+    (said,) = in_processes(die, tmp_path / "team", answers=1)
     assert LOST in said["error"]
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from process_teams import in_processes
 from safetensors.torch import load_file
-from teams import together
 from torch.distributed.tensor import DTensor
 
 from tunegate.errors import InputError
@@ -65,7 +65,7 @@ def test_sharded_weights_train_to_the_losses_of_one_process_and_are_written_whol
     settings = settings_of(adapter)
     alone = train(tiny_model, ALONE, settings)
     checkpoint.discard()
-    one, other = together(lambda team: train(tiny_model, team, settings), tmp_path / "team", strategy="fsdp2")
+    one, other = in_processes(lambda team: train(tiny_model, team, settings), tmp_path / "team", strategy="fsdp2")
     assert one == other
     for found, expected in zip(one["records"], alone["records"], strict=True):
         assert {k: v or 0 for k, v in found.items()} == pytest.approx(
@@ -96,12 +96,12 @@ def test_a_sharded_run_resumed_from_its_checkpoint_equals_the_uninterrupted_one(
         real, Stepper.step = Stepper.step, stop  # type: ignore[method-assign]
         return train(tiny_model, team, settings)
 
-    whole = together(lambda team: train(tiny_model, team, settings), tmp_path / "whole", strategy="fsdp2")
+    whole = in_processes(lambda team: train(tiny_model, team, settings), tmp_path / "whole", strategy="fsdp2")
     written = Path("tuned-2/adapter_model.safetensors").read_bytes()
     checkpoint.discard()
-    together(killed, tmp_path / "killed", strategy="fsdp2")
+    in_processes(killed, tmp_path / "killed", strategy="fsdp2")
     assert checkpoint.FOLDER.exists()
-    resumed = together(lambda team: train(tiny_model, team, settings), tmp_path / "resumed", strategy="fsdp2")
+    resumed = in_processes(lambda team: train(tiny_model, team, settings), tmp_path / "resumed", strategy="fsdp2")
     assert resumed == whole
     assert Path("tuned-2/adapter_model.safetensors").read_bytes() == written
 
@@ -115,7 +115,7 @@ def test_each_process_holds_a_part_of_every_weight(tiny_model: Path, tmp_path: P
         assert all(isinstance(parameter, DTensor) for parameter in parts)
         return [sum(part.to_local().numel() for part in parts), before]
 
-    (mine, every), (other, _) = together(held, tmp_path / "team", strategy="fsdp2")
+    (mine, every), (other, _) = in_processes(held, tmp_path / "team", strategy="fsdp2")
     assert mine + other == every
     assert mine == pytest.approx(every / 2, rel=0.01)
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from process_teams import in_processes
 from safetensors.torch import load_file
-from teams import together
 
 from tunegate.files import sha256_of
 from tunegate.models.loading import load_base
@@ -75,7 +75,7 @@ def test_several_processes_train_to_the_losses_of_one(
     settings = SETTINGS.model_copy(update=changed)
     alone = train(tiny_model, ALONE, settings, ROWS[:12])
     checkpoint.discard()
-    one, *others = together(lambda team: train(tiny_model, team, settings, ROWS[:12]), tmp_path / "team", size=size)
+    one, *others = in_processes(lambda team: train(tiny_model, team, settings, ROWS[:12]), tmp_path / "team", size=size)
     assert all(other == one for other in others)
     assert_close(one["records"], alone["records"])
     weights, expected = (load_file(f"adapter-{n}-0/adapter_model.safetensors") for n in (size, 1))
@@ -105,7 +105,7 @@ def test_preferences_are_learned_by_several_processes_as_by_one(tiny_model: Path
 
     alone = trained(ALONE)
     checkpoint.discard()
-    one, other = together(trained, tmp_path / "team")
+    one, other = in_processes(trained, tmp_path / "team")
     assert one == other
     assert_close(one["records"], alone["records"])
     assert loss != "kto" or one["records"][-1]["kl"] > 0.01
@@ -128,18 +128,18 @@ def test_dropout_differs_by_process_and_a_resumed_team_equals_an_uninterrupted_o
         real, Stepper.step = Stepper.step, stop  # type: ignore[method-assign, assignment]
         return train(tiny_model, team, settings)
 
-    whole = together(lambda team: train(tiny_model, team, settings), tmp_path / "whole")
+    whole = in_processes(lambda team: train(tiny_model, team, settings), tmp_path / "whole")
     checkpoint.discard()
-    assert [found["error"] for found in together(killed, tmp_path / "killed")] == ["'killed'"] * 2
+    assert [found["error"] for found in in_processes(killed, tmp_path / "killed")] == ["'killed'"] * 2
     newest = checkpoint.newest()
     assert newest is not None
     states = load_file(newest / checkpoint.TENSORS)
     assert not torch.equal(states["random/0"], states["random/1"])
-    assert together(lambda team: train(tiny_model, team, settings), tmp_path / "resumed") == whole
+    assert in_processes(lambda team: train(tiny_model, team, settings), tmp_path / "resumed") == whole
 
 
 def test_processes_with_different_data_are_refused_with_the_hashes_of_both(tiny_model: Path, tmp_path: Path) -> None:
-    found = together(lambda team: train(tiny_model, team, data=f"{team.rank}" * 64), tmp_path / "team")
+    found = in_processes(lambda team: train(tiny_model, team, data=f"{team.rank}" * 64), tmp_path / "team")
     for each in found:
         assert "the processes do not train the same" in each["error"]
         assert re.search(r"data: [0-9a-f]{12}, [0-9a-f]{12}\n", each["error"])
@@ -156,7 +156,7 @@ def test_a_checkpoint_that_only_one_process_sees_is_refused(tmp_path: Path) -> N
             checkpoint.save(checkpoint.Progress(step=3), nothing(), {}, folder=mine)
         checkpoint.resume(nothing(), {}, team=team, folder=mine)
 
-    assert all("must be one that all nodes share" in each["error"] for each in together(resume, tmp_path / "team"))
+    assert all("must be one that all nodes share" in each["error"] for each in in_processes(resume, tmp_path / "team"))
 
 
 def test_items_are_dealt_whole_and_evenly_and_the_same_to_all() -> None:
@@ -178,11 +178,11 @@ def test_what_one_process_has_no_gradient_for_gets_the_others_and_what_none_has_
         team.add_gradients(parameters)
         return [None if p.grad is None else p.grad.tolist() for p in parameters]
 
-    assert together(add, tmp_path / "team") == [[[1.0, 2.0], [2.0, 10.0], None]] * 2
+    assert in_processes(add, tmp_path / "team") == [[[1.0, 2.0], [2.0, 10.0], None]] * 2
 
 
 def test_every_process_hears_what_the_first_one_tells(tmp_path: Path) -> None:
-    told = together(lambda team: team.told({"rank": team.rank, "who": "värme"}), tmp_path / "team")
+    told = in_processes(lambda team: team.told({"rank": team.rank, "who": "värme"}), tmp_path / "team")
     assert told == [{"rank": 0, "who": "värme"}] * 2
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from learners import start_of
+from technique_runs import start_of
 
 from tunegate.files import parse_yaml, read_text, read_yaml
 from tunegate.params import Params, Technique, Train, parse

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from architectures import make_model
+from tiny_models import make_model
 
 from tunegate.errors import InputError
 from tunegate.models.heads import load_headed

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from learners import asked, learned, loss_on, require_exact_resume, start_of
+from technique_runs import example, loss_on, require_exact_resume, start_of, trained
 
 from tunegate.errors import InputError
 from tunegate.models.task_adaptation import descend, restored
@@ -31,7 +31,7 @@ SETTINGS = Train(
 
 def row(task: int, number: int) -> Example:
     """Every task gives one answer to all questions, one of a few words: only rows of the task tell which."""
-    return asked(f"{task}-{number}", [100 + number * 7 % 50, 30], [60 + task], task=str(task))
+    return example(f"{task}-{number}", [100 + number * 7 % 50, 30], [60 + task], task=str(task))
 
 
 TRAIN = [row(task, number) for task in range(8) for number in range(12)]
@@ -56,7 +56,7 @@ def adapted_loss(model: Any, rows: list[Example]) -> float:
 def test_an_unseen_task_takes_few_rows_from_the_learned_start(tiny_model: Path) -> None:
     start, _ = start_of(tiny_model, SETTINGS)
     before = [adapted_loss(start, rows) for rows in UNSEEN]
-    model, progress = learned(tiny_model, SETTINGS, TRAIN, VALID)
+    model, progress = trained(tiny_model, SETTINGS, TRAIN, VALID)
     after = [adapted_loss(model, rows) for rows in UNSEEN]
     assert all(now < then * 0.7 for now, then in zip(after, before, strict=True)), (before, after)
     assert progress.records[-1]["adapted_loss"] < progress.records[-1]["loss"]

@@ -2,7 +2,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from learners import asked, learned, loss_on, require_exact_resume, start_of
+from technique_runs import example, loss_on, require_exact_resume, start_of, trained
 
 from tunegate.errors import InputError
 from tunegate.models.tokens.examples import Example
@@ -26,7 +26,7 @@ def row(kind: str, number: int) -> Example:
     """Three tasks over the same tokens; a token in front says which."""
     word = 50 + number * 5 % 23
     answer = {"next": word + 1, "same": word, "fixed": 45}[kind]
-    return asked(f"{kind}-{number}", [30 + list(SIZES).index(kind), word], [answer], kind=kind)
+    return example(f"{kind}-{number}", [30 + list(SIZES).index(kind), word], [answer], kind=kind)
 
 
 TRAIN = [row(kind, number) for kind, size in SIZES.items() for number in range(size)]
@@ -41,7 +41,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_every_task_beats_its_own_start(tiny_model: Path) -> None:
     start, _ = start_of(tiny_model, SETTINGS)
     before = {kind: loss_on(start, [e for e in VALID if e.id.startswith(kind)]) for kind in SIZES}
-    model, _ = learned(tiny_model, SETTINGS, TRAIN, VALID)
+    model, _ = trained(tiny_model, SETTINGS, TRAIN, VALID)
     for kind, loss in before.items():
         assert loss_on(model, [e for e in VALID if e.id.startswith(kind)]) < loss * 0.7, kind
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from learners import learned, loss_on, require_exact_resume, start_of
+from technique_runs import loss_on, require_exact_resume, start_of, trained
 
 from tunegate.errors import InputError
 from tunegate.models.tokens.examples import IGNORED, Example
@@ -33,7 +33,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_perplexity_of_the_domain_falls(tiny_model: Path) -> None:
     start, _ = start_of(tiny_model, SETTINGS)
     before = loss_on(start, VALID)
-    model, _ = learned(tiny_model, SETTINGS, TRAIN, VALID)
+    model, _ = trained(tiny_model, SETTINGS, TRAIN, VALID)
     assert loss_on(model, VALID) < before - 2
 
 
@@ -42,11 +42,11 @@ def test_adaptation_resumes_exactly(tiny_model: Path) -> None:
 
 
 def test_general_text_is_neither_learned_nor_part_of_the_loss_on_valid(tiny_model: Path) -> None:
-    alone, expected = learned(tiny_model, SETTINGS, TRAIN, VALID)
-    beside, progress = learned(tiny_model, GENERAL, TRAIN + NEWS, VALID + NEWS)
+    alone, expected = trained(tiny_model, SETTINGS, TRAIN, VALID)
+    beside, progress = trained(tiny_model, GENERAL, TRAIN + NEWS, VALID + NEWS)
     assert progress.records == expected.records
     assert loss_on(beside, NEWS) == loss_on(alone, NEWS)
-    both, _ = learned(tiny_model, SETTINGS, TRAIN + NEWS, VALID + NEWS)
+    both, _ = trained(tiny_model, SETTINGS, TRAIN + NEWS, VALID + NEWS)
     assert loss_on(both, NEWS) < loss_on(alone, NEWS)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from learners import asked, learned, loss_on, require_exact_resume, share_right, start_of
+from technique_runs import example, loss_on, require_exact_resume, share_right, start_of, trained
 
 from tunegate.data.ledger.stage_ledger import read_ledger
 from tunegate.errors import InputError
@@ -28,7 +28,7 @@ SETTINGS = Train(
 def rows(name: str, pairs: Sequence[tuple[int, int]], *, labelled: bool) -> list[Example]:
     """Questions of two words about each of three classes; each class has six words of its own."""
     return [
-        asked(f"{name}{kind}{one}{two}", [40 + 10 * kind + one, 40 + 10 * kind + two, 30], [80 + kind] * labelled)
+        example(f"{name}{kind}{one}{two}", [40 + 10 * kind + one, 40 + 10 * kind + two, 30], [80 + kind] * labelled)
         for kind in range(3)
         for one, two in pairs
     ]
@@ -52,8 +52,8 @@ def test_pseudo_labels_beat_the_start_and_the_labelled_rows_alone(tiny_model: Pa
     settings = SETTINGS.model_copy(update={"seed": seed})
     start, _ = start_of(tiny_model, settings)
     only = Train(technique="sft", precision="fp32", epochs=12, tokens_per_step=64, learning_rate=0.02, seed=seed)
-    alone, _ = learned(tiny_model, only, LABELLED, VALID)
-    model, progress = learned(tiny_model, settings, TRAIN, VALID)
+    alone, _ = trained(tiny_model, only, LABELLED, VALID)
+    model, progress = trained(tiny_model, settings, TRAIN, VALID)
     assert len(progress.state["accepted"]) > len(UNLABELLED) / 2
     assert loss_on(model, TEST) < min(loss_on(start, TEST), loss_on(alone, TEST)) * 0.8
     assert share_right(model, TEST) > max(share_right(start, TEST), share_right(alone, TEST)) + 0.05
@@ -65,14 +65,14 @@ def test_a_run_that_dies_while_it_learns_from_its_own_labels_resumes_exactly(tin
 
 
 def test_only_answers_that_the_model_is_sure_of_are_accepted(tiny_model: Path) -> None:
-    _, progress = learned(tiny_model, SETTINGS, TRAIN, VALID)
+    _, progress = trained(tiny_model, SETTINGS, TRAIN, VALID)
     assert all(0.5 <= found["confidence"] <= 1 for found in progress.state["accepted"])
     sure = SETTINGS.model_copy(update={"epochs": 1, "semisupervised": Semisupervised(confidence=0.999)})
-    assert learned(tiny_model, sure, TRAIN, VALID)[1].state["accepted"] == []
+    assert trained(tiny_model, sure, TRAIN, VALID)[1].state["accepted"] == []
 
 
 def test_rows_with_and_without_a_label_close_in_the_ledger(tiny_model: Path, tmp_path: Path) -> None:
-    _, progress = learned(tiny_model, SETTINGS, TRAIN, VALID)
+    _, progress = trained(tiny_model, SETTINGS, TRAIN, VALID)
     _, technique = start_of(tiny_model, SETTINGS)
     assert technique.keep is not None
     technique.keep(tmp_path, TRAIN, progress.state)

@@ -3,7 +3,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from architectures import make_model
+from tiny_models import make_model
 
 from tunegate.data.rows import ROW
 from tunegate.errors import InputError

@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 900
 ROWS = [Example(str(n), [1, 10 + n, 20 + n, 30 + n % 3, 2], [-100, -100, -100, 30 + n % 3, 2]) for n in range(24)]
 
 
-def make_training_place(base: Path) -> None:
+def make_train_inputs(base: Path) -> None:
     """Fill the working directory; params.yaml is for `set_params`."""
     shutil.copytree(base, "base")
     write_json(Path("base", PROVENANCE), {"files": {file.name: sha256_of(file) for file in Path("base").iterdir()}})
@@ -45,7 +45,7 @@ def start(**environment: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.PIPE, text=True)
 
 
-def end_of(process: "subprocess.Popen[str]") -> tuple[int, str]:
+def outcome_of(process: "subprocess.Popen[str]") -> tuple[int, str]:
     _, said = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, said
 

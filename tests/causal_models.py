@@ -13,7 +13,7 @@ SMALL = {
 }
 GATED = {**SMALL, "intermediate_size": 48, "num_key_value_heads": 2}
 OWN_NAMES = {"vocab_size": 97, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128}
-FAMILIES: dict[str, dict[str, Any]] = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "llama": GATED,
     "qwen2": GATED,
     "qwen3": {**GATED, "head_dim": 8},
@@ -35,13 +35,13 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 
 
-def family(name: str) -> Any:
-    """A model of the family, in fp32 and evaluation mode, its weights large enough for attention to matter."""
+def causal_model(name: str) -> Any:
+    """A model of the causal_model, in fp32 and evaluation mode, its weights large enough for attention to matter."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(0)
     special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-    config = AutoConfig.for_model(name, **FAMILIES[name], **special)
+    config = AutoConfig.for_model(name, **SETTINGS[name], **special)
     model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
         for parameter in model.parameters():

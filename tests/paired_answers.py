@@ -27,13 +27,13 @@ def pair_of(
     )
 
 
-def some(rows: int, *, lost: int = 0, won: int = 0) -> list[int]:
+def outcomes(rows: int, *, lost: int = 0, won: int = 0) -> list[int]:
     """Changes of `rows` rows."""
     return [-1] * lost + [1] * won + [0] * (rows - lost - won)
 
 
-def classified(rows: int, classes: int, rng: np.random.Generator, *, group: int = 1) -> Paired:
-    """Two random classifiers, some answers of which are no class."""
+def random_classifiers(rows: int, classes: int, rng: np.random.Generator, *, group: int = 1) -> Paired:
+    """Two random classifiers, outcomes answers of which are no class."""
     references = rng.integers(0, classes, rows)
     sides = []
     for share in (0.6, 0.5):

@@ -71,7 +71,7 @@ Path("models/package/weights").write_bytes(bytes(100 * json.loads(content)["lora
 """
 
 
-def make_formula(folder: Path, run: Callable[..., str], *, pause: float = 0.0) -> Path:
+def make_analytic_project(folder: Path, run: Callable[..., str], *, pause: float = 0.0) -> Path:
     """Fill `folder` with the project and commit it; `pause` are seconds between two epochs."""
     project = project_files("formula")
     for path in ("params.yaml", ".gitignore", ".dvcignore"):

@@ -48,7 +48,7 @@ def questions() -> list[tuple[str, str, str]]:
     return plain + planted + asked + [(f"late-{number}", f"too late {number}", "roof") for number in range(9)]
 
 
-def make_way(base: Path) -> None:
+def make_staged_project(base: Path) -> None:
     """Write the project into the working directory and run it up to its tokens, with the tokenizer of `base`."""
     lines = ["id,text,label", *(f"{name},{text},{label}" for name, text, label in questions())]
     write_text(Path("data/raw/desks.csv"), "\n".join(lines) + "\n")

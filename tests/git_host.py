@@ -1,4 +1,4 @@
-"""A firm without a forge: a bare repository that protects main, ada's laptop, a runner for CI, a DVC remote."""
+"""A host without a forge: a bare repository that protects main, ada's laptop, a runner for CI, a DVC remote."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def job_environment(home: Path) -> dict[str, str]:
     }
 
 
-class Firm:
+class GitHost:
     """A bare repository that protects main, ada's laptop, and a runner for CI."""
 
     def __init__(self, folder: Path, ada: Miniature, environment: dict[str, str], remote: str) -> None:
@@ -119,14 +119,14 @@ class Firm:
         return self.ada.run("git", "push", "origin", "HEAD:main", cwd=self.ada.root, code=code)
 
 
-def propose(firm: Firm, name: str) -> dict[str, workflow_runner.Result]:
+def propose(host: GitHost, name: str) -> dict[str, workflow_runner.Result]:
     """What the workflow `tune` does with ada's branch, with git alone as the forge."""
-    head = firm.ada.git("rev-parse", name)
+    head = host.ada.git("rev-parse", name)
     here = {"TUNEGATE_FORGE": "local", "TUNEGATE_HEAD": f"origin/{name}"}
-    return firm.runner(**here).run(TUNE, "pull_request", {"pull_request": firm.pull_request(name, head)})
+    return host.runner(**here).run(TUNE, "pull_request", {"pull_request": host.pull_request(name, head)})
 
 
-def publish(firm: Firm, name: str) -> dict[str, workflow_runner.Result]:
-    head = firm.ada.git("rev-parse", f"origin/{name}")
+def publish(host: GitHost, name: str) -> dict[str, workflow_runner.Result]:
+    head = host.ada.git("rev-parse", f"origin/{name}")
     here = {"TUNEGATE_FORGE": "local", "TUNEGATE_HEAD": f"origin/{name}"}
-    return firm.runner(**here).run(COMMENT, "workflow_run", firm.finished(firm.pull_request(name, head)))
+    return host.runner(**here).run(COMMENT, "workflow_run", host.finished(host.pull_request(name, head)))

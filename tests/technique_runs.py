@@ -20,7 +20,7 @@ END = 2
 """The token that ends an answer of the tiny model."""
 
 
-def asked(name: str, prompt: list[int], answer: list[int], **tasks: str) -> Example:
+def example(name: str, prompt: list[int], answer: list[int], **tasks: str) -> Example:
     """A question and its answer; without one it is unlabelled."""
     said = [*answer, END] if answer else []
     return Example(name, [1, *prompt, *said], [IGNORED] * (1 + len(prompt)) + said, tasks={"source": "made"} | tasks)
@@ -33,7 +33,7 @@ def start_of(folder: Path, settings: Train) -> tuple[Any, Technique]:
     return model, technique_of(settings, model, folder)
 
 
-def learned(folder: Path, settings: Train, train: list[Example], valid: list[Example]) -> tuple[Any, Any]:
+def trained(folder: Path, settings: Train, train: list[Example], valid: list[Example]) -> tuple[Any, Any]:
     """A trained model and the progress of its run."""
     model, technique = start_of(folder, settings)
     progress = loop.run(model, train, valid, settings, technique, {})
@@ -45,7 +45,7 @@ def require_exact_resume(
     folder: Path, settings: Train, train: list[Example], valid: list[Example], *, passes: int
 ) -> None:
     """A run that dies in forward pass number `passes` + 1 and is resumed equals one that does not."""
-    whole, expected = learned(folder, settings, train, valid)
+    whole, expected = trained(folder, settings, train, valid)
     model, technique = start_of(folder, settings)
     left = iter(range(passes))
 
@@ -56,7 +56,7 @@ def require_exact_resume(
     model.register_forward_pre_hook(die)
     with pytest.raises(KeyError):
         loop.run(model, train, valid, settings, technique, {})
-    again, progress = learned(folder, settings, train, valid)
+    again, progress = trained(folder, settings, train, valid)
     assert progress.resumed
     assert (progress.records, progress.state) == (expected.records, expected.state)
     assert all(torch.equal(one, trainable(again)[name]) for name, one in trainable(whole).items())

@@ -20,7 +20,7 @@ from tunegate.training.parallel.workers import MEETING
 SECONDS = 60
 
 
-def together(
+def in_processes(
     work: Callable[[Team], Any],
     folder: Path,
     *,
