@@ -1,7 +1,8 @@
 """Whether the same search gives the same table in another clone, with another number of workers.
 
 Copies the project of tests/analytic_project.py (its training is a formula, so that the search itself is measured), or
-uses your own project with --project, and runs twelve trials in two clones that share nothing, sequentially and in parallel.
+uses your own project with --project, and runs twelve trials in two clones that share nothing, sequentially and in
+parallel.
 
 Example: python bench/search.py --workers 2
 """
