@@ -247,9 +247,9 @@ def engine(tiny_package: Path, chat: "Chat") -> Iterator["OpenVINOEngine"]:
 @pytest.fixture(scope="session")
 def first_miniature(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
     """A miniature project (tests/miniature.py) that has run once and been committed. Read only."""
-    made = make_miniature(tmp_path_factory.mktemp("miniature") / "project", project_files("tiny"), run)
-    made.commit("The first model")
-    return made
+    project = make_miniature(tmp_path_factory.mktemp("miniature") / "project", project_files("tiny"), run)
+    project.commit("The first model")
+    return project
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ class Data(NamedTuple):
 def row(number: int, text: str = "", **values: Any) -> Row:
     """Row `number`: two of a group, in two languages."""
     words = f"question {number} about the {LABELS[number % 4]} of family {number * 7919 % 10007} in house {number * 31}"
-    made = Row(
+    default = Row(
         id=f"row-{number:05d}",
         group=f"pair-{number // 2:05d}",
         source="desks",
@@ -53,7 +53,7 @@ def row(number: int, text: str = "", **values: Any) -> Row:
         label=LABELS[number % 4],
         slices={"language": "en" if number % 2 else "sv"},
     )
-    return replace(made, **values)
+    return replace(default, **values)
 
 
 def split_of(one: Row) -> str:
@@ -78,10 +78,10 @@ HEAD = Data(
 
 def splits(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """The rows by split, as the stage assigns groups."""
-    found: dict[str, list[Row]] = {"train": [], "valid": [], "test": []}
+    by_split: dict[str, list[Row]] = {"train": [], "valid": [], "test": []}
     for one in rows:
-        found[split_of(one)].append(one)
-    return found
+        by_split[split_of(one)].append(one)
+    return by_split
 
 
 def write(data: Data, folder: Path) -> None:
@@ -115,9 +115,9 @@ def write(data: Data, folder: Path) -> None:
 
 
 def _ledger(folder: Path, stage: str, rows: int, reasons: dict[str, int], **more: Any) -> None:
-    known = {reason: count for reason, count in reasons.items() if count}
-    flow = {"in": rows, "out": rows - sum(known.values())}
-    write_json(folder / "ledger.json", {"stage": stage, "rows": flow, "reasons": known, **more})
+    counts = {reason: count for reason, count in reasons.items() if count}
+    flow = {"in": rows, "out": rows - sum(counts.values())}
+    write_json(folder / "ledger.json", {"stage": stage, "rows": flow, "reasons": counts, **more})
 
 
 def empty(**changes: Any) -> DataDiff:

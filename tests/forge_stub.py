@@ -39,21 +39,21 @@ class Stub:
         """The JSON of an answer; None where there is no such thing."""
         for pattern, handler in ROUTES.items():
             verb, _, form = pattern.partition(" ")
-            found = re.fullmatch(form, path)
-            if verb == method and found:
-                return handler(self, query, body, *found.groups())
+            match = re.fullmatch(form, path)
+            if verb == method and match:
+                return handler(self, query, body, *match.groups())
         return None
 
     def pull(self, number: int = 7, **changes: Any) -> dict[str, Any]:
         """Add a pull request from a branch of the repository itself."""
-        made = {
+        pull = {
             "number": number,
             "state": "open",
             "user": {"login": "ada"},
             "base": {"ref": "main", "sha": "0" * 40, "repo": {"default_branch": "main"}},
             "head": {"ref": "faster", "sha": "a" * 40, "repo": {"full_name": "firm/desk", "owner": {"login": "firm"}}},
         }
-        self.pulls.append(made | changes)
+        self.pulls.append(pull | changes)
         return self.pulls[-1]
 
 
@@ -71,10 +71,15 @@ def _pulls(stub: Stub, query: dict[str, str], body: dict[str, Any]) -> Any:
 
 
 def _add_comment(stub: Stub, query: dict[str, str], body: dict[str, Any], number: str) -> Any:
-    made = {"id": len(stub.comments) + 1, "body": body["body"], "user": _bot(stub), "author": {"username": stub.login}}
-    made["html_url"] = f"{stub.url}/pull/{number}#{made['id']}"
-    stub.comments.append(made)
-    return made
+    comment = {
+        "id": len(stub.comments) + 1,
+        "body": body["body"],
+        "user": _bot(stub),
+        "author": {"username": stub.login},
+    }
+    comment["html_url"] = f"{stub.url}/pull/{number}#{comment['id']}"
+    stub.comments.append(comment)
+    return comment
 
 
 def _bot(stub: Stub) -> dict[str, str]:
@@ -82,9 +87,9 @@ def _bot(stub: Stub) -> dict[str, str]:
 
 
 def _edit_comment(stub: Stub, query: dict[str, str], body: dict[str, Any], *ids: str) -> Any:
-    found = next(comment for comment in stub.comments if comment["id"] == int(ids[-1]))
-    found["body"] = body["body"]
-    return found
+    comment = next(comment for comment in stub.comments if comment["id"] == int(ids[-1]))
+    comment["body"] = body["body"]
+    return comment
 
 
 def _status(stub: Stub, query: dict[str, str], body: dict[str, Any], sha: str) -> Any:
@@ -147,19 +152,19 @@ def serve() -> Iterator[Stub]:
             if not given & {TOKEN, f"Bearer {TOKEN}"}:
                 return self._say(401, {}, json.dumps({"message": f"Bad credentials {given}"}))
             query = dict(urllib.parse.parse_qsl(parts.query))
-            found = stub.answer(self.command, parts.path.lstrip("/"), query, body)
+            answer = stub.answer(self.command, parts.path.lstrip("/"), query, body)
             if stub.then_fail and self.command != "GET":
                 return self._say(stub.then_fail.pop(0), {}, "")
-            if found is None:
+            if answer is None:
                 return self._say(404, {}, '{"message": "Not Found"}')
             headers = {}
-            if isinstance(found, list) and len(found) > PER_PAGE:
+            if isinstance(answer, list) and len(answer) > PER_PAGE:
                 page = int(query.get("page", "1"))
-                if page * PER_PAGE < len(found):
+                if page * PER_PAGE < len(answer):
                     following = urllib.parse.urlencode({**query, "page": page + 1})
                     headers["Link"] = f'<{stub.url}{parts.path}?{following}>; rel="next", <{stub.url}>; rel="last"'
-                found = found[(page - 1) * PER_PAGE : page * PER_PAGE]
-            return self._say(200 if self.command == "GET" else 201, headers, json.dumps(found))
+                answer = answer[(page - 1) * PER_PAGE : page * PER_PAGE]
+            return self._say(200 if self.command == "GET" else 201, headers, json.dumps(answer))
 
         do_GET = do_POST = do_PATCH = do_PUT = _handle  # noqa: N815
 

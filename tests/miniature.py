@@ -134,8 +134,8 @@ class Miniature:
         table = read_parquet(self.root / "inputs/adapter/predictions.parquet")
         examples, lineage = examples_of(table, place="inputs"), sha256_of_tree(self.root / "inputs/adapter")
         test_set = sha256_of_test_set(table)
-        found = metrics_of(examples, lineage=lineage, test_set=test_set, min_slice_rows=5, ignore_case=True)
-        write_json(self.root / "inputs/reports/metrics.json", found)
+        metrics = metrics_of(examples, lineage=lineage, test_set=test_set, min_slice_rows=5, ignore_case=True)
+        write_json(self.root / "inputs/reports/metrics.json", metrics)
         train = read_cost(self.root / "inputs/train_cost.json", TrainCost)
         evaluate = read_cost(self.root / "inputs/adapter/evaluate_cost.json", Cost)
         timings = timings_of(examples, train=train, evaluate=evaluate)
@@ -151,7 +151,7 @@ def make_miniature(root: Path, project: dict[str, str], run: Callable[..., str])
     policy = project["policy/gate.yaml"]
     write_text(root / "policy/gate.yaml", re.sub(r"(?m)^data:.*\n(?: .*\n)*", "", policy))
     write_yaml(root / "dvc.yaml", {"stages": _stages()})
-    made = Miniature(root, run)
+    miniature = Miniature(root, run)
     write_text(root / "inputs/base/config.json", "{}\n")
     write_text(root / "inputs/adapter/adapter_model.safetensors", "weights of the first adapter\n")
     write_text(root / "inputs/package/model.gguf", "G" * 1000)
@@ -163,13 +163,13 @@ def make_miniature(root: Path, project: dict[str, str], run: Callable[..., str])
     tokenized = {"stage": "tokenize", "notes": {"train_tokens_trained_share": 0.25}}
     data = {"rows": {"in": 300, "out": 300}, "stages": [tokenized]}
     write_json(root / "inputs/reports/data.json", data)
-    made.train_on([f"training question {i} of family {i * 6151 % 9973} about a door" for i in range(50)])
-    made.change()
-    made.spend()
-    made.predict(predictions(answers(200, 0.7)))
+    miniature.train_on([f"training question {i} of family {i * 6151 % 9973} about a door" for i in range(50)])
+    miniature.change()
+    miniature.spend()
+    miniature.predict(predictions(answers(200, 0.7)))
     run("git", "init", "-q", "-b", "main", cwd=root)
     run("dvc", "init", "-q", "-f", cwd=root)
-    return made
+    return miniature
 
 
 def _stages() -> dict[str, Any]:

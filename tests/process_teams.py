@@ -54,11 +54,11 @@ def _run(work: Callable[[Team], Any], folder: Path, compute: Compute, rank: int,
     faulthandler.dump_traceback_later(SECONDS - 5)
     try:
         with joined(compute, "cpu") as team:
-            found = work(team)
+            result = work(team)
     except BaseException as error:
         traceback.print_exc()
-        found = {"error": str(error)}
+        result = {"error": str(error)}
         if dist.is_initialized():
             dist.destroy_process_group()
-    write_json(folder / f"{rank}.json", found)
+    write_json(folder / f"{rank}.json", result)
     os._exit(0)

@@ -96,8 +96,8 @@ def api() -> Iterator[Api]:
             if served.answers:
                 served.answers.pop(0)(self)
                 return
-            found = served.handle(query_of(self.path))
-            value, headers = found if isinstance(found, tuple) else (found, {})
+            answer = served.handle(query_of(self.path))
+            value, headers = answer if isinstance(answer, tuple) else (answer, {})
             send(self, value, **headers)
 
         def log_message(self, *_: object) -> None:

@@ -78,5 +78,5 @@ def run(base: Path) -> None:
 
 def split_of(name: str) -> str:
     """The split that the row is in."""
-    found = {split: read_parquet(Path(f"data/prepared/{split}.parquet"))["id"].to_pylist() for split in SPLITS}
-    return next(split for split, names in found.items() if name in names)
+    ids = {split: read_parquet(Path(f"data/prepared/{split}.parquet"))["id"].to_pylist() for split in SPLITS}
+    return next(split for split, names in ids.items() if name in names)

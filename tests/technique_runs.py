@@ -22,8 +22,10 @@ END = 2
 
 def example(name: str, prompt: list[int], answer: list[int], **tasks: str) -> Example:
     """A question and its answer; without one it is unlabelled."""
-    said = [*answer, END] if answer else []
-    return Example(name, [1, *prompt, *said], [IGNORED] * (1 + len(prompt)) + said, tasks={"source": "made"} | tasks)
+    answer_ids = [*answer, END] if answer else []
+    return Example(
+        name, [1, *prompt, *answer_ids], [IGNORED] * (1 + len(prompt)) + answer_ids, tasks={"source": "made"} | tasks
+    )
 
 
 def start_of(folder: Path, settings: Train) -> tuple[Any, Technique]:

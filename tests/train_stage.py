@@ -46,8 +46,8 @@ def start(**environment: str) -> "subprocess.Popen[str]":
 
 
 def outcome_of(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    _, said = process.communicate(timeout=PATIENCE_SECONDS)
-    return process.returncode, said
+    _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+    return process.returncode, stderr
 
 
 def wait_for_checkpoint(process: "subprocess.Popen[str]") -> None:

@@ -59,9 +59,9 @@ def kill(*_: Any) -> None:
 def whole(base: Path, of: Train, rows: Sequence[Example] = ROWS) -> Any:
     """The same, from the beginning, leaving no checkpoint."""
     checkpoint.discard()
-    found = train(base, of, rows)
+    result = train(base, of, rows)
     checkpoint.discard()
-    return found
+    return result
 
 
 def weights(model: Any) -> dict[str, torch.Tensor]:

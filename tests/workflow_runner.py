@@ -31,9 +31,9 @@ class Expression:
     contexts: Mapping[str, Any]
 
     def value(self) -> Any:
-        found = self._either()
+        value = self._either()
         assert not self.tokens, f"not understood: {self.tokens}"
-        return found
+        return value
 
     def _either(self) -> Any:
         left = self._both()
@@ -61,19 +61,19 @@ class Expression:
         if self._next_is("!"):
             return not self._single()
         if self._next_is("("):
-            found = self._either()
+            value = self._either()
             assert self._next_is(")")
-            return found
+            return value
         token = self.tokens.pop(0)
         if token.startswith("'"):
             return token[1:-1].replace("''", "'")
         if self._next_is("("):
             assert self._next_is(")"), f"{token}: only functions without arguments are known"
             return self.contexts["functions"][token]
-        found = self.contexts
+        value = self.contexts
         for part in token.split("."):
-            found = found.get(part) if isinstance(found, Mapping) else None
-        return found
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value
 
     def _next_is(self, token: str) -> bool:
         if self.tokens[:1] == [token]:
@@ -97,8 +97,8 @@ def evaluate(text: str, contexts: Mapping[str, Any]) -> Any:
 def filled(text: Any, contexts: Mapping[str, Any]) -> str:
     """A text with its `${{ }}` replaced."""
 
-    def value(found: re.Match[str]) -> str:
-        result = evaluate(found[1], contexts)
+    def value(match: re.Match[str]) -> str:
+        result = evaluate(match[1], contexts)
         return "" if result is None else str(result)
 
     return re.sub(r"\$\{\{(.*?)\}\}", value, str(text), flags=re.DOTALL)

@@ -13,9 +13,9 @@ def first_branches(
 ) -> Miniature:
     """A miniature project with the two branches of tests/lock_branches.py. Read only."""
     root = tmp_path_factory.mktemp("branches") / "project"
-    made = Miniature(Path(shutil.copytree(first_miniature.root, root, symlinks=True)), run)
-    two_branches(made)
-    return made
+    miniature = Miniature(Path(shutil.copytree(first_miniature.root, root, symlinks=True)), run)
+    two_branches(miniature)
+    return miniature
 
 
 @pytest.fixture

@@ -24,10 +24,10 @@ def finished(
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "first.log").exists():
             make_project(project)
-            said = run("dvc", "repro", cwd=project)
+            output = run("dvc", "repro", cwd=project)
             run("git", "add", "-A", cwd=project)
             run("git", "commit", "-qm", "The first model", cwd=project)
-            (folder / "first.log").write_text(said)
+            (folder / "first.log").write_text(output)
     return project
 
 

@@ -43,8 +43,8 @@ def interrupted() -> Callable[..., tuple[int, str]]:
         while process.poll() is None and not list(output.parent.glob(f".{output.name}.*.part")):
             time.sleep(0.001)
         process.send_signal(number)
-        said = "".join(process.communicate(timeout=60))
-        return process.returncode, said
+        output = "".join(process.communicate(timeout=60))
+        return process.returncode, output
 
     return run
 

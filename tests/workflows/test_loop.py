@@ -29,9 +29,9 @@ def host(miniature: Miniature, environment: dict[str, str], tmp_path: Path) -> G
 
 @pytest.fixture
 def stub(host: GitHost) -> Iterator[forge_stub.Stub]:
-    with forge_stub.serve() as made:
-        made.base = host.ada.git("rev-parse", "origin/main")
-        yield made
+    with forge_stub.serve() as server:
+        server.base = host.ada.git("rev-parse", "origin/main")
+        yield server
 
 
 def test_a_better_model_is_trained_judged_and_may_be_merged(host: GitHost) -> None:

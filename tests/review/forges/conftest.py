@@ -7,8 +7,8 @@ import pytest
 @pytest.fixture
 def stub() -> Iterator[forge_stub.Stub]:
     """A forge on a loopback port."""
-    with forge_stub.serve() as made:
-        yield made
+    with forge_stub.serve() as stub:
+        yield stub
 
 
 @pytest.fixture
