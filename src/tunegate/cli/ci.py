@@ -186,7 +186,7 @@ def _publication(forge: "Forge", change: "Change", rescore: int) -> "Publication
         approvals = forge.approvals(change)
     except Exception as error:
         words = error.problem if isinstance(error, TunegateError) else f"unexpected {type(error).__name__}"
-        forge.status(change, "error", f"nothing was evidence: {words}", forge.job_url())
+        forge.status(change, "error", f"nothing was judged: {words}", forge.job_url())
         raise
     return publication_of(change, approvals, rescore=rescore)
 

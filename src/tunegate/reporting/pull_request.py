@@ -110,7 +110,7 @@ class PullRequest:
 
 
 def pull_request_of(evidence: "Evidence", proofs: Sequence[Proof] | None = None) -> PullRequest:
-    """The report on what was evidence."""
+    """The report on what was judged."""
     verdict, changes, policy = evidence.verdict, changes_of(evidence), evidence.policy
     metrics = metric_rows(verdict.metrics)
     word, sentence = _headline(verdict)
