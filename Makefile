@@ -1,4 +1,4 @@
-# The words of this project: people, hooks and CI say the same ones. `make help` lists them.
+# The commands of this project; people, hooks and CI use the same ones. `make help` lists them.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -25,27 +25,27 @@ export DO_NOT_TRACK := 1
 .PHONY: help setup demo test test-image check docs lock serve image clean secrets
 .PHONY: env-pipeline env-serve env-dev
 
-help: ## list these words
+help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
 
 setup: env-dev ## make .venv from the lock, with everything that developing needs
 
-demo: env-pipeline ## run the whole pipeline, then show the metrics (untuned beside tuned)
+demo: env-pipeline ## run the whole pipeline, then show the metrics, compared with the untuned model
 	@dvc repro
 	@tunegate summary
 
 test: env-dev ## run every test; none uses the network
 	@HF_HUB_OFFLINE=1 pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 10 --durations-min 1
 
-test-image: env-dev ## build a container image and ask it; takes packages from the index
+test-image: env-dev ## build a container image and send it a request; needs a package index
 	@pytest -m image
 
-check: env-dev secrets ## style, types, layers, dvc.yaml against params and docs, workflows, secrets
+check: env-dev secrets ## style, types, architecture, words, dvc.yaml against params and docs, workflows, secrets
 	@ruff check --quiet $(if $(OWN),.,src)
 	@$(if $(OWN),ruff format --check --quiet)
 	@$(if $(OWN),mypy)
 	@tunegate params docs --check
-	@pytest -q $(wildcard tests/test_project.py tests/test_house.py tests/test_rooms.py)
+	@pytest -q $(wildcard $(patsubst %,tests/test_%.py,project house rooms words architecture))
 	@check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@zizmor --offline --quiet --no-progress .github/workflows
 
@@ -55,7 +55,7 @@ secrets: env-dev ## look for passwords and keys in the files that git tracks
 docs: env-dev ## write docs/params.md
 	@tunegate params docs
 
-lock: ## resolve pyproject.toml anew into requirements/*.txt
+lock: ## resolve pyproject.toml into requirements/*.txt
 	@$(ENVIRONMENT) lock
 
 serve: env-serve ## serve the pipeline's package on this machine only (PORT=3000)
