@@ -28,8 +28,7 @@ CONTESTS = {
     "main": ("ours", "ours, checkpointing", "TRL, best", "TRL, defaults"),
     "ablation": (
         "padded, fp32", "padded, bf16", "+ fresh memory is not filled", "+ padding-free", "+ logits where trained",
-        "+ attention by documents", "+ LoRA as one operation", "+ layers that keep less", "ours",
-        "ours, fp32",
+        "+ attention by documents", "+ LoRA as one operation", "ours", "ours, fp32",
     ),
     "trl": (
         "ours", "ours, checkpointing", "TRL, defaults", "TRL, no checkpointing", "TRL, a step at once",

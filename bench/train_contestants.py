@@ -27,7 +27,6 @@ from tunegate.tables import read_parquet
 from tunegate.training import loop
 from tunegate.training.batching import Tokens, collate, shuffled
 from tunegate.training.fast import attention as fast_attention
-from tunegate.training.fast import layers as fast_layers
 from tunegate.training.fast import lora as fast_lora
 from tunegate.training.fast import packing
 from tunegate.training.fast import path as fast_path
@@ -45,7 +44,6 @@ OURS = (
     "+ logits where trained",
     "+ attention by documents",
     "+ LoRA as one operation",
-    "+ layers that keep less",
 )
 
 Say = Callable[[dict[str, Any]], None]
@@ -105,7 +103,7 @@ def own_steps(arguments: argparse.Namespace, steps: list[list[Example]], say: Sa
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True, warn_only=arguments.device == "cuda")
     model = adapted(arguments, precision)
-    losses = (whole_loss, *[trained_loss] * 4)
+    losses = (whole_loss, *[trained_loss] * 3)
     technique = Technique(padded, padded_loss, shuffled)
     if name.startswith("+") and name != "+ fresh memory is not filled":
         technique = Technique(collate, losses[OURS.index(name)], shuffled)
@@ -115,8 +113,6 @@ def own_steps(arguments: argparse.Namespace, steps: list[list[Example]], say: Sa
         fast_attention.install(packing.core(model))
     if name in OURS[3:]:
         fast_lora.install(model)
-    if name in OURS[4:]:
-        fast_layers.install(model)
     if name.startswith("ours"):
         fast_path.install(model)
         technique = sft()

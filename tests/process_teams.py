@@ -15,7 +15,7 @@ from tunegate.files import read_json, write_json
 from tunegate.params import Compute
 from tunegate.training.parallel.rendezvous import joined
 from tunegate.training.parallel.team import Team
-from tunegate.training.parallel.workers import MEETING
+from tunegate.training.parallel.workers import RENDEZVOUS_FILE
 
 SECONDS = 60
 
@@ -50,7 +50,7 @@ def _run(work: Callable[[Team], Any], folder: Path, compute: Compute, rank: int,
     AcceleratorState._reset_state(reset_partial_state=True)
     own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": compute.processes, "LOCAL_WORLD_SIZE": compute.processes}
     os.environ |= {name: str(value) for name, value in own.items()}
-    os.environ |= {"GLOO_SOCKET_IFNAME": "lo"} | ({MEETING: str(folder / "meeting")} if meeting else {})
+    os.environ |= {"GLOO_SOCKET_IFNAME": "lo"} | ({RENDEZVOUS_FILE: str(folder / "meeting")} if meeting else {})
     faulthandler.dump_traceback_later(SECONDS - 5)
     try:
         with joined(compute, "cpu") as team:

@@ -13,8 +13,8 @@ from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import start, trainable
 from tunegate.training.batching import collate
 from tunegate.training.loss import logits_of
+from tunegate.training.setup import technique_of
 from tunegate.training.technique import Technique
-from tunegate.training.techniques.choice import technique_of
 
 END = 2
 """The token that ends an answer of the tiny model."""
@@ -22,9 +22,9 @@ END = 2
 
 def example(name: str, prompt: list[int], answer: list[int], **tasks: str) -> Example:
     """A question and its answer; without one it is unlabelled."""
-    answer_ids = [*answer, END] if answer else []
+    completion = [*answer, END] if answer else []
     return Example(
-        name, [1, *prompt, *answer_ids], [IGNORED] * (1 + len(prompt)) + answer_ids, tasks={"source": "made"} | tasks
+        name, [1, *prompt, *completion], [IGNORED] * (1 + len(prompt)) + completion, tasks={"source": "made"} | tasks
     )
 
 

@@ -47,7 +47,7 @@ def test_a_service_and_a_job_are_printed_as_yaml_for_kubectl() -> None:
         (("--print", "kubernetes", "--image", "a"), "needs --image and --claim"),
         (("--print", "slurm", "--image", "a"), "--image with --print slurm"),
         (("--print", "kubernetes", "--image", "a", "--claim", "b", "--partition", "c"), "--partition with --print"),
-        (("--print", "slurm", "--memory", "much"), "--memory 'much' cannot be"),
+        (("--print", "slurm", "--memory", "much"), "--memory 'much' is not valid"),
     ],
 )
 def test_options_that_do_not_fit_are_a_usage_error(arguments: tuple[str, ...], words: str) -> None:

@@ -51,7 +51,7 @@ def test_bash_finds_no_fault_in_the_script() -> None:
     subprocess.run(["bash", "-n"], input=script(JOB), text=True, check=True)
 
 
-def test_a_job_asks_for_what_it_was_told_and_for_a_signal_in_time() -> None:
+def test_a_job_requests_its_options_and_for_a_signal_in_time() -> None:
     options = options_of(script(JOB, "gpu"))
     assert options["nodes"] == "2"
     assert options["gpus-per-node"] == "4"

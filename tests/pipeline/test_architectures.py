@@ -23,7 +23,7 @@ from tunegate.params import Evaluate, Tokenize, Train
 from tunegate.repository.lineage import FILE, Parts, lineage_of
 from tunegate.training import loop
 from tunegate.training.adapter import record_of, save_adapter, start, trainable
-from tunegate.training.techniques.choice import technique_of
+from tunegate.training.setup import technique_of
 
 TEXTS = {"roof": "the roof leaks", "heat": "no warm water in flat", "noise": "pump hums"}
 ROWS = [

@@ -71,7 +71,7 @@ def test_what_checkpoints_of_activations_hide_from_autograd_is_counted(
 
 def test_the_weights_of_other_models_are_counted(tiny_model: Path) -> None:
     model = start(tiny_model, SETTINGS)
-    held = dataclasses.replace(sft(), beside=10**9)
+    held = dataclasses.replace(sft(), extra_bytes=10**9)
     plan = sft().plan(ROWS, SETTINGS, {})
     with_it, without = (forecast(model, technique, SETTINGS, plan) for technique in (held, sft()))
     assert with_it.weights - without.weights == 10**9
@@ -82,15 +82,15 @@ def test_the_weights_of_other_models_are_counted(tiny_model: Path) -> None:
 def test_a_whole_batch_is_timed_where_memory_and_patience_allow_it(
     tiny_model: Path, free: int, patience: float, whole: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes, as_ever = list[int](), memory.worked
+    sizes, as_ever = list[int](), memory.warm_up_step
 
-    def worked(model: Any, technique: Any, settings: Any, rows: Sequence[Example]) -> None:
+    def warm_up_step(model: Any, technique: Any, settings: Any, rows: Sequence[Example]) -> None:
         sizes.append(sum(row.length for row in rows))
         as_ever(model, technique, settings, rows)
 
     monkeypatch.setattr(memory, "free_of", lambda _: (free, free))
     monkeypatch.setattr(memory, "_PATIENCE", patience)
-    monkeypatch.setattr(memory, "worked", worked)
+    monkeypatch.setattr(memory, "warm_up_step", warm_up_step)
     made = forecast(start(tiny_model, SETTINGS), sft(), SETTINGS, sft().plan(ROWS, SETTINGS, {}))
     assert sizes.count(240) == whole
     assert made.seconds == pytest.approx(made.tokens / made.tokens_per_second)

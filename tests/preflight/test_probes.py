@@ -50,10 +50,10 @@ def test_a_learning_rate_that_learns_nothing_is_seen(tiny_model: Path) -> None:
 def test_one_batch_is_learned_by_the_optimizer_of_the_training(tiny_model: Path) -> None:
     settings = SETTINGS.model_copy(update={"optimizer": "sgd", "learning_rate": 0.5})
     by_sgd, by_adamw = (
-        overfit_checked(start(tiny_model, of), sft(), of, ROWS).found
+        overfit_checked(start(tiny_model, of), sft(), of, ROWS).result
         for of in (settings, settings.model_copy(update={"optimizer": "adamw"}))
     )
-    assert "on the way to" not in by_sgd
+    assert "the highest was" not in by_sgd
     assert by_sgd != by_adamw
 
 
@@ -63,9 +63,9 @@ def test_a_loss_that_jumps_on_its_way_is_worth_a_look(tiny_model: Path) -> None:
     def jumping(model: Any, batch: Any) -> Loss:
         return Loss(technique.loss(model, batch).total * next(jumps, 1.0))
 
-    found = overfit_checked(start(tiny_model, SETTINGS), dataclasses.replace(technique, loss=jumping), SETTINGS, ROWS)
-    assert found.status == "warning"
-    assert "and on the way to" in found.found
+    finding = overfit_checked(start(tiny_model, SETTINGS), dataclasses.replace(technique, loss=jumping), SETTINGS, ROWS)
+    assert finding.status == "warning"
+    assert "the highest was" in finding.result
 
 
 def test_nothing_that_learns_is_refused(tiny_model: Path) -> None:

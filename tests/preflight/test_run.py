@@ -24,7 +24,7 @@ def base(staged_project: Path, tiny_model: Path) -> Path:
 
 
 def found(folder: Path, change: Callable[[int, Row], Row] = lambda _, row: row, **params: Row) -> Preflight:
-    """The preflight of the way's prepared rows, changed, with other parameters."""
+    """The preflight of the small project's prepared rows, changed, with other parameters."""
     for split in ("train", "valid", "test"):
         path = Path(f"data/prepared/{split}.parquet")
         table = read_parquet(path)
@@ -108,7 +108,7 @@ def test_the_tasks_that_test_rows_measure_are_counted(base: Path, task: str, tas
         train={"technique": "multitask", "precision": "fp32", "multitask": {"task": task}},
     )
     (finding,) = (finding for finding in made.findings if finding.check == "tasks")
-    assert (finding.status, finding.found) == ("ok", f"{tasks} tasks in train")
+    assert (finding.status, finding.result) == ("ok", f"{tasks} tasks in train")
 
 
 def test_each_of_several_labels_in_a_row_is_a_label(base: Path) -> None:
@@ -118,7 +118,7 @@ def test_each_of_several_labels_in_a_row_is_a_label(base: Path) -> None:
         train={"technique": "classify", "precision": "fp32", "classify": {"multi_label": True}},
     )
     (finding,) = (finding for finding in made.findings if finding.check == "labels")
-    assert (finding.status, finding.found) == ("ok", "5 labels in train")
+    assert (finding.status, finding.result) == ("ok", "5 labels in train")
 
 
 def test_what_is_to_be_trained_on_a_gpu_can_be_looked_at_without_one(base: Path) -> None:

@@ -1,8 +1,8 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
+from rounding import close, is_close
 
 from tunegate.models.loading import load_base
 from tunegate.models.tokens.examples import IGNORED, Example
@@ -27,7 +27,7 @@ def test_a_padding_free_batch_gives_each_example_the_logits_it_gets_alone(tiny_m
     with torch.no_grad():
         together = model(input_ids=batch.input_ids, position_ids=batch.position_ids, use_cache=False).logits[0]
         alone = [model(input_ids=torch.tensor([example.ids]), use_cache=False).logits[0] for example in examples(7)]
-    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
+    assert is_close(together, torch.cat(alone))
 
 
 def test_the_loss_on_trained_positions_equals_the_padded_loop_s(tiny_model: Path) -> None:
@@ -40,7 +40,7 @@ def test_the_loss_on_trained_positions_equals_the_padded_loop_s(tiny_model: Path
     with torch.no_grad():
         padded = model(input_ids=ids, attention_mask=mask, labels=labels).loss
         batch = collate(rows)
-        assert float(next_token_loss(model, batch).total) / batch.units == pytest.approx(float(padded), rel=1e-5)
+        assert float(next_token_loss(model, batch).total) / batch.units == close(float(padded))
 
 
 def test_the_last_token_of_an_example_predicts_nothing_of_the_next() -> None:

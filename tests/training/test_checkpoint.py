@@ -63,12 +63,12 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_says_so(tiny_model: Pat
     assert process(tiny_model, kill_in=4)[0] == -signal.SIGKILL
     kept = checkpoint.FOLDER / "00000004"
     before = {file.name: sha256_of(file) for file in kept.iterdir()}
-    code, said = process(tiny_model, limit=20_000)
+    code, output = process(tiny_model, limit=20_000)
     assert code == 1
-    assert "the checkpoint of step 5 cannot be written" in said
-    assert "File too large" in said
-    assert "it resumes after step 4" in said
-    assert "Traceback" not in said
+    assert "the checkpoint of step 5 cannot be written" in output
+    assert "File too large" in output
+    assert "it resumes after step 4" in output
+    assert "Traceback" not in output
     assert list(checkpoint.FOLDER.iterdir()) == [kept]
     assert {file.name: sha256_of(file) for file in kept.iterdir()} == before
     assert process(tiny_model)[0] == 0
@@ -134,7 +134,7 @@ def test_a_checkpoint_is_of_json_and_safetensors_only(tiny_model: Path) -> None:
     assert read_json(folder / checkpoint.RUN)["step"] == 3
 
 
-def test_other_folders_beside_the_checkpoints_are_none(tiny_model: Path) -> None:
+def test_other_folders_are_not_taken_for_checkpoints(tiny_model: Path) -> None:
     write_text(checkpoint.FOLDER / ".00000009.abc.part" / checkpoint.RUN, "{}")
     assert checkpoint.newest() is None
     _, progress = train(tiny_model, settings())

@@ -127,14 +127,14 @@ def infinite_gradient(loss: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("poison", "said"), [(nan_loss, "the loss is nan"), (infinite_gradient, "the gradient's norm is")]
+    ("poison", "reason"), [(nan_loss, "the loss is nan"), (infinite_gradient, "the gradient's norm is")]
 )
 @pytest.mark.parametrize("size", [None, 12])
 def test_the_row_at_fault_is_found_and_the_checkpoint_before_it_kept(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, poison: Any, said: str, size: int | None
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, poison: Any, reason: str, size: int | None
 ) -> None:
     problem = run_into(tiny_model, monkeypatch, settings(tokens_per_batch=size), poison)
-    assert problem.startswith(said)
+    assert problem.startswith(reason)
     assert problem.endswith("on the rows 5")
     kept = checkpoint.newest()
     assert kept is not None
@@ -142,7 +142,7 @@ def test_the_row_at_fault_is_found_and_the_checkpoint_before_it_kept(
     assert int(kept.name) == step - 1
 
 
-def test_a_validation_loss_that_is_no_number_stops_the_run(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_validation_loss_that_is_not_finite_stops_the_run(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Stepper.loss
 
     def spoiled(self: Stepper, batch: Any) -> Any:
@@ -171,7 +171,7 @@ def test_a_technique_s_own_number_that_is_none_stops_the_run_before_a_checkpoint
     assert [path.name for path in checkpoints()] == ["00000001"]
 
 
-def test_weights_that_are_no_numbers_name_all_rows(tiny_model: Path) -> None:
+def test_weights_that_are_not_finite_name_all_rows(tiny_model: Path) -> None:
     of = settings()
     model = start(tiny_model, of)
     next(iter(trainable(model).values())).data.fill_(float("nan"))

@@ -101,7 +101,7 @@ def test_a_checkpoint_of_other_parameters_is_refused_with_the_difference(tiny_mo
     assert str(checkpoint.FOLDER) in caught.value.remedy
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_names_the_rows(tiny_model: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_rows(tiny_model: Path) -> None:
     model = fresh(tiny_model)
     next(iter(trainable(model).values())).data.fill_(float("nan"))
     with pytest.raises(RefusedError, match="the loss is nan at step 1, on the rows"):

@@ -6,7 +6,7 @@ import torch
 from training_runs import Killed, equal, settings, train, whole
 
 from tunegate.params import Train
-from tunegate.training.optimizers import optimizer_of
+from tunegate.training.optimizers import learning_rate, optimizer_of
 
 RATES = {"adamw": 0.05, "adamw_8bit": 0.05, "sgd": 0.5}
 
@@ -58,3 +58,20 @@ def test_weights_decay_and_vectors_do_not(name: str) -> None:
     optimizer.step()
     assert torch.allclose(model.weight, weight * 0.95)
     assert torch.equal(model.bias, bias)
+
+
+def test_the_learning_rate_rises_then_falls_to_zero() -> None:
+    rates = [learning_rate(step, 100, Train(warmup_share=0.1, learning_rate=1.0)) for step in range(100)]
+    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    assert rates[10] == pytest.approx(1.0)
+    assert rates == [*sorted(rates[:10]), *sorted(rates[10:], reverse=True)]
+    assert rates[-1] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("schedule", "middle", "last"), [("cosine", 0.5, 0.0), ("linear", 0.5, 0.0), ("constant", 1, 1)]
+)
+def test_a_schedule_falls_as_its_name_says(schedule: str, middle: float, last: float) -> None:
+    settings = Train(warmup_share=0.0, learning_rate=1.0, schedule=schedule)  # type: ignore[arg-type]
+    assert learning_rate(50, 100, settings) == pytest.approx(middle)
+    assert learning_rate(99, 100, settings) == pytest.approx(last, abs=0.011)

@@ -27,7 +27,7 @@ def greedy(module: Any, *_: Any) -> None:
         torch.empty(10**16)
 
 
-def said(tiny_model: Path, of: Any, hook: Any = greedy, technique: Any = None) -> MachineError:
+def shortage(tiny_model: Path, of: Any, hook: Any = greedy, technique: Any = None) -> MachineError:
     AcceleratorState._reset_state(reset_partial_state=True)
     model = start(tiny_model, of)
     model.register_forward_pre_hook(hook)
@@ -37,11 +37,11 @@ def said(tiny_model: Path, of: Any, hook: Any = greedy, technique: Any = None) -
 
 
 def test_out_of_memory_says_how_large_the_batch_was_and_what_to_change(tiny_model: Path) -> None:
-    error = said(tiny_model, settings())
+    error = shortage(tiny_model, settings())
     assert "out of memory at step 1, in which the largest batch has 30 tokens in 6 rows" in error.problem
     assert "10000000000000000" in error.problem or "allocate" in error.problem
     assert re.search(r"needed before any batch: [\d.e-]+ GB \(weights [\d.e-]+ GB, gradients ", error.problem)
-    assert re.search(r"there: [\d.]+ GB free of [\d.]+ GB for this process", error.problem)
+    assert re.search(r"available: [\d.]+ GB free of [\d.]+ GB for this process", error.problem)
     assert "`tunegate preflight`" in error.remedy
     for advice in ("tokens_per_batch to 15", "activation_checkpointing", "precision to bf16", "adapter to qlora"):
         assert advice in error.remedy
@@ -49,7 +49,7 @@ def test_out_of_memory_says_how_large_the_batch_was_and_what_to_change(tiny_mode
 
 def test_only_what_would_help_is_advised(tiny_model: Path) -> None:
     of = settings(adapter="full", precision="bf16", tokens_per_batch=8, activation_checkpointing=True)
-    error = said(tiny_model, of)
+    error = shortage(tiny_model, of)
     assert "5 tokens in the row" in error.problem
     assert "tokenize.max_length" in error.remedy
     assert "adapter to lora; or set train.optimizer to adamw_8bit" in error.remedy
@@ -57,13 +57,13 @@ def test_only_what_would_help_is_advised(tiny_model: Path) -> None:
         assert word not in error.remedy
 
 
-def test_python_s_own_shortage_is_one_too_and_another_error_is_none(tiny_model: Path) -> None:
+def test_python_s_own_shortage_is_explained_and_another_error_is_not(tiny_model: Path) -> None:
     def short(module: Any, *_: Any) -> None:
         if not module.training:
             return
         raise MemoryError("no room")
 
-    assert "no room" in said(tiny_model, settings(), short).problem
+    assert "no room" in shortage(tiny_model, settings(), short).problem
 
     def wrong(module: Any, *_: Any) -> None:
         if not module.training:
@@ -71,7 +71,7 @@ def test_python_s_own_shortage_is_one_too_and_another_error_is_none(tiny_model: 
         raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        said(tiny_model, settings(), wrong)
+        shortage(tiny_model, settings(), wrong)
 
 
 def in_evaluation(module: Any, *_: Any) -> None:
@@ -95,10 +95,10 @@ def idle(*_: Any) -> None:
         ({}, in_evaluation, "on the validation rows"),
     ],
 )
-def test_a_shortage_beside_the_steps_is_explained_as_well(
+def test_a_shortage_outside_of_the_steps_is_explained_as_well(
     tiny_model: Path, changes: dict[str, Any], hook: Any, when: str
 ) -> None:
-    error = said(tiny_model, settings(), hook, dataclasses.replace(sft(), **changes))
+    error = shortage(tiny_model, settings(), hook, dataclasses.replace(sft(), **changes))
     assert error.problem.startswith(f"out of memory {when}: ")
     assert "tokens_per_batch to 16" in error.remedy
 

@@ -19,7 +19,7 @@ from tunegate.reporting.preflight_page import costs_of, render_preflight
 
 if TYPE_CHECKING:
     from tunegate.models.tokens.preview import Piece
-    from tunegate.preflight.findings import Finding
+    from tunegate.preflight.checks import Finding
     from tunegate.preflight.run import Preflight
 
 _MARKS = {"ok": ("ok", "green"), "warning": ("look", "yellow"), "refused": ("NO", "red"), "skipped": ("--", "white")}
@@ -39,7 +39,7 @@ def preflight(
     Example: dvc repro tokenize && tunegate preflight
 
     Exits with 3 where training is refused. It takes a minute on a CPU for a small model: the model is loaded, two small
-    batches are measured, and one is learned by heart. Nothing is kept of it.
+    batches are measured, and one is overfit. Nothing is kept of it.
     """
     from tunegate.preflight.run import preflight as run
     from tunegate.preflight.run import read_inputs
@@ -50,7 +50,7 @@ def preflight(
         write_text(html, render_preflight(found))
     typer.echo(to_json(_plain(found)) if as_json else as_text(found), nl=not as_json)
     if found.refused:
-        problem = "; ".join(f"{finding.check}: {finding.found}" for finding in found.refused)
+        problem = "; ".join(f"{finding.check}: {finding.result}" for finding in found.refused)
         raise RefusedError(problem, place="preflight", remedy="; ".join(f.remedy for f in found.refused))
 
 
@@ -66,7 +66,7 @@ def _findings(findings: "Sequence[Finding]") -> Iterator[str]:
     for finding in findings:
         word, colour = _MARKS[finding.status]
         mark = typer.style(word.ljust(4), fg=colour, bold=True)
-        yield f"{mark}  {finding.check.ljust(width)}  {visible(finding.found)}"
+        yield f"{mark}  {finding.check.ljust(width)}  {visible(finding.result)}"
         if finding.remedy and finding.status != "ok":
             yield f"{' ' * (width + 8)}{typer.style(visible(finding.remedy), dim=True)}"
 
@@ -91,9 +91,15 @@ def _progress() -> "Iterator[Callable[[str], None]]":
         yield bar.set_description_str
 
 
-def _plain(found: "Preflight") -> dict[str, Any]:
-    forecast = found.forecast and {**dataclasses.asdict(found.forecast), "gpu_name": found.forecast.gpu_name}
+def _plain(preflight: "Preflight") -> dict[str, Any]:
+    forecast = preflight.forecast and {
+        **dataclasses.asdict(preflight.forecast),
+        "gpu_name": preflight.forecast.gpu_name,
+    }
     preview = [
-        {"id": name, "pieces": [dataclasses.asdict(piece) for piece in pieces]} for name, pieces in found.preview
+        {"id": name, "pieces": [dataclasses.asdict(piece) for piece in pieces]} for name, pieces in preflight.preview
     ]
-    return {"findings": [dataclasses.asdict(f) for f in found.findings], "forecast": forecast, "preview": preview}
+    findings = [
+        {"check": f.check, "status": f.status, "found": f.result, "remedy": f.remedy} for f in preflight.findings
+    ]
+    return {"findings": findings, "forecast": forecast, "preview": preview}

@@ -1,1 +1,1 @@
-"""Trainings on a cluster: what Slurm or Kubernetes is asked for. Runs in no stage."""
+"""Training jobs for a cluster: Slurm and Kubernetes. Runs in no stage."""

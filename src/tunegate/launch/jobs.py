@@ -1,6 +1,6 @@
-"""What a cluster's scheduler is asked for: a training on several machines, as params.yaml and dvc.yaml have it.
+"""A training job for a cluster's scheduler: a training on several machines, as params.yaml and dvc.yaml have it.
 
-Reads both; `kubernetes` and `slurm` write it down in their words. Starts nothing.
+Reads both; `kubernetes` and `slurm` render it. Starts nothing.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from tunegate.files import read_yaml
 from tunegate.params import load_params
 
 PORT = 29500
-"""Where the nodes meet on the first one."""
+"""The port of the rendezvous on the first node."""
 
 _TIME = re.compile(r"(?:(\d+)-)?(\d{1,2}):([0-5]\d):([0-5]\d)")
 _FORMS = {
@@ -67,7 +67,7 @@ def job_of(  # noqa: PLR0913 (one argument per option)
 ) -> Job:
     """The job for the training that `params` (params.yaml) and `pipeline` (dvc.yaml) describe.
 
-    Raises UsageError for an option that cannot be, InputError where Ray is to start the processes, and for a pipeline
+    Raises UsageError for an invalid option, InputError where Ray is to start the processes, and for a pipeline
     whose stage `train` is not one command.
     """
     settings = load_params(params)
@@ -82,25 +82,25 @@ def job_of(  # noqa: PLR0913 (one argument per option)
 
 
 def require_forms(options: Mapping[str, str | None]) -> None:
-    """Raise UsageError for the first option, if any, that cannot be: in a job's text it could be more than a value."""
+    """Raise UsageError for the first invalid option: in a job's text it could be more than a value."""
     for option, value in options.items():
         form, example = _FORMS[option]
         if value is not None and not form.fullmatch(value):
-            raise UsageError(f"--{option} {value!r} cannot be", remedy=f"write it as {example}")
+            raise UsageError(f"--{option} {value!r} is not valid", remedy=f"write it as {example}")
 
 
 def _command(pipeline: Path) -> str:
     """The command of the stage `train`. Of several joined by a shell, the one that trains would get no signal."""
-    found = read_yaml(pipeline)
+    command = read_yaml(pipeline)
     for key in ("stages", "train", "cmd"):
-        found = found.get(key) if isinstance(found, dict) else None
+        command = command.get(key) if isinstance(command, dict) else None
     problem = "must be one command"
-    if not isinstance(found, str) or not found.strip():
-        problem += f" (got {found!r})"
-    elif _is_joined(found):
-        problem += f", without ; & | < > ( ) and lines of its own (got {found!r})"
+    if not isinstance(command, str) or not command.strip():
+        problem += f" (got {command!r})"
+    elif _is_joined(command):
+        problem += f", without ; & | < > ( ) and line breaks (got {command!r})"
     else:
-        return found.strip()
+        return command.strip()
     remedy = "write it as `tunegate init` does: python -m tunegate.stages train ..."
     raise InputError(problem, place=f"{pipeline}: stages.train.cmd", remedy=remedy)
 

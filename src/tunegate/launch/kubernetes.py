@@ -2,7 +2,7 @@
 
 The pods are those of an Indexed Job behind a headless Service, and run without any privilege. A pod that is moved away
 (preemption, drained node) gets SIGTERM and time to save a checkpoint: all processes of the run end with 143, which
-counts as no failure, and the Job's next pods resume. Reads and writes nothing.
+counts as no failure, and the Job's next pods resume.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ def manifests(job: Job, image: str, claim: str) -> list[dict[str, Any]]:
             "clusterIP": "None",
             "publishNotReadyAddresses": True,
             "selector": {"batch.kubernetes.io/job-name": job.name},
-            "ports": [{"name": "meeting", "port": PORT}],
+            "ports": [{"name": "rendezvous", "port": PORT}],
         },
     }
     return [service, _job(job, labels, _pod(job, image, claim))]

@@ -1,7 +1,7 @@
 """A training as a Slurm batch script: one task for each node, which meet on the first.
 
 Before the time is over, and when the job is preempted, the tasks get SIGTERM: all processes of the run save a
-checkpoint and end with 143. When all tasks did, the job is queued again, to resume. Reads and writes nothing.
+checkpoint and end with 143. When all tasks did, the job is queued again, to resume.
 """
 
 import shlex

@@ -1,1 +1,1 @@
-"""What can be known before an hour is spent: checks of rows, template and model, forecasts of memory and time."""
+"""What can be checked before an hour is spent: rows, template and model, forecasts of memory and time."""

@@ -3,7 +3,7 @@
 What weights, gradients and the optimizer take is counted; what activations take is measured at two sizes and carried on
 along a line to the largest batch. On a CPU the peak of the process is measured, allocator and libraries included. For a
 GPU only the tensors that autograd keeps are counted: a guess that was not measured on one. The time is that of a whole
-batch where memory and patience allow one, or else of the larger of the two. Reads /proc; writes nothing.
+batch where memory and patience allow one, or else of the larger of the two.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from tunegate.params import Train
 from tunegate.preflight.probes import autocast, backward
 from tunegate.training.adapter import trainable
 from tunegate.training.batching import grouped
-from tunegate.training.optimizers import bytes_beside
+from tunegate.training.optimizers import state_bytes_per_parameter
 from tunegate.training.out_of_memory import free_of
 from tunegate.training.technique import Step, Technique
 
@@ -82,7 +82,7 @@ class _Work:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Seen:
+class _Measurement:
     tokens: int
     peak: int
     kept: int
@@ -94,30 +94,32 @@ def forecast(model: Any, technique: Technique, settings: Train, plan: Sequence[S
     groups, phases = _batches(plan, settings), technique.phases
     tokens = sum(_tokens(group) for group in groups)
     work = _Work(max(groups, key=_tokens), phases * len(plan), phases * tokens)
-    seen = [_measured(model, technique, settings, part) for part in _parts(work.largest)]
-    made = _of(model, technique, settings, seen, work)
-    needed = made.gpu if settings.device == "cuda" else made.peak
-    if made.largest_batch / made.tokens_per_second > _PATIENCE or needed > free_of(settings.device)[0]:
-        return made
+    measurements = [_measured(model, technique, settings, part) for part in _parts(work.largest)]
+    estimate = _forecast_of(model, technique, settings, measurements, work)
+    needed = estimate.gpu if settings.device == "cuda" else estimate.peak
+    if estimate.largest_batch / estimate.tokens_per_second > _PATIENCE or needed > free_of(settings.device)[0]:
+        return estimate
     tries = [_seconds(model, technique, settings, work.largest) for _ in range(_TRIES)]
-    speed = made.largest_batch / statistics.median(tries[_WARM:])
-    return dataclasses.replace(made, tokens_per_second=speed, seconds=made.tokens / speed)
+    speed = estimate.largest_batch / statistics.median(tries[_WARM:])
+    return dataclasses.replace(estimate, tokens_per_second=speed, seconds=estimate.tokens / speed)
 
 
-def _of(model: Any, technique: Technique, settings: Train, seen: Sequence[_Seen], work: _Work) -> Forecast:
+def _forecast_of(
+    model: Any, technique: Technique, settings: Train, measurements: Sequence[_Measurement], work: _Work
+) -> Forecast:
     largest = _tokens(work.largest)
     trained = sum(parameter.numel() for parameter in trainable(model).values())
-    weights = bytes_of(model) + technique.beside
-    optimizer = round(trained * bytes_beside(settings))
-    kept = max(0, _line(seen, lambda s: s.kept)(largest))
-    activations = max(0, _line(seen, lambda s: s.peak)(largest) - _line(seen, lambda s: s.peak)(0))
-    if len({part.tokens for part in seen}) == 1:  # a batch of one row was measured as it is: there is no line
+    weights = bytes_of(model) + technique.extra_bytes
+    optimizer = round(trained * state_bytes_per_parameter(settings))
+    kept = max(0, _line(measurements, lambda s: s.kept)(largest))
+    activations = max(0, _line(measurements, lambda s: s.peak)(largest) - _line(measurements, lambda s: s.peak)(0))
+    if len({part.tokens for part in measurements}) == 1:  # a batch of one row was measured as it is: there is no line
         activations = kept
     if settings.activation_checkpointing:  # hides from autograd's hooks what it computes anew
         kept = max(kept, activations)
-    peak = _line(seen, lambda s: s.peak)(largest) + optimizer
+    peak = _line(measurements, lambda s: s.peak)(largest) + optimizer
     fixed = weights + 4 * trained + optimizer
-    speed = seen[-1].tokens / seen[-1].seconds
+    speed = measurements[-1].tokens / measurements[-1].seconds
     return Forecast(
         weights=weights,
         gradients=4 * trained,
@@ -134,9 +136,9 @@ def _of(model: Any, technique: Technique, settings: Train, seen: Sequence[_Seen]
     )
 
 
-def _measured(model: Any, technique: Technique, settings: Train, rows: Sequence[Example]) -> _Seen:
+def _measured(model: Any, technique: Technique, settings: Train, rows: Sequence[Example]) -> _Measurement:
     model.train()
-    worked(model, technique, settings, rows)  # the first time, libraries lay out the weights anew
+    warm_up_step(model, technique, settings, rows)  # the first time, libraries lay out the weights anew
     gc.collect()
     _forget_peak()
     kept: dict[int, int] = {}
@@ -150,21 +152,21 @@ def _measured(model: Any, technique: Technique, settings: Train, rows: Sequence[
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         seconds = _seconds(model, technique, settings, rows)
-    return _Seen(_tokens(rows), _peak(), sum(kept.values()), seconds)
+    return _Measurement(_tokens(rows), _peak(), sum(kept.values()), seconds)
 
 
 def _seconds(model: Any, technique: Technique, settings: Train, rows: Sequence[Example]) -> float:
     started = time.perf_counter()
-    worked(model, technique, settings, rows)
+    warm_up_step(model, technique, settings, rows)
     if settings.device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - started
 
 
-def worked(model: Any, technique: Technique, settings: Train, rows: Sequence[Example]) -> None:
-    """What a step does with these rows, but for the step itself: answers are sampled, gradients found and forgotten."""
-    if technique.pull is not None:
-        technique.pull(model, rows, lambda: autocast(settings))
+def warm_up_step(model: Any, technique: Technique, settings: Train, rows: Sequence[Example]) -> None:
+    """What a step does with these rows, but for the step itself: answers are sampled, gradients first and forgotten."""
+    if technique.compute_gradients is not None:
+        technique.compute_gradients(model, rows, lambda: autocast(settings))
         model.zero_grad(set_to_none=True)
         return
     with autocast(settings):
@@ -174,9 +176,9 @@ def worked(model: Any, technique: Technique, settings: Train, rows: Sequence[Exa
     model.zero_grad(set_to_none=True)
 
 
-def _line(seen: Sequence[_Seen], value: Callable[[_Seen], int]) -> Callable[[int], int]:
+def _line(measurements: Sequence[_Measurement], value: Callable[[_Measurement], int]) -> Callable[[int], int]:
     """What the value would be at another number of tokens, along the line through two that were measured."""
-    (few, many) = seen
+    (few, many) = measurements
     slope = (value(many) - value(few)) / max(1, many.tokens - few.tokens)
     return lambda tokens: round(value(many) + slope * (tokens - many.tokens))
 
@@ -197,12 +199,12 @@ def _parts(rows: Sequence[Example]) -> list[Sequence[Example]]:
 
 
 def _first(rows: Sequence[Example], tokens: float) -> list[Example]:
-    found: list[Example] = []
+    first: list[Example] = []
     for row in rows:
-        if found and _tokens(found) + row.length > tokens:
+        if first and _tokens(first) + row.length > tokens:
             break
-        found.append(row)
-    return found
+        first.append(row)
+    return first
 
 
 def _peak() -> int:

@@ -1,6 +1,6 @@
-"""Checks that ask the model itself: batches do not leak, accumulation is exact, one batch can be learned by heart.
+"""Checks that run the model: batches do not leak, accumulation is exact, one batch can be overfit.
 
-Each leaves the model's weights as it found them. Reads and writes nothing.
+Each leaves the model's weights as they were.
 """
 
 import contextlib
@@ -11,23 +11,23 @@ import torch
 
 from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
-from tunegate.preflight.findings import Finding, Status, judged
+from tunegate.preflight.checks import Finding, Status, finding_of
 from tunegate.training.adapter import trainable
 from tunegate.training.batching import grouped
 from tunegate.training.optimizers import optimizer_of
 from tunegate.training.technique import Technique
 
 STEPS = 16
-"""Of learning one batch by heart."""
+"""Of the overfit-one-batch check."""
 LEARNED = 0.8
 """The loss of one batch must fall below this share of its start within these steps."""
 RISEN = 1.5
-"""On the way it must not rise above this multiple of its start."""
+"""Meanwhile it must not rise above this multiple of its start."""
 _TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2}
 """Largest difference of gradients relative to their norm. bf16 keeps three digits of every product."""
 _RATES = {"full": (1e-7, 1e-3), "head": (1e-5, 1e-1)}
 _RATES_OF_ADAPTERS = (1e-5, 1e-2)
-"""Learning rates that people publish for AdamW: full fine-tuning 1e-6 to 1e-4, adapters some ten times as much."""
+"""Published learning rates for AdamW: full fine-tuning 1e-6 to 1e-4, adapters some ten times as much."""
 
 
 def autocast(settings: Train) -> Any:
@@ -66,37 +66,37 @@ def batching_checked(model: Any, technique: Technique, settings: Train, rows: Se
     limit = _TOLERANCE[settings.precision]
     remedy = f"more than {limit:g}: report it, with the base model"
     leak = abs(loss - alone) / max(abs(alone), 1e-12)
-    found = f"the loss of {len(rows)} rows in one batch and alone differs by {leak:.1e}"
-    yield judged("batching", leak <= limit, found, remedy)
+    result = f"the loss of {len(rows)} rows in one batch and alone differs by {leak:.1e}"
+    yield finding_of("batching", leak <= limit, result, remedy)
     difference = float((at_once - added).norm() / at_once.norm().clamp(min=1e-12))
-    found = f"gradients of one batch and of {len(rows)} added up differ by {difference:.1e}"
-    yield judged("accumulation", difference <= limit, found, remedy)
+    result = f"gradients of one batch and of {len(rows)} added up differ by {difference:.1e}"
+    yield finding_of("accumulation", difference <= limit, result, remedy)
 
 
 def overfit_checked(model: Any, technique: Technique, settings: Train, rows: Sequence[Example]) -> Finding:
-    """Whether a batch of these rows is learned by heart at the learning rate that training will use."""
+    """Whether a batch of these rows can be overfit at the learning rate that training will use."""
     with _restored(model) as parameters:
-        losses = list(_learned(model, technique, settings, rows, parameters))
+        losses = list(_overfit_losses(model, technique, settings, rows, parameters))
     first, last, worst = losses[0], losses[-1], max(losses)
-    found = f"loss of {len(rows)} rows goes from {first:.3f} to {last:.3f} in {len(losses) - 1} steps"
+    result = f"loss of {len(rows)} rows goes from {first:.3f} to {last:.3f} in {len(losses) - 1} steps"
     if worst > RISEN * first:
-        found += f", and on the way to {worst:.3f}"
+        result += f"; the highest was {worst:.3f}"
     elif last < LEARNED * first:
-        return Finding("one batch", "ok", found)
+        return Finding("one batch", "ok", result)
     status: Status = "warning" if last < first else "refused"
     remedy = f"train.learning_rate ({settings.learning_rate:g}) is too low, too high, or nothing is trained"
-    return Finding("one batch", status, found, remedy)
+    return Finding("one batch", status, result, remedy)
 
 
 def rate_checked(settings: Train) -> Finding:
-    """Whether the learning rate is one that people use with such an adapter."""
+    """Whether the learning rate is a usual one for such an adapter."""
     low, high = _RATES.get(settings.adapter, _RATES_OF_ADAPTERS)
     holds = low <= settings.learning_rate <= high or settings.optimizer == "sgd"
-    found = f"{settings.learning_rate:g} with {settings.optimizer} and adapter {settings.adapter}"
-    return judged("learning rate", holds, found, f"usual are {low:g} to {high:g}", otherwise="warning")
+    result = f"{settings.learning_rate:g} with {settings.optimizer} and adapter {settings.adapter}"
+    return finding_of("learning rate", holds, result, f"usual are {low:g} to {high:g}", otherwise="warning")
 
 
-def _learned(
+def _overfit_losses(
     model: Any,
     technique: Technique,
     settings: Train,

@@ -21,11 +21,9 @@ from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.examples import IGNORED, Example, examples_from
 from tunegate.models.tokens.preview import Piece, pieces_of
 from tunegate.params import Params, Train
-from tunegate.preflight.findings import Finding
+from tunegate.preflight.checks import Finding, prompts_checked, rows_checked, template_checked, vocabulary_checked
 from tunegate.preflight.memory import Forecast, forecast
 from tunegate.preflight.probes import batching_checked, overfit_checked, rate_checked
-from tunegate.preflight.prompts import prompts_checked, template_checked, vocabulary_checked
-from tunegate.preflight.rows import rows_checked
 from tunegate.tables import parquet_batches, read_parquet
 from tunegate.training.fast import path as fast_path
 from tunegate.training.setup import begin
@@ -41,11 +39,11 @@ Say = Callable[[str], None]
 
 @dataclasses.dataclass(frozen=True)
 class Preflight:
-    """What was found."""
+    """The result of a preflight."""
 
     findings: list[Finding]
     forecast: Forecast | None
-    """None where training is refused before the model is asked."""
+    """None where training is refused before the model is run."""
     preview: list[tuple[str, list[Piece]]]
     """Row id and pieces of some training rows."""
 
@@ -90,29 +88,29 @@ def read_inputs(params: Params, prepared: Path, tokens: Path, base: Path) -> Inp
 
 
 def preflight(inputs: Inputs, say: Say) -> Preflight:
-    """Make every check; `say` is told what is being looked at. What the rows refuse is not tried on the model."""
+    """Make every check; `say` gets the name of each part. Where the rows are refused, the model is not loaded."""
     settings, train = inputs.params.train, inputs.splits["train"]
     say("rows")
     if is_elsewhere := not has_device(settings.device):
         settings = settings.model_copy(update={"device": "cpu"})
-    found = list(rows_checked(inputs.params, inputs.splits, inputs.notes, inputs.labels, inputs.tasks))
+    findings = list(rows_checked(inputs.params, inputs.splits, inputs.notes, inputs.labels, inputs.tasks))
     if is_elsewhere:
-        said = "train.device is cuda and there is no GPU here: the model is looked at, and timed, on the CPU"
-        found.append(Finding("device", "warning", said, "train on a machine with one"))
+        result = "train.device is cuda and there is no GPU here: the model is checked, and timed, on the CPU"
+        findings.append(Finding("device", "warning", result, "train on a machine with one"))
     tokenizer = load_tokenizer(inputs.base)
     preview = [(example.id, pieces_of(tokenizer, example)) for _, example in inputs.sample]
-    if any(finding.status == "refused" for finding in found):
-        return Preflight(found, None, preview)
+    if any(finding.status == "refused" for finding in findings):
+        return Preflight(findings, None, preview)
     say("model")
     _, model, technique = begin(settings, inputs.base, train, inputs.splits["valid"])
     say("template")
-    found += [*_template(tokenizer, model, inputs), rate_checked(settings)]
+    findings += [*_template(tokenizer, model, inputs), rate_checked(settings)]
     rows = train if technique.rows is None else technique.rows(train, inputs.splits["valid"])[0]
     # As training does it; the model is thrown away afterwards.
     fast_path.install(model)
-    found += _probed(model, technique, settings, [example for _, example in inputs.sample[:PROBED]], say)
+    findings += _probed(model, technique, settings, [example for _, example in inputs.sample[:PROBED]], say)
     say("memory and time")
-    return Preflight(found, forecast(model, technique, settings, technique.plan(rows, settings, {})), preview)
+    return Preflight(findings, forecast(model, technique, settings, technique.plan(rows, settings, {})), preview)
 
 
 def _template(tokenizer: Any, model: Any, inputs: Inputs) -> Iterator[Finding]:
@@ -125,9 +123,9 @@ def _template(tokenizer: Any, model: Any, inputs: Inputs) -> Iterator[Finding]:
 
 
 def _probed(model: Any, technique: Technique, settings: Train, rows: Sequence[Example], say: Say) -> Iterator[Finding]:
-    if technique.prepare is not None or technique.pull is not None:
-        said = f"batching, accumulation and one batch: {settings.technique} makes what it learns from as it trains"
-        yield Finding("not checked", "skipped", said)
+    if technique.prepare is not None or technique.compute_gradients is not None:
+        result = f"batching, accumulation and one batch: {settings.technique} makes what it learns from as it trains"
+        yield Finding("not checked", "skipped", result)
         return
     say("batching")
     yield from batching_checked(model, technique, settings, rows)
@@ -136,24 +134,24 @@ def _probed(model: Any, technique: Technique, settings: Train, rows: Sequence[Ex
 
 
 def _labels(path: Path, separator: str | None) -> dict[str, int]:
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for batch in parquet_batches(path, columns=["label"]):
         for label in batch["label"].drop_null().to_pylist():
-            found.update(labels_in(label, separator))
-    return dict(found)
+            counts.update(labels_in(label, separator))
+    return dict(counts)
 
 
 def _tasks(path: Path, name: str) -> set[str]:
     rows = itertools.chain.from_iterable(
         batch.to_pylist() for batch in parquet_batches(path, columns=["source", "slices"])
     )
-    known = ({"source": row["source"], **dict(row["slices"])}.get(name) for row in rows)
-    return {task for task in known if task is not None}
+    tasks = ({"source": row["source"], **dict(row["slices"])}.get(name) for row in rows)
+    return {task for task in tasks if task is not None}
 
 
-def _rows(path: Path, wanted: set[str]) -> dict[str, dict[str, Any]]:
-    found = {}
+def _rows(path: Path, ids: set[str]) -> dict[str, dict[str, Any]]:
+    rows = {}
     for batch in parquet_batches(path):
-        kept = batch.filter(pc.is_in(batch["id"], pa.array(sorted(wanted), pa.string())))
-        found.update({row["id"]: row for row in kept.to_pylist()})
-    return found
+        kept = batch.filter(pc.is_in(batch["id"], pa.array(sorted(ids), pa.string())))
+        rows.update({row["id"]: row for row in kept.to_pylist()})
+    return rows

@@ -1,10 +1,8 @@
 """What is trained of a model: an adapter of PEFT, its head, or all of it; seeded, checked, and written.
 
-Written are PEFT's own files, or the weights themselves; equal weights give equal bytes. Does not know the training
-loop.
+Written are PEFT's own files, or the weights themselves; equal weights give equal bytes.
 """
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +20,7 @@ from tunegate.models.labels import Labels
 from tunegate.models.loading import load_base
 from tunegate.models.quantisation import load_nf4, silence
 from tunegate.params import Train
+from tunegate.text import did_you_mean
 
 ALL = "all-linear"
 _PLACE = "params.yaml: train."
@@ -54,7 +53,7 @@ def with_adapter(base: Any, settings: Train, head: Sequence[str] = ()) -> Any:
     """The model, ready to be trained: what is trained is in fp32, everything else is frozen.
 
     Seed torch before: an adapter's initial weights are drawn here. Raises InputError for target modules that the model
-    has not and for a rank that they have no room for.
+    does not have and for a rank larger than they allow.
     """
     if settings.activation_checkpointing:
         # The other kind loses the gradients of adapters below frozen embeddings.
@@ -78,8 +77,8 @@ def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
 
 def record_of(settings: Train, labels: Labels | None = None) -> TunedRecord:
     """What tuned.json says of a model trained with these settings."""
-    kept = labels.record() if labels else {}
-    return TunedRecord(technique=settings.technique, adapter=settings.adapter, seed=settings.seed, **kept)
+    of_labels = labels.record() if labels else {}
+    return TunedRecord(technique=settings.technique, adapter=settings.adapter, seed=settings.seed, **of_labels)
 
 
 def save_adapter(model: Any, folder: Path, base: str) -> None:
@@ -123,20 +122,19 @@ def _with_peft(base: Any, settings: Train, head: Sequence[str]) -> Any:
 
 
 def _targets(model: Any, settings: Train, head: Sequence[str]) -> list[str]:
-    """The linear layers that get an adapter: their names as asked for, or the full name of each."""
+    """The linear layers that get an adapter: their names as given, or the full name of each."""
     layers = _linear_layers(model, head)
-    asked = settings.target_modules
-    if asked == ALL:
+    modules = settings.target_modules
+    if modules == ALL:
         _require_room(layers, settings.rank)
         return list(layers)
-    names = [asked] if isinstance(asked, str) else list(asked)
+    names = [modules] if isinstance(modules, str) else list(modules)
     for name in names:
         if not any(_is_named(layer, name) for layer in layers):
-            known = sorted({layer.rsplit(".", 1)[-1] for layer in layers})
-            near = difflib.get_close_matches(name, known, n=2)
-            meant = f"did you mean {' or '.join(near)}? " if near else ""
-            remedy = f"{meant}Write {ALL}, or some of: {', '.join(known)}"
-            raise InputError(f"the model has no linear layer {name!r}", place=f"{_PLACE}target_modules", remedy=remedy)
+            ends = sorted({layer.rsplit(".", 1)[-1] for layer in layers})
+            remedy = f"write {ALL}, or some of: {', '.join(ends)}"
+            problem = f"the model has no linear layer {name!r}{did_you_mean(name, ends)}"
+            raise InputError(problem, place=f"{_PLACE}target_modules", remedy=remedy)
     chosen = {layer: sizes for layer, sizes in layers.items() if any(_is_named(layer, name) for name in names)}
     _require_room(chosen, settings.rank)
     return names
@@ -147,13 +145,13 @@ def _linear_layers(model: Any, head: Sequence[str]) -> dict[str, tuple[int, int]
     from transformers.pytorch_utils import Conv1D
 
     output = model.get_output_embeddings()
-    found = {}
+    layers = {}
     for name, part in model.named_modules():
         if isinstance(part, Conv1D):
-            found[name] = (part.nx, part.nf)
+            layers[name] = (part.nx, part.nf)
         elif isinstance(part, torch.nn.Linear) and part is not output:
-            found[name] = (part.in_features, part.out_features)
-    return {name: sizes for name, sizes in found.items() if not any(_is_in(name, module) for module in head)}
+            layers[name] = (part.in_features, part.out_features)
+    return {name: sizes for name, sizes in layers.items() if not any(_is_in(name, module) for module in head)}
 
 
 def _require_room(layers: Mapping[str, tuple[int, int]], rank: int) -> None:

@@ -26,7 +26,7 @@ FOLDER = STATE / "checkpoint"
 TENSORS = "state.safetensors"
 RUN = "run.json"
 SEAL = "sha256"
-_KNOWN = ("step", "phase", "phase_step", "state", "records", "seconds")
+_RESUMED = ("step", "phase", "phase_step", "state", "records", "seconds")
 """Of run.json, what a run goes on with."""
 
 
@@ -41,7 +41,7 @@ class Progress:
     phase_step: int = 0
     """Steps of the current phase done."""
     state: State = dataclasses.field(default_factory=dict)
-    """What the technique knows beyond the weights."""
+    """What the technique holds besides the weights."""
     records: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     """One record per step, as in the trajectory."""
     seconds: float = 0.0
@@ -87,7 +87,7 @@ def resume(trained: Trained, fingerprint: dict[str, Any], *, team: Team = ALONE,
     a model that no commit describes; and when there are checkpoints, but none that can be read.
     """
     run, tensors, broken = _newest(folder, team)
-    team.agree({f"{folder} (the folder must be one that all nodes share)": run.get("step")})
+    team.require_agreement({f"{folder} (the folder must be one that all nodes share)": run.get("step")})
     if not run:
         _clear(folder, team)
         return Progress()
@@ -97,7 +97,7 @@ def resume(trained: Trained, fingerprint: dict[str, Any], *, team: Team = ALONE,
         raise RefusedError(problem, place=str(folder), remedy=remedy)
     _clear(folder, team, broken)
     trained.restore(tensors, run["optimizer"], team)
-    return Progress(**{name: run[name] for name in _KNOWN}, resumed=True)
+    return Progress(**{name: run[name] for name in _RESUMED}, resumed=True)
 
 
 def discard(folder: Path = FOLDER) -> None:
@@ -142,12 +142,12 @@ def _newest(folder: Path, team: Team) -> tuple[dict[str, Any], Tensors, list[Pat
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    run, known = read_json(folder / RUN), ("fingerprint", "optimizer", *_KNOWN, SEAL)
-    lacking = [name for name in known if not isinstance(run, dict) or name not in run]
+    run, required = read_json(folder / RUN), ("fingerprint", "optimizer", *_RESUMED, SEAL)
+    lacking = [name for name in required if not isinstance(run, dict) or name not in run]
     if lacking:
         raise InputError(f"{RUN} lacks {', '.join(lacking)}", place=str(folder))
     if run.pop(SEAL) != seal_of(run, folder / TENSORS):
-        raise InputError("its bytes are not those that were saved", place=str(folder))
+        raise InputError("its bytes differ from those that were saved", place=str(folder))
     return dict(run)
 
 
@@ -158,25 +158,25 @@ def _clear(folder: Path, team: Team, broken: Sequence[Path] = ()) -> None:
     for path in broken:
         _remove(path)
     hidden = folder.iterdir() if folder.is_dir() else ()
-    for path in [_aside(folder), *(path for path in hidden if path.name.startswith("."))]:
+    for path in [_trash_of(folder), *(path for path in hidden if path.name.startswith("."))]:
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove(path: Path) -> None:
     """Remove a folder so that a kill in between leaves no half of it under its name."""
-    aside = _aside(path)
-    shutil.rmtree(aside, ignore_errors=True)
-    path.rename(aside)
-    shutil.rmtree(aside, ignore_errors=True)
+    trash = _trash_of(path)
+    shutil.rmtree(trash, ignore_errors=True)
+    path.rename(trash)
+    shutil.rmtree(trash, ignore_errors=True)
 
 
-def _aside(path: Path) -> Path:
+def _trash_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.old")
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted((path for path in found if path.name.isdecimal()), reverse=True)
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return sorted((path for path in paths if path.name.isdecimal()), reverse=True)
 
 
 def _unwritten(step: int, error: Exception, folder: Path) -> MachineError:

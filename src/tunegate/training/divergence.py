@@ -1,7 +1,7 @@
-"""Whether a run still learns: refuses numbers that are none, a loss that runs away, and one that cannot change.
+"""The divergence detector: stops a run whose numbers are not finite, whose loss diverges, or whose loss never changes.
 
-Judges by the records of the run alone, so that a resumed run is judged alike. Thresholds are lax: a run that is stopped
-here could not have come to anything. Reads and writes nothing.
+It looks at the records of the run alone, so that a resumed run is stopped at the same step. Thresholds are lax: a run
+that is stopped here could not have succeeded.
 """
 
 import math
@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunegate.errors import RefusedError
+from tunegate.text import listed
 
 PATIENCE = 20
-"""Steps that are judged together. A spike is shorter: runs recover from those (arXiv 2204.02311, section 5.1)."""
+"""Steps that are looked at together. A spike is shorter: runs recover from those (arXiv 2204.02311, section 5.1)."""
 
 _START = 5
 """The first steps, in which the learning rate is still low: their median is where the loss started."""
@@ -23,13 +24,14 @@ _LEAST = 1.0
 _SAME = 1e-6
 """Relative difference that comes from adding up the same losses in another order."""
 
-_SHOWN = 8
+SHOWN = 8
+"""Rows that an error names."""
 
 Records = Sequence[Mapping[str, Any]]
 
 
 def ceiling(losses: Sequence[float]) -> float:
-    """The loss above which a run has run away: twice its start; its start and little more, once half of it was reached;
+    """The loss above which a run has diverged: twice its start; its start and little more, once half of it was reached;
     and never less than a nat above its start.
     """
     start = statistics.median(losses[:_START])
@@ -56,7 +58,7 @@ def check(records: Records, rows: Sequence[str]) -> None:
         lowest = min(record["loss"] for record in records)
         problem = (
             f"diverged: the loss is {losses[-1]:.3g} at step {step}, and {usual:.3g} in the median of {PATIENCE} "
-            f"steps; it started at {first:.3g} and was {lowest:.3g} at its lowest; rows {listed(rows)}"
+            f"steps; it started at {first:.3g} and was {lowest:.3g} at its lowest; rows {listed(rows, SHOWN)}"
         )
         raise _refused(problem, "lower train.learning_rate, raise train.warmup_share, or look at the rows")
     unchanged = max(abs(loss - first) for loss in losses) <= _SAME * abs(first)
@@ -65,21 +67,15 @@ def check(records: Records, rows: Sequence[str]) -> None:
     if losses[-1] != 0 and (unchanged or stuck):
         problem = (
             f"dead: the loss is {losses[-1]:.3g} at step {step}, as at the start, and the gradient's norm "
-            f"{norms[-1]:.3g}; rows {listed(rows)}"
+            f"{norms[-1]:.3g}; rows {listed(rows, SHOWN)}"
         )
         raise _refused(problem, "raise train.learning_rate, or train other modules (train.target_modules)")
 
 
 def require_finite(what: str, value: float, where: str) -> None:
-    """Raise RefusedError unless the value is a number; `where` names the rows."""
+    """Raise RefusedError unless the value is finite; `where` names the rows."""
     if not math.isfinite(value):
         raise _refused(f"{what} is {value} {where}", "look at these rows, or lower train.learning_rate")
-
-
-def listed(rows: Sequence[str]) -> str:
-    """The first rows by id, and how many more."""
-    more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-    return ", ".join(rows[:_SHOWN]) + more
 
 
 def _refused(problem: str, remedy: str) -> RefusedError:

@@ -19,12 +19,10 @@ from tunegate.params import Train
 from tunegate.training import checkpoint, divergence, signals
 from tunegate.training.adapter import trainable
 from tunegate.training.fast import path as fast_path
-from tunegate.training.memory_probe import rehearse
 from tunegate.training.optimizer_step import Stepper
-from tunegate.training.optimizers import optimizer_of
+from tunegate.training.optimizers import learning_rate, optimizer_of
 from tunegate.training.parallel import sharding
 from tunegate.training.parallel.team import ALONE, Team
-from tunegate.training.schedule import learning_rate
 from tunegate.training.selection import Selection, has_stalled
 from tunegate.training.state import Trained
 from tunegate.training.technique import Step, Technique
@@ -42,12 +40,12 @@ def run(  # noqa: PLR0913 (what is trained, on what, how, and by whom)
 ) -> checkpoint.Progress:
     """Train the trainable parameters of `model` in place, from the checkpoint if there is one; return the progress.
 
-    Raises RefusedError when the checkpoint is another run's, the watchdog barks, or the processes of the team do not
-    train the same; InputError when a split has no rows; MachineError when memory or disk run out.
+    Raises RefusedError when the checkpoint is another run's, the divergence detector stops the run, or the processes
+    of the team do not train the same; InputError when a split has no rows; MachineError when memory or disk run out.
     """
     sharding.require(settings, team)
-    team.agree({key: value for key, value in fingerprint.items() if key != "machine"})
-    team.draw_apart(settings.seed)
+    team.require_agreement({key: value for key, value in fingerprint.items() if key != "machine"})
+    team.seed_by_rank(settings.seed)
     if technique.rows is not None:
         train, valid = technique.rows(train, valid)
     _require_rows(train=train, valid=valid)
@@ -58,10 +56,10 @@ def run(  # noqa: PLR0913 (what is trained, on what, how, and by whom)
     for phase in range(progress.phase, technique.phases):
         if progress.phase_step == 0 and technique.begin is not None:
             with stepper.explained(f"before phase {phase + 1}"):
-                progress.state = team.told(technique.begin(stepper.model, train, phase))
+                progress.state = team.broadcast(technique.begin(stepper.model, train, phase))
         plan = technique.plan(train, settings, progress.state)
         if progress.step == 0:
-            rehearse(stepper, plan)
+            stepper.probe_memory(plan)
         _phase(stepper, trained, plan, valid, progress, fingerprint)
     trained.selection.finish()
     sharding.unshard(stepper.model, team)
@@ -97,13 +95,13 @@ def _phase(
     settings, team = stepper.settings, stepper.team
 
     def save() -> None:
-        # A checkpoint that was asked for while the loss is suspicious takes no good one's place.
+        # A checkpoint saved on a signal while the loss is suspicious replaces no good one.
         keep = None if divergence.is_suspicious(progress.records) else settings.keep_checkpoints
         checkpoint.save(progress, trained, fingerprint, team=team, keep=keep)
 
     with signals.noted(impatient=team.size == 1) as caught, _bar(len(plan), progress.phase_step, team) as bar:
         for step in plan[progress.phase_step :]:
-            # Asked before a step, not after one: a run that is killed in between then stops at the same step.
+            # Checked before a step, not after one: a run that is killed in between then stops at the same step.
             if has_stalled(_of_phase(progress), settings.early_stopping):
                 break
             started = time.perf_counter()
@@ -111,7 +109,7 @@ def _phase(
             progress.seconds += time.perf_counter() - started
             _show(bar, progress.records[-1])
             # A signal to one process stops all of them after the same step.
-            signalled = team.most(caught[0] if caught else 0)
+            signalled = team.maximum(caught[0] if caught else 0)
             is_due = progress.step % settings.checkpoint_every == 0 and not divergence.is_suspicious(progress.records)
             if signalled or is_due:
                 save()
@@ -121,7 +119,7 @@ def _phase(
         if progress.phase < stepper.technique.phases:
             # What begins the next phase may take long, and a signal ends it at once.
             save()
-            if signalled := team.most(caught[0] if caught else 0):
+            if signalled := team.maximum(caught[0] if caught else 0):
                 signals.leave(signalled, progress.step)
 
 
@@ -134,11 +132,11 @@ def _step(
     progress: checkpoint.Progress,
 ) -> None:
     rate = learning_rate(progress.phase_step, len(plan), stepper.settings)
-    found = stepper.step(step.examples, progress.step, rate)
+    measured = stepper.step(step.examples, progress.step, rate)
     progress.step += 1
     progress.phase_step += 1
     trained.selection.follow(progress.step)
-    record: dict[str, Any] = {"step": progress.step, "epoch": step.epoch, "valid_loss": None} | found
+    record: dict[str, Any] = {"step": progress.step, "epoch": step.epoch, "valid_loss": None} | measured
     progress.records.append(record)
     divergence.check(progress.records, [example.id for example in step.examples])
     if stepper.technique.watch is not None:

@@ -1,8 +1,7 @@
 """Cross-entropy of the next token, computed at the trained positions only.
 
 The vocabulary projection is computed at those positions only; it is most of a small model's work. Documents lie end to
-end where the model keeps them apart; else they are padded, each in a row of its own. Knows how a causal language model
-of transformers is asked for logits; does not know techniques.
+end where the model keeps them apart; else they are padded, each in a row of its own.
 """
 
 import contextlib
@@ -16,10 +15,10 @@ import torch
 from tunegate.training.batching import Tokens
 from tunegate.training.fast import log_probabilities
 from tunegate.training.fast.attention import documents
-from tunegate.training.fast.packing import core, packs, quiet
+from tunegate.training.fast.packing import core, evaluated, packs
 from tunegate.training.technique import Loss
 
-_bare: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+_linear_logits: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 """Of each model: whether its logits are its output layer's, with nothing after it but scaling."""
 
 
@@ -31,8 +30,8 @@ def logits_of(model: Any, batch: Tokens) -> torch.Tensor:
 def log_probs_of(model: Any, batch: Tokens) -> torch.Tensor:
     """Log p of the batch's targets in nats, fp32, shape (N); never holds all logits where that can be avoided."""
     head = core(model).get_output_embeddings()
-    if type(head) is torch.nn.Linear and _is_bare(model, head):
-        with _giving(head, lambda states: states):
+    if type(head) is torch.nn.Linear and _has_linear_logits(model, head):
+        with _with_forward(head, lambda states: states):
             hidden = _at_trained(model, batch)
         return log_probabilities.log_probs(hidden, head.weight, head.bias, batch.targets)
     return -torch.nn.functional.cross_entropy(logits_of(model, batch), batch.targets, reduction="none")
@@ -70,8 +69,8 @@ def _padded(model: Any, batch: Tokens) -> torch.Tensor:
 
 
 def _kept(model: Any, positions: torch.Tensor) -> dict[str, torch.Tensor]:
-    known = "logits_to_keep" in inspect.signature(core(model).forward).parameters
-    return {"logits_to_keep": positions} if known else {}
+    keeps = "logits_to_keep" in inspect.signature(core(model).forward).parameters
+    return {"logits_to_keep": positions} if keeps else {}
 
 
 def _chosen(logits: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
@@ -79,26 +78,26 @@ def _chosen(logits: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     return logits if logits.shape[1] == len(positions) else logits[:, positions]
 
 
-def _is_bare(model: Any, head: torch.nn.Linear) -> bool:
-    if model not in _bare:
-        _bare[model] = _measured(model, head)
-    return _bare[model]
+def _has_linear_logits(model: Any, head: torch.nn.Linear) -> bool:
+    if model not in _linear_logits:
+        _linear_logits[model] = _measure(model, head)
+    return _linear_logits[model]
 
 
-def _measured(model: Any, head: torch.nn.Linear) -> bool:
+def _measure(model: Any, head: torch.nn.Linear) -> bool:
     """Whether what comes out of the output layer is at most scaled: not cut off, not bent (`softcap`)."""
-    made = torch.linspace(-1e4, 1e4, head.in_features, device=head.weight.device).expand(1, 3, -1)
+    hidden = torch.linspace(-1e4, 1e4, head.in_features, device=head.weight.device).expand(1, 3, -1)
     ids = torch.arange(1, 4, device=head.weight.device)[None]
-    with quiet(model), _giving(head, lambda _states: made):
-        found = core(model)(input_ids=ids, use_cache=False).logits.float()
-    if found.shape != made.shape:
+    with evaluated(model), _with_forward(head, lambda _states: hidden):
+        logits = core(model)(input_ids=ids, use_cache=False).logits.float()
+    if logits.shape != hidden.shape:
         return False
-    scale = (found * made).sum() / (made * made).sum()
-    return bool((found - scale * made).abs().max() <= 1e-3 * found.abs().max())
+    scale = (logits * hidden).sum() / (hidden * hidden).sum()
+    return bool((logits - scale * hidden).abs().max() <= 1e-3 * logits.abs().max())
 
 
 @contextlib.contextmanager
-def _giving(head: torch.nn.Linear, forward: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
+def _with_forward(head: torch.nn.Linear, forward: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
     """While open, this is what the output layer does."""
     before = vars(head).get("forward")
     head.forward = forward  # type: ignore[assignment, method-assign]

@@ -1,5 +1,6 @@
-"""The optimizer that the parameters name. Its learning rate is set by whoever steps it. Does not know the loop."""
+"""The optimizer and its learning rate, which is a function of the step, so that a checkpoint needs no scheduler."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,8 @@ _MOMENTS = {"adamw": 8.0, "adamw_8bit": 2.06, "sgd": 0.0}
 """Bytes of state for each trained parameter: two numbers of four bytes, two of one byte and their scales, none."""
 
 
-def bytes_beside(settings: Train) -> float:
-    """Bytes that are held for each trained parameter beside it and its gradient, with the average and the best one."""
+def state_bytes_per_parameter(settings: Train) -> float:
+    """Bytes held for each trained parameter besides its weight and gradient: moments, moving average, best weights."""
     return _MOMENTS[settings.optimizer] + 4 * ((settings.ema is not None) + (settings.select == "best"))
 
 
@@ -30,6 +31,19 @@ def optimizer_of(parameters: Mapping[str, torch.nn.Parameter], settings: Train) 
             return _adamw_8bit(groups, settings)
         case "sgd":
             return torch.optim.SGD(groups, lr=settings.learning_rate)
+
+
+def learning_rate(step: int, steps: int, settings: Train) -> float:
+    """The rate of step `step` (from 0) of `steps`: a linear warm-up, then as `settings.schedule` says.
+
+    cosine falls to 0 along half a period (arXiv 1608.03983), linear along a line, constant not at all.
+    """
+    warmup = math.ceil(settings.warmup_share * steps)
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - warmup)
+    falls = {"cosine": 0.5 * (1 + math.cos(math.pi * done)), "linear": 1 - done, "constant": 1.0}
+    return settings.learning_rate * falls[settings.schedule]
 
 
 def _adamw_8bit(groups: list[dict[str, Any]], settings: Train) -> torch.optim.Optimizer:

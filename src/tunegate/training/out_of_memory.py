@@ -1,7 +1,6 @@
-"""Out of memory, as an error that says what was needed, what there is, and which setting to change.
+"""Out of memory, as an error that says what was needed, what is free, and which setting to change.
 
-Knows how torch says it; counts what can be counted, and measures no activations: that is what a preflight does. Reads
-/proc; writes nothing.
+Counts what can be counted, and measures no activations: that is what a preflight does.
 """
 
 import contextlib
@@ -15,7 +14,7 @@ from torch.distributed.tensor import DTensor
 from tunegate.data.compute.database import available
 from tunegate.errors import MachineError
 from tunegate.params import Train
-from tunegate.training.optimizers import bytes_beside
+from tunegate.training.optimizers import state_bytes_per_parameter
 from tunegate.training.technique import Batch
 
 _CPU = "DefaultCPUAllocator"
@@ -45,8 +44,8 @@ def explained(
         size = (
             "" if largest is None else f", in which the largest batch has {largest.tokens} tokens in {_rows(largest)}"
         )
-        said = (str(error) or type(error).__name__).splitlines()[0][:200]
-        problem = f"out of memory {when}{size}: {said}\n  {_needed(model, settings)}\n  {_there(settings.device)}"
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        problem = f"out of memory {when}{size}: {reason}\n  {_needed(model, settings)}\n  {_available(settings.device)}"
         remedy = "; or ".join(_remedies(settings, largest, longest, sharded))
         remedy += ". `tunegate preflight` forecasts what it takes; docs/training.md says what each costs"
         raise MachineError(problem, place="train", remedy=remedy) from None
@@ -65,10 +64,10 @@ def _needed(model: Any, settings: Train) -> str:
     parts = [(_here(parameter), parameter.requires_grad) for parameter in model.parameters()]
     weights = sum(part.numel() * part.element_size() for part, _ in parts)
     trained = sum(part.numel() for part, is_trained in parts if is_trained)
-    beside = round(trained * bytes_beside(settings))
+    state = round(trained * state_bytes_per_parameter(settings))
     return (
-        f"needed before any batch: {_gb(weights + 4 * trained + beside)} (weights {_gb(weights)}, gradients "
-        f"{_gb(4 * trained)}, optimizer {_gb(beside)}); the rest is for the batch"
+        f"needed before any batch: {_gb(weights + 4 * trained + state)} (weights {_gb(weights)}, gradients "
+        f"{_gb(4 * trained)}, optimizer {_gb(state)}); the rest is for the batch"
     )
 
 
@@ -81,13 +80,13 @@ def free_of(device: str) -> tuple[int, int]:
     if device == "cuda":
         return torch.cuda.mem_get_info()
     lines = _MEMORY.read_text(encoding="ascii").splitlines() if _MEMORY.is_file() else []
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    return min([*found, available()]), available()
+    free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return min([*free, available()]), available()
 
 
-def _there(device: str) -> str:
+def _available(device: str) -> str:
     free, total = free_of(device)
-    return f"there: {_gb(free)} free of {_gb(total)} " + ("on the GPU" if device == "cuda" else "for this process")
+    return f"available: {_gb(free)} free of {_gb(total)} " + ("on the GPU" if device == "cuda" else "for this process")
 
 
 def _gb(size: int) -> str:

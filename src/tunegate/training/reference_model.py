@@ -1,7 +1,7 @@
 """The model as it was before training, beside the one that is trained: what some losses hold it to.
 
 With an adapter it is the same model with the adapter switched off, which costs no memory; where the model's own weights
-are trained, it is a frozen copy of them. Reads and writes nothing.
+are trained, it is a frozen copy of them.
 """
 
 import contextlib

@@ -1,7 +1,6 @@
 """Answers that a model samples to prompts while it is trained, as its own distribution has them.
 
-Draws from torch's random state, which checkpoints hold. Reads and
-writes nothing.
+Draws from torch's random state, which checkpoints hold.
 """
 
 import dataclasses
@@ -28,24 +27,24 @@ class Sampler:
 
     def __call__(self, model: Any, prompts: Sequence[list[int]], *, greedy: bool = False) -> list[list[int]]:
         """The tokens of one answer to each prompt, with the one that ends it unless it was cut off."""
-        asked = [_Asked(number, prompt, self.max_new_tokens) for number, prompt in enumerate(prompts)]
-        ordered = sorted(asked, key=lambda item: (item.length, item.number))
+        numbered = [_Prompt(number, prompt, self.max_new_tokens) for number, prompt in enumerate(prompts)]
+        ordered = sorted(numbered, key=lambda item: (item.length, item.number))
         own = {"do_sample": True, "temperature": self.temperature, "top_k": 0, "top_p": 1.0}
         how: dict[str, Any] = {} if greedy else own
-        found: dict[int, list[int]] = {}
-        for group in grouped(ordered, self.tokens_per_batch or sum(item.length for item in asked)):
+        answers_by_number: dict[int, list[int]] = {}
+        for group in grouped(ordered, self.tokens_per_batch or sum(item.length for item in numbered)):
             with evaluating(model):
                 answers = generated(
-                    model, [item.prompt for item in group], end=self.eos, longest=self.max_new_tokens, **how
+                    model, [item.ids for item in group], end=self.eos, longest=self.max_new_tokens, **how
                 )
-            found |= {item.number: answer for item, answer in zip(group, answers, strict=True)}
-        return [found[number] for number in range(len(prompts))]
+            answers_by_number |= {item.number: answer for item, answer in zip(group, answers, strict=True)}
+        return [answers_by_number[number] for number in range(len(prompts))]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Asked:
+class _Prompt:
     number: int
-    prompt: list[int]
+    ids: list[int]
     room: int
 
     @property
@@ -54,4 +53,4 @@ class _Asked:
 
     @property
     def length(self) -> int:
-        return len(self.prompt) + self.room
+        return len(self.ids) + self.room

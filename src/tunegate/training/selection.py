@@ -1,7 +1,7 @@
 """Which weights are kept: the last, their moving average, the best on the validation rows; and when to stop.
 
 What is decided depends on the records of the run alone, and what is held is part of every checkpoint: a resumed run
-decides alike. Reads and writes nothing; does not know how validation is measured.
+decides alike.
 """
 
 import contextlib

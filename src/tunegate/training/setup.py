@@ -1,7 +1,4 @@
-"""Where a training begins, the same for the stage and for a preflight: labels, model and technique.
-
-Reads the base model's folder; does not train.
-"""
+"""What training starts from, the same for the stage and for a preflight: labels, model and technique."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +9,15 @@ from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.training.adapter import start
 from tunegate.training.technique import Technique
-from tunegate.training.techniques.choice import technique_of
+from tunegate.training.techniques.classify import classify
+from tunegate.training.techniques.distill import distill
+from tunegate.training.techniques.fewshot import fewshot
+from tunegate.training.techniques.multitask import multitask
+from tunegate.training.techniques.preference import preference
+from tunegate.training.techniques.pretrain import pretrain
+from tunegate.training.techniques.reinforce import reinforce
+from tunegate.training.techniques.semisupervised import semisupervised
+from tunegate.training.techniques.sft import sft
 
 
 def begin(
@@ -22,3 +27,29 @@ def begin(
     labels = labels_of(train, valid, settings.classify) if settings.has_head else None
     model = start(base, settings, labels)
     return labels, model, technique_of(settings, model, base)
+
+
+def technique_of(settings: Train, model: Any, base: Path) -> Technique:  # noqa: PLR0911 (one for each technique)
+    """The technique that `train.technique` names; `model` is what training starts from, made of the folder `base`.
+
+    Ask before anything is trained or resumed: some techniques hold on to what the model was.
+    """
+    match settings.technique:
+        case "sft":
+            return sft()
+        case "classify":
+            return classify(settings, model)
+        case "preference":
+            return preference(settings, model)
+        case "reinforce":
+            return reinforce(settings, model, base)
+        case "distill":
+            return distill(settings, base)
+        case "pretrain":
+            return pretrain(settings)
+        case "multitask":
+            return multitask(settings)
+        case "semisupervised":
+            return semisupervised(settings, base)
+        case "fewshot":
+            return fewshot(settings)

@@ -1,8 +1,8 @@
-"""All that the next step depends on, as named tensors and JSON, and back: weights, what is held beside them, the
+"""All that the next step depends on, as named tensors and JSON, and back: weights, what is held besides them, the
 optimizer's moments, random states.
 
-Works for every optimizer, since it asks none for names. The first process of a team has whole tensors also where each
-holds a part of them. Reads and writes no files.
+Works for every optimizer, since it depends on no names. The first process of a team has whole tensors also where each
+holds a part of them.
 """
 
 import dataclasses
@@ -27,18 +27,18 @@ class Trained:
 
     def tensors(self, team: Team = ALONE) -> Tensors:
         """Every tensor, on the CPU. Every process of the team must call this."""
-        found = _random_states(team)
+        tensors = _random_states(team)
         for name, parameter in self.parameters.items():
-            found[f"weight/{name}"] = whole(parameter.detach())
+            tensors[f"weight/{name}"] = whole(parameter.detach())
             for kind, held in self.selection.held.items():
-                found[f"{kind}/{name}"] = whole(held[name])
+                tensors[f"{kind}/{name}"] = whole(held[name])
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 if isinstance(value, torch.Tensor):
-                    found[f"optimizer.{key}/{name}"] = whole(value.detach())
-        return _apart(found)
+                    tensors[f"optimizer.{key}/{name}"] = whole(value.detach())
+        return _unshared(tensors)
 
     def numbers(self) -> Numbers:
-        """What the optimizer knows of each parameter that is no tensor."""
+        """What the optimizer holds for each parameter that is not a tensor."""
         return {
             name: {key: value for key, value in state.items() if not isinstance(value, torch.Tensor)}
             for name, parameter in self.parameters.items()
@@ -73,19 +73,19 @@ def _placed(tensor: torch.Tensor, parameter: torch.nn.Parameter) -> torch.Tensor
 
 def _random_states(team: Team) -> Tensors:
     """Those of all processes, by rank: they draw different numbers, for dropout and answers."""
-    states = {f"random/{rank}": state for rank, state in enumerate(team.gathered(torch.get_rng_state()))}
+    states = {f"random/{rank}": state for rank, state in enumerate(team.all_gathered(torch.get_rng_state()))}
     if torch.cuda.is_available():
-        found = team.gathered(torch.cuda.get_rng_state())
-        states |= {f"random/cuda.{rank}": state for rank, state in enumerate(found)}
+        gpu_states = team.all_gathered(torch.cuda.get_rng_state())
+        states |= {f"random/cuda.{rank}": state for rank, state in enumerate(gpu_states)}
     return states
 
 
-def _apart(tensors: Tensors) -> Tensors:
+def _unshared(tensors: Tensors) -> Tensors:
     """The same, contiguous and on the CPU, none sharing its memory with another, as safetensors needs it."""
-    seen: set[int] = set()
-    found = {}
+    pointers: set[int] = set()
+    unshared = {}
     for name, tensor in tensors.items():
         held = tensor.cpu().contiguous()
-        found[name] = held.clone() if held.data_ptr() in seen else held
-        seen.add(held.data_ptr())
-    return found
+        unshared[name] = held.clone() if held.data_ptr() in pointers else held
+        pointers.add(held.data_ptr())
+    return unshared

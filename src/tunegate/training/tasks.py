@@ -1,13 +1,13 @@
-"""Which task a row belongs to: what its source, or one of its slices, says.
+"""Which task a row belongs to, by its source or one of its slices; and draws from the rows of a task."""
 
-Reads and writes nothing; does not know what is done with tasks.
-"""
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import difflib
-from collections.abc import Sequence
+import numpy as np
 
 from tunegate.errors import InputError
 from tunegate.models.tokens.examples import Example
+from tunegate.text import did_you_mean
 
 Tasks = dict[str, list[Example]]
 
@@ -17,17 +17,15 @@ def tasks_of(examples: Sequence[Example], name: str, place: str) -> Tasks:
 
     Raises InputError, at `place`, for a row that has no such slice.
     """
-    found: Tasks = {}
+    tasks: Tasks = {}
     for example in examples:
-        known = example.tasks or {}
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            problem = f"the row {example.id} has no slice {name!r}{hint}"
-            remedy = f"name one that every row has (this one has {', '.join(sorted(known)) or 'none'})"
+        slices = example.tasks or {}
+        if name not in slices:
+            problem = f"the row {example.id} has no slice {name!r}{did_you_mean(name, slices)}"
+            remedy = f"name one that every row has (this one has {', '.join(sorted(slices)) or 'none'})"
             raise InputError(problem, place=place, remedy=remedy)
-        found.setdefault(known[name], []).append(example)
-    return dict(sorted(found.items()))
+        tasks.setdefault(slices[name], []).append(example)
+    return dict(sorted(tasks.items()))
 
 
 def require_same_tasks(train: Tasks, valid: Tasks, place: str) -> None:
@@ -38,3 +36,10 @@ def require_same_tasks(train: Tasks, valid: Tasks, place: str) -> None:
             problem = f"no row of the task {', '.join(map(repr, sorted(missing)))} in the split {split}"
             remedy = "give the task more rows, raise prepare.valid_share, or leave its rows out"
             raise InputError(problem, place=place, remedy=remedy)
+
+
+def endless(items: Sequence[Any], seed: Sequence[int]) -> Iterator[Any]:
+    """The items again and again, each time all of them in a new order."""
+    random = np.random.default_rng(seed)
+    while True:
+        yield from (items[index] for index in random.permutation(len(items)))

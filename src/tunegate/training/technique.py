@@ -1,7 +1,5 @@
-"""What a technique gives to the loop. Every technique trains by the same loop, and so has its exact resume, watchdog,
-trajectory and accounting.
-
-Does not know any technique; `tunegate.training.techniques` has them.
+"""What a technique gives to the loop. Every technique trains by the same loop, and so has its exact resume, divergence
+detector, trajectory and accounting.
 """
 
 import dataclasses
@@ -15,7 +13,7 @@ from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 
 Notes = dict[str, float]
-"""Sums over the units of a batch, by name: what a technique records beside its loss."""
+"""Sums over the units of a batch, by name: what a technique records besides its loss."""
 
 State = dict[str, Any]
 """What a technique knows beyond the weights, as JSON; it is part of every checkpoint."""
@@ -89,7 +87,7 @@ class Technique:
     plan: Callable[[Sequence[Example], Train, State], list["Step"]]
     """The steps of one phase."""
     notes: tuple[str, ...] = ()
-    """Names of what it records beside the loss, as columns of the trajectory: means over units."""
+    """Names of what it records besides the loss, as columns of the trajectory: means over units."""
     prepare: Callable[[Any, Sequence[Example], int], Sequence[Any]] | None = None
     """(model, a step's examples, step from 0): the items to learn from, for instance sampled answers."""
     prepares_together: bool = False
@@ -97,11 +95,11 @@ class Technique:
     begin: Callable[[Any, Sequence[Example], int], State] | None = None
     """(model, examples, phase from 0): called once before a phase; its state plans that phase."""
     phases: int = 1
-    """How often the plan is made anew, each time with a learning rate that starts again."""
+    """How often a plan is made, each time with a learning rate that starts again."""
     watch: Callable[[Sequence[Mapping[str, Any]]], None] | None = None
     """(all records): called after every step; raises RefusedError where going on is of no use."""
-    beside: int = 0
-    """Bytes of the weights that it holds beside the trained model's."""
+    extra_bytes: int = 0
+    """Bytes of weights that it holds in addition to the trained model's."""
     updates: int = 1
     """Optimizer updates on what was prepared for one step."""
     rows: Callable[[Sequence[Example], Sequence[Example]], tuple[Sequence[Example], Sequence[Example]]] | None = None
@@ -109,9 +107,9 @@ class Technique:
     cannot be used. None: all."""
     keep: Callable[[Path, Sequence[Example], State], None] | None = None
     """(adapter's folder, examples, last state): called once after training, writes what else is to be kept of it."""
-    pull: Callable[[Any, Sequence[Example], Any], tuple[float, Mapping[str, float]]] | None = None
+    compute_gradients: Callable[[Any, Sequence[Example], Any], tuple[float, Mapping[str, float]]] | None = None
     """(model, a step's examples, autocast): in place of loss and backward, fills the gradients of the trainable
-    parameters itself; the loss and notes it found."""
+    parameters itself; returns the loss and notes."""
 
 
 @dataclasses.dataclass(frozen=True)

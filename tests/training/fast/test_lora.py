@@ -4,6 +4,7 @@ import pytest
 import torch
 from causal_models import causal_model
 from peft import LoraConfig, get_peft_model
+from rounding import is_close
 
 from tunegate.training.fast import lora as fast_lora
 
@@ -33,7 +34,7 @@ def test_an_adapted_layer_is_peft_s_forward_and_backward(name: str, options: dic
     expected = found(model)
     assert fast_lora.install(model) == 14
     for one, other in zip(expected, found(model), strict=True):
-        assert torch.allclose(one, other, rtol=1e-4, atol=1e-5 * float(one.abs().max()))
+        assert is_close(other, one, 2)
 
 
 def test_in_bf16_gradients_are_as_near_to_fp32_as_peft_s() -> None:
@@ -63,10 +64,10 @@ def test_a_disabled_or_merged_adapter_is_respected() -> None:
         tuned = model(input_ids=ROWS).logits
         with model.disable_adapter():
             plain = model(input_ids=ROWS).logits
-        assert torch.allclose(plain, causal_model("llama")(input_ids=ROWS).logits)
-        assert not torch.allclose(plain, tuned, atol=1e-2)
+        assert is_close(plain, causal_model("llama")(input_ids=ROWS).logits)
+        assert not is_close(plain, tuned, 100)
         model.merge_adapter()
-        assert torch.allclose(model(input_ids=ROWS).logits, tuned, atol=1e-3)
+        assert is_close(model(input_ids=ROWS).logits, tuned, 2)
 
 
 def test_taken_away_peft_s_forward_is_back() -> None:

@@ -21,7 +21,7 @@ from tunegate.errors import InputError, MachineError, RefusedError, Stopped
 from tunegate.files import read_json, sha256_of
 from tunegate.params import Compute
 from tunegate.training.parallel.launcher import environments_of, needed, run
-from tunegate.training.parallel.workers import LOST
+from tunegate.training.parallel.workers import LOST_PEER
 
 
 @contextlib.contextmanager
@@ -62,8 +62,8 @@ def test_the_process_that_died_is_named_with_its_last_lines_and_the_others_are_e
         run(script(text), ranks(3))
 
 
-def test_the_cause_is_told_and_not_that_others_lost_it() -> None:
-    text = f"print('{LOST}' if rank == 0 else 'no room', file=sys.stderr); time.sleep(rank / 5); sys.exit(1)"
+def test_the_cause_is_reported_and_not_the_lost_peer() -> None:
+    text = f"print('{LOST_PEER}' if rank == 0 else 'no room', file=sys.stderr); time.sleep(rank / 5); sys.exit(1)"
     with pytest.raises(MachineError, match=r"process 1 ended with exit code 1; its last lines:\n  no room"):
         run(script(text), ranks())
 
@@ -120,8 +120,8 @@ def test_a_node_that_is_preempted_stops_all_and_they_resume_to_the_bytes_of_an_u
     train_inputs: Path,
 ) -> None:
     set_params({"processes": 2, "strategy": "ddp"})
-    code, said = outcome_of(start())
-    assert code == 0, said
+    code, output = outcome_of(start())
+    assert code == 0, output
     undisturbed = sha256_of(Path("adapter/adapter_model.safetensors"))
     losses = Path("trajectory.csv").read_text()
     shutil.rmtree("adapter")
@@ -151,9 +151,9 @@ def test_a_killed_worker_ends_the_run_with_its_rank_and_a_killed_parent_ends_its
     listening = {c.laddr.ip for worker in workers for c in worker.net_connections() if c.status == "LISTEN"}
     assert listening <= {"127.0.0.1", "::1"}
     second.kill()
-    code, said = outcome_of(parent)
+    code, output = outcome_of(parent)
     assert code == 1
-    assert "error: train: process 1 was killed by SIGKILL" in said
+    assert "error: train: process 1 was killed by SIGKILL" in output
     assert not any(worker.is_running() for worker in workers)
 
     parent = start(TUNEGATE_TEST_FORKSERVER="")

@@ -15,10 +15,18 @@ from tunegate.params import Compute
 from tunegate.training.parallel import rendezvous
 from tunegate.training.parallel.rendezvous import joined
 from tunegate.training.parallel.team import ALONE, Team
-from tunegate.training.parallel.workers import LOST, MEETING
+from tunegate.training.parallel.workers import LOST_PEER, RENDEZVOUS_FILE
 
 TWO = Compute(processes=2, strategy="ddp")
-VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE", MEETING)
+VARIABLES = (
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "TORCHELASTIC_USE_AGENT_STORE",
+    RENDEZVOUS_FILE,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +87,7 @@ def test_what_a_launcher_said_wrongly_is_named_with_its_variable(
 
 
 def test_two_nodes_on_one_machine_may_number_their_processes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", MEETING: "unused"}.items():
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", RENDEZVOUS_FILE: "unused"}.items():
         monkeypatch.setenv(name, value)
     met: list[Any] = []
     monkeypatch.setattr(rendezvous, "_meet", lambda *who: met.append(who))
@@ -166,8 +174,8 @@ def test_who_loses_another_process_says_that_the_cause_is_elsewhere(tmp_path: Pa
             os._exit(0)
         return [add(team) for _ in range(3)]
 
-    (said,) = in_processes(die, tmp_path / "team", answers=1)
-    assert LOST in said["error"]
+    (answer,) = in_processes(die, tmp_path / "team", answers=1)
+    assert LOST_PEER in answer["error"]
 
 
 def free_port() -> int:

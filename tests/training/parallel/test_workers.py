@@ -42,7 +42,7 @@ def test_only_the_first_process_shows_what_it_says(capfd: pytest.CaptureFixture[
         ("import os; os.kill(os.getpid(), 9)", "was killed by SIGKILL (memory may have been short)", 0),
     ],
 )
-def test_how_a_process_ended_is_told_in_words(script: str, ending: str, number: int) -> None:
+def test_the_way_a_process_ended_is_put_in_words(script: str, ending: str, number: int) -> None:
     # Python would answer SIGINT with a traceback and end by the signal itself.
     worker = ended(script)
     assert worker.ending == ending

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from rounding import close, is_close
 
 from tunegate.models.loading import load_base, load_tokenizer
 from tunegate.models.resources import bytes_of
@@ -34,13 +35,13 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture(scope="module")
 def rows(tiny_model: Path, tiny_rows: list[dict[str, str]]) -> list[Example]:
-    told: list[dict[str, Any]] = [row | {"source": "desks", "slices": [], "messages": None} for row in tiny_rows]
-    return list(Answers()(Recipe.of(load_tokenizer(tiny_model)), told))
+    canonical: list[dict[str, Any]] = [row | {"source": "desks", "slices": [], "messages": None} for row in tiny_rows]
+    return list(Answers()(Recipe.of(load_tokenizer(tiny_model)), canonical))
 
 
 @pytest.fixture(scope="module")
 def base(tiny_model: Path, rows: list[Example], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model, and beside it a teacher that has learned which desk a question belongs to."""
+    """The tiny model, and in its folder a teacher that has learned which desk a question belongs to."""
     folder = tmp_path_factory.mktemp("base")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -123,10 +124,10 @@ def test_the_divergence_is_that_of_its_definition_and_of_trl(temperature: float)
     teacher, student = torch.randn(7, 50) * 3, torch.randn(7, 50) * 3
     p, q = (torch.softmax(logits / temperature, -1) for logits in (teacher, student))
     found = divergence(teacher, student, temperature)
-    assert torch.allclose(found, (p * (p / q).log()).sum(-1), rtol=1e-4)
+    assert is_close(found, (p * (p / q).log()).sum(-1))
     trl: Any = GKDTrainer
     theirs = trl.generalized_jsd_loss(student[None], teacher[None], beta=0, temperature=temperature, reduction="sum")
-    assert float(found.sum()) == pytest.approx(float(theirs), rel=1e-4)
+    assert float(found.sum()) == close(float(theirs))
 
 
 def test_the_loss_weighs_teacher_and_own_answer_at_the_trained_positions(base: Path, rows: list[Example]) -> None:
@@ -142,7 +143,7 @@ def test_the_loss_weighs_teacher_and_own_answer_at_the_trained_positions(base: P
         soft = divergence(wanted, mine, 2.0).sum() * 4
         hard = torch.nn.functional.cross_entropy(mine, ids[0, row.prompt :], reduction="sum")
         expected += float(0.75 * soft + 0.25 * hard)
-    assert float(loss.total.detach()) == pytest.approx(expected, rel=1e-4)
+    assert float(loss.total.detach()) == close(expected)
     assert technique.collate(technique.prepare(model, rows[:5], -1)).units == int(laid_out(rows[:5]).lengths.sum())
 
 
@@ -152,9 +153,9 @@ def test_the_share_of_sampled_steps_is_what_was_asked_for() -> None:
     assert 0.25 < sum(samples_in(step, with_own(on_policy=0.3)) for step in range(1000)) / 1000 < 0.35
 
 
-def test_the_teacher_s_memory_is_told(base: Path) -> None:
+def test_the_teacher_s_memory_is_counted(base: Path) -> None:
     student, technique = made(base, SETTINGS)
-    assert technique.beside == bytes_of(student.get_base_model()) - bytes_of_adapter(student)
+    assert technique.extra_bytes == bytes_of(student.get_base_model()) - bytes_of_adapter(student)
 
 
 def bytes_of_adapter(model: Any) -> int:

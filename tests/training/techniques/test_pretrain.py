@@ -43,9 +43,9 @@ def test_adaptation_resumes_exactly(tiny_model: Path) -> None:
 
 def test_general_text_is_neither_learned_nor_part_of_the_loss_on_valid(tiny_model: Path) -> None:
     alone, expected = trained(tiny_model, SETTINGS, TRAIN, VALID)
-    beside, progress = trained(tiny_model, GENERAL, TRAIN + NEWS, VALID + NEWS)
+    with_news, progress = trained(tiny_model, GENERAL, TRAIN + NEWS, VALID + NEWS)
     assert progress.records == expected.records
-    assert loss_on(beside, NEWS) == loss_on(alone, NEWS)
+    assert loss_on(with_news, NEWS) == loss_on(alone, NEWS)
     both, _ = trained(tiny_model, SETTINGS, TRAIN + NEWS, VALID + NEWS)
     assert loss_on(both, NEWS) < loss_on(alone, NEWS)
 

@@ -154,14 +154,14 @@ def test_numbers_of_every_library_are_numbers() -> None:
     ("name", "problem"),
     [
         ("nothing", "rewards/answers.py:nothing returned nan"),
-        ("text", "rewards/answers.py:text returned '1.0', which is no finite number"),
+        ("text", "rewards/answers.py:text returned '1.0', which is not finite"),
         ("vast", "rewards/answers.py:vast returned 1000"),
-        ("several", "rewards/answers.py:several returned array([1., 2.]), which is no finite number"),
+        ("several", "rewards/answers.py:several returned array([1., 2.]), which is not finite"),
         ("wrong", "rewards/answers.py:wrong raised KeyError: 'no such desk'"),
         ("gone", "rewards/answers.py:gone ended its process with code 3"),
     ],
 )
-def test_a_function_that_gives_no_number_is_refused_with_the_row(name: str, problem: str) -> None:
+def test_a_function_that_gives_no_finite_number_is_refused_with_the_row(name: str, problem: str) -> None:
     with pytest.raises(RefusedError) as caught:
         values(python(name), "roof")
     assert problem in caught.value.problem

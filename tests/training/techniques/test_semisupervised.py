@@ -5,14 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from rounding import close
 from technique_runs import example, loss_on, require_exact_resume, share_right, start_of, trained
 
 from tunegate.data.ledger.stage_ledger import read_ledger
 from tunegate.errors import InputError
+from tunegate.models.loading import load_base
 from tunegate.models.tokens.examples import Example
 from tunegate.params import Semisupervised, Train
 from tunegate.tables import read_parquet
 from tunegate.training import loop
+from tunegate.training.techniques.semisupervised import pseudo_labels
 
 SETTINGS = Train(
     technique="semisupervised",
@@ -102,3 +106,50 @@ def test_rows_of_one_kind_alone_are_refused(tiny_model: Path, train: Any, valid:
     model, technique = start_of(tiny_model, SETTINGS)
     with pytest.raises(InputError, match=problem):
         loop.run(model, train, valid, SETTINGS, technique, {})
+
+
+PROMPTS = [example(f"p{n}", [40 + n, *range(60, 60 + n)], []) for n in range(6)]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> torch.nn.Module:
+    base: torch.nn.Module = load_base(tiny_model, device="cpu", precision="fp32")
+    return base
+
+
+def first_words(model: torch.nn.Module) -> tuple[int, int]:
+    """The first two tokens that the random model says to one of the prompts: the second may stand for an end."""
+    with torch.no_grad():
+        first = int(model(torch.tensor([PROMPTS[3].ids])).logits[0, -1].argmax())
+        return first, int(model(torch.tensor([[*PROMPTS[3].ids, first]])).logits[0, -1].argmax())
+
+
+def test_a_pseudo_label_is_the_greedy_answer_with_the_probability_of_the_whole(model: torch.nn.Module) -> None:
+    first, end = first_words(model)
+    with torch.no_grad():
+        chances = model(torch.tensor([[*PROMPTS[3].ids, first, end]])).logits[0].log_softmax(-1)
+    assert first != end, "choose another prompt for this test"
+    (label,) = pseudo_labels(model, [PROMPTS[3]], end=end, longest=4, tokens=64, device="cpu")
+    assert label.answer == [first, end]
+    expected = float((chances[-3, first] + chances[-2, end]).exp())
+    assert label.confidence == close(expected)
+
+
+def test_answers_without_an_end_and_empty_ones_are_left_out(model: torch.nn.Module) -> None:
+    with torch.no_grad():
+        first = int(model(torch.tensor([PROMPTS[0].ids])).logits[0, -1].argmax())
+    assert pseudo_labels(model, PROMPTS[:1], end=first, longest=4, tokens=64, device="cpu") == []
+    never = next(token for token in range(3, 300) if token != first)
+    assert pseudo_labels(model, PROMPTS[:1], end=never, longest=1, tokens=64, device="cpu") == []
+
+
+def test_pseudo_labels_keep_the_order_of_the_prompts_however_they_are_grouped(model: torch.nn.Module) -> None:
+    _, end = first_words(model)
+
+    def answers(prompts: list[Example], tokens: int) -> dict[str, list[int]]:
+        labels = pseudo_labels(model, prompts, end=end, longest=40, tokens=tokens, device="cpu")
+        assert [label.id for label in labels] == [p.id for p in prompts if p.id in {label.id for label in labels}]
+        return {label.id: label.answer for label in labels}
+
+    assert "p3" in answers(PROMPTS, 8)
+    assert answers(PROMPTS, 8) == answers(PROMPTS, 1000) == answers(PROMPTS[::-1], 1000)

@@ -3,8 +3,7 @@
 transformers gives a padding-free batch one mask over all pairs of its tokens, so that most of the work is on pairs that
 see nothing of each other. Here queries, keys and values are spread over rows of one document each, documents of similar
 length together, and the outputs collected again. What may see what comes from the model's own mask function, evaluated
-on each document's square: sliding windows and chunks stay what they are. Knows transformers' two attention interfaces;
-reads and writes nothing.
+on each document's square: sliding windows and chunks stay what they are.
 """
 
 import contextlib
@@ -88,13 +87,13 @@ def uninstall(model: Any) -> None:
     model.set_attn_implementation("sdpa")
 
 
-def _mask(**asked: Any) -> Any:
+def _mask(**options: Any) -> Any:
     from transformers.masking_utils import sdpa_mask
 
     lengths = _lengths.get()
-    if lengths is None or asked.get("use_vmap") or asked["batch_size"] != 1 or asked["q_length"] != sum(lengths):
-        return sdpa_mask(**asked)
-    return _laid_out(lengths, asked["mask_function"], asked["device"])
+    if lengths is None or options.get("use_vmap") or options["batch_size"] != 1 or options["q_length"] != sum(lengths):
+        return sdpa_mask(**options)
+    return _laid_out(lengths, options["mask_function"], options["device"])
 
 
 def _laid_out(lengths: Sequence[int], sees: Callable[..., Any], device: Any) -> Documents:
@@ -150,8 +149,8 @@ def _attention(
 
 
 def _plain_is_faster(group: Group, query: torch.Tensor, options: dict[str, Any]) -> bool:
-    known = not options.get("dropout") and options.get("position_bias") is None
-    return known and group.length <= SHORT and query.device.type == "cpu" and query.dtype == torch.bfloat16
+    is_plain = not options.get("dropout") and options.get("position_bias") is None
+    return is_plain and group.length <= SHORT and query.device.type == "cpu" and query.dtype == torch.bfloat16
 
 
 def _plain(

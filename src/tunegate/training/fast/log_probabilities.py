@@ -2,9 +2,9 @@
 
 A row of logits has one number per word of the vocabulary; a batch's are often the largest thing that training holds,
 several times over (bf16, fp32, softmax, gradient). Here they are made a few rows at a time. With a frozen vocabulary
-projection, as LoRA leaves it, the direction in which each row would move its hidden state is found in passing, so that
-the backward pass computes nothing again; with a trained one, its logits are computed again there. Row by row the same
-arithmetic as torch's cross-entropy. Does not know models or batches.
+projection, as LoRA leaves it, the direction in which each row would move its hidden state is computed in the same pass,
+so that the backward pass computes nothing again; with a trained one, its logits are computed again there. Row by row
+the same arithmetic as torch's cross-entropy.
 """
 
 from collections.abc import Iterator
@@ -38,10 +38,10 @@ def _logits(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | Non
     return torch.nn.functional.linear(hidden, weight, bias).float()
 
 
-def _slopes(logits: torch.Tensor, total: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def _logit_gradients(logits: torch.Tensor, total: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """The gradient of log p(target) for the logits, in place of the logits."""
-    slopes = logits.sub_(total).exp_().neg_()
-    return slopes.scatter_add_(1, targets[:, None], torch.ones_like(total))
+    gradients = logits.sub_(total).exp_().neg_()
+    return gradients.scatter_add_(1, targets[:, None], torch.ones_like(total))
 
 
 class _LogProbs(torch.autograd.Function):
@@ -56,42 +56,42 @@ class _LogProbs(torch.autograd.Function):
     ) -> torch.Tensor:
         states, matrix = hidden.to(dtype), weight.to(dtype)
         shift = None if bias is None else bias.to(dtype)
-        found = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
-        in_passing = ctx.needs_input_grad[0] and not any(ctx.needs_input_grad[1:3])
-        ways = torch.empty_like(states) if in_passing else None
+        log_p = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
+        one_pass = ctx.needs_input_grad[0] and not any(ctx.needs_input_grad[1:3])
+        directions = torch.empty_like(states) if one_pass else None
         for part in _parts(states, matrix):
             logits = _logits(states[part], matrix, shift)
             total = logits.logsumexp(1, keepdim=True)
-            found[part] = (logits.gather(1, targets[part, None]) - total).squeeze(1)
-            if ways is not None:
-                ways[part] = _slopes(logits, total, targets[part]).to(dtype) @ matrix
-        ctx.in_passing = in_passing
+            log_p[part] = (logits.gather(1, targets[part, None]) - total).squeeze(1)
+            if directions is not None:
+                directions[part] = _logit_gradients(logits, total, targets[part]).to(dtype) @ matrix
+        ctx.one_pass = one_pass
         ctx.dtypes = (hidden.dtype, dtype)
-        ctx.save_for_backward(*((ways,) if in_passing else (hidden, weight, bias, targets)))
-        return found
+        ctx.save_for_backward(*((directions,) if one_pass else (hidden, weight, bias, targets)))
+        return log_p
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grown: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        if ctx.in_passing:
-            (ways,) = ctx.saved_tensors
-            return (ways * grown[:, None]).to(ctx.dtypes[0]), None, None, None, None
-        return _again(ctx, grown)
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        if ctx.one_pass:
+            (directions,) = ctx.saved_tensors
+            return (directions * grad_output[:, None]).to(ctx.dtypes[0]), None, None, None, None
+        return _backward_recomputed(ctx, grad_output)
 
 
-def _again(ctx: Any, grown: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+def _backward_recomputed(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     hidden, weight, bias, targets = ctx.saved_tensors
     kind, dtype = ctx.dtypes
     states, matrix = hidden.to(dtype), weight.to(dtype)
     shift = None if bias is None else bias.to(dtype)
-    for_hidden, for_weight = torch.empty_like(states), torch.zeros_like(weight)
-    for_bias = None if bias is None else torch.zeros_like(bias)
+    grad_hidden, grad_weight = torch.empty_like(states), torch.zeros_like(weight)
+    grad_bias = None if bias is None else torch.zeros_like(bias)
     for part in _parts(states, matrix):
         logits = _logits(states[part], matrix, shift)
-        slopes = _slopes(logits, logits.logsumexp(1, keepdim=True), targets[part])
-        slopes = slopes.mul_(grown[part, None]).to(dtype)
-        for_hidden[part] = slopes @ matrix
-        for_weight += slopes.t() @ states[part]
-        if for_bias is not None:
-            for_bias += slopes.sum(0)
-    return for_hidden.to(kind), for_weight, for_bias, None, None
+        gradients = _logit_gradients(logits, logits.logsumexp(1, keepdim=True), targets[part])
+        gradients = gradients.mul_(grad_output[part, None]).to(dtype)
+        grad_hidden[part] = gradients @ matrix
+        grad_weight += gradients.t() @ states[part]
+        if grad_bias is not None:
+            grad_bias += gradients.sum(0)
+    return grad_hidden.to(kind), grad_weight, grad_bias, None, None

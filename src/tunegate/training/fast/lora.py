@@ -4,7 +4,7 @@ PEFT's own forward casts the input to fp32 for the adapter and back, keeps a cop
 adds two outputs, and asks for gradients of each part by itself. Here the adapter is added into the product in place,
 forward and backward, and the input is kept once. The same sums in another order: equal in fp32 up to rounding, and
 rounded once less in bf16. Where a layer is anything else (dropout, DoRA, a quantised base, several adapters), PEFT's
-forward stays. Reads and writes nothing.
+forward stays.
 """
 
 import types
@@ -79,13 +79,13 @@ class _Adapted(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grown: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         states, narrow, weight, down, up = ctx.saved_tensors
-        wide = grown.contiguous()
-        inner = (wide @ up.to(wide.dtype)).mul_(ctx.scale)
-        for_states = None
+        grad = grad_output.contiguous()
+        grad_narrow = (grad @ up.to(grad.dtype)).mul_(ctx.scale)
+        grad_states = None
         if ctx.needs_input_grad[0]:
-            for_states = (wide @ weight).addmm_(inner, down.to(wide.dtype))
-        for_down = (inner.t() @ states).to(down.dtype)
-        for_up = (wide.t() @ narrow).to(up.dtype).mul_(ctx.scale)
-        return for_states, None, None, for_down, for_up, None
+            grad_states = (grad @ weight).addmm_(grad_narrow, down.to(grad.dtype))
+        grad_down = (grad_narrow.t() @ states).to(down.dtype)
+        grad_up = (grad.t() @ narrow).to(up.dtype).mul_(ctx.scale)
+        return grad_states, None, None, grad_down, grad_up, None

@@ -1,9 +1,9 @@
-"""Whether a model keeps documents apart that lie end to end in one row, found by asking it.
+"""Whether a model keeps documents apart that lie end to end in one row, measured.
 
 Position ids that start again at 0 tell most models of transformers where a document begins. Some do not listen: learned
 positions that count on, convolutions and recurrences that run over the border, no position ids at all. No list of names
-would stay right, so two tiny rows are laid end to end: what a document's logits are then, beside other contents before
-it and beside being alone, says it. Results are kept for as long as the model lives.
+would stay right, so two tiny rows are laid end to end: what a document's logits are then, compared with other contents
+before it and with being alone, tells. Results are kept for as long as the model lives.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.05, torch.float16: 0.01}
 LEAK = 1e-6
 """Largest accepted difference between other contents before it: both batches have one shape, so rounding makes none."""
 
-_known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+_exact: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,29 +46,29 @@ def isolation_of(model: Any) -> Isolation:
     tolerance = TOLERANCE.get(dtype, TOLERANCE[torch.bfloat16])
     if "position_ids" not in inspect.signature(core(model).forward).parameters:
         return Isolation(float("inf"), float("inf"), tolerance)
-    device, words = model.get_input_embeddings().weight.device, core(model).config.get_text_config().vocab_size
-    one, other, document = (
-        torch.arange(first, first + length, device=device).mul(7919) % words
+    device, size = model.get_input_embeddings().weight.device, core(model).config.get_text_config().vocab_size
+    first_before, other_before, document = (
+        torch.arange(first, first + length, device=device).mul(7919) % size
         for first, length in ((1, 5), (9, 5), (17, 7))
     )
-    with quiet(model):
+    with evaluated(model):
         alone = _logits(model, document)
-        after, after_other = (_logits(model, first, document) for first in (one, other))
+        after, after_other = (_logits(model, first, document) for first in (first_before, other_before))
     largest = float(alone.abs().max().clamp(min=1e-30))
     leak, shift = (float((after - reference).abs().max()) / largest for reference in (after_other, alone))
     return Isolation(leak, shift, tolerance)
 
 
 def packs(model: Any) -> bool:
-    """Whether documents of a batch may lie end to end. Asks the model once."""
-    if model not in _known:
-        _known[model] = isolation_of(model).exact
-    return _known[model]
+    """Whether documents of a batch may lie end to end. Measured once."""
+    if model not in _exact:
+        _exact[model] = isolation_of(model).exact
+    return _exact[model]
 
 
 def forget(model: Any) -> None:
-    """Ask the model again: its attention is another one now."""
-    _known.pop(model, None)
+    """Measure again: its attention has changed."""
+    _exact.pop(model, None)
 
 
 def core(model: Any) -> Any:
@@ -87,7 +87,7 @@ def _logits(model: Any, *documents: torch.Tensor) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def quiet(model: Any) -> Iterator[None]:
+def evaluated(model: Any) -> Iterator[None]:
     """While open, the model has no dropout and no gradients; then it is in the mode it was in."""
     modes = {module: module.training for module in model.modules()}
     model.eval()

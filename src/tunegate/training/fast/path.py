@@ -1,14 +1,10 @@
-"""The fast path through a model: installed before training, taken away after it; the same sums as without.
-
-Knows which parts there are; does not know a loop.
-"""
+"""The fast path through a model: installed before training, taken away after it; the same sums as without."""
 
 from typing import Any
 
 import torch
 
 from tunegate.training.fast import attention as fast_attention
-from tunegate.training.fast import layers as fast_layers
 from tunegate.training.fast import lora as fast_lora
 from tunegate.training.fast import packing
 
@@ -18,7 +14,6 @@ def install(model: Any) -> None:
     # Determinism does not need it: nothing here reads what it has not written. It costs an eighth of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     fast_lora.install(model)
-    fast_layers.install(model)
     base = packing.core(model)
     # A model with a head of another kind says nothing about single tokens; what trains it lays out its rows itself.
     if base.get_output_embeddings() is None or not fast_attention.install(base):
@@ -32,7 +27,6 @@ def install(model: Any) -> None:
 def uninstall(model: Any) -> None:
     """Leave `model` as transformers and PEFT made it."""
     fast_lora.uninstall(model)
-    fast_layers.uninstall(model)
     base = packing.core(model)
     if base.config._attn_implementation == fast_attention.NAME:
         fast_attention.uninstall(base)

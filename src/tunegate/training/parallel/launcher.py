@@ -1,8 +1,7 @@
-"""Starting the processes of one machine that train together, watching them, and answering for them.
+"""Starting the processes of one machine that train together, watching them, and reporting how they ended.
 
 A signal to this process goes on to all of them; when one dies the others are ended, and the error names the one that
-died with its last lines. The first process's output is shown as it comes. Does not know what the processes do, and
-holds no tensors.
+died with its last lines. The first process's output is shown as it comes.
 """
 
 import os
@@ -17,12 +16,12 @@ from tunegate.errors import InputError, MachineError, Stopped
 from tunegate.params import Compute
 from tunegate.training import signals
 from tunegate.training.parallel.ray_cluster import launch_on_ray
-from tunegate.training.parallel.workers import CHILD, ERRORS, LOST, MEETING, Worker, number_of
+from tunegate.training.parallel.workers import CHILD, ERRORS, LOST_PEER, RENDEZVOUS_FILE, Worker, number_of
 
 _NODE = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
 _TURN_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
-"""How long the others may go on when one has failed: whoever lost it notices, and the cause may be one of them."""
+"""How long the others may go on when one has failed: a process that lost a peer notices, and may be the cause."""
 _STOP_SECONDS = 1800.0
 """How long they may take to stop after a step and a checkpoint: as long as they wait for each other."""
 
@@ -35,7 +34,7 @@ def needed(compute: Compute) -> bool:
 def launch(stage: str, paths: Sequence[str], compute: Compute, device: str) -> None:
     """Run a stage in `compute.processes` processes on this machine, or in all on a Ray cluster, and wait for them.
 
-    Raises Stopped when a signal ended them, and what the first one that failed said otherwise.
+    Raises Stopped when a signal ended them, and the error of the first one that failed otherwise.
     """
     command = ["-m", "tunegate.stages", stage, *paths]
     if compute.engine == "ray":
@@ -54,19 +53,19 @@ def run(command: Sequence[str], environments: Sequence[Mapping[str, str]]) -> No
         finally:
             for worker in workers:
                 worker.end()
-    _answer_for(workers)
+    _report(workers)
 
 
 @contextmanager
 def environments_of(compute: Compute) -> Iterator[list[dict[str, str]]]:
-    """What the environment of each process adds: who it is, and where the others meet."""
+    """What the environment of each process adds: its rank, and the rendezvous."""
     first, size = _node(compute) * compute.processes, compute.processes * compute.nodes
     with tempfile.TemporaryDirectory(prefix="tunegate-") as folder:
         shared = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(compute.processes), CHILD: "1"}
         shared |= _threads(compute.processes, os.environ)
         if compute.nodes == 1:
             loopback = "lo0" if sys.platform == "darwin" else "lo"
-            shared |= {MEETING: str(Path(folder) / "meeting")}
+            shared |= {RENDEZVOUS_FILE: str(Path(folder) / "rendezvous")}
             shared |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
         yield [shared | {"RANK": str(first + n), "LOCAL_RANK": str(n)} for n in range(compute.processes)]
 
@@ -91,27 +90,27 @@ def _threads(processes: int, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _watch(workers: list[Worker], caught: list[int]) -> None:
-    """Until all have ended; or, some time after, one has failed or they were told to stop. Passes signals on."""
-    told, until = 0, float("inf")
+    """Until all have ended; or, some time after, one has failed or been asked to stop. Passes signals on."""
+    passed_on, until = 0, float("inf")
     while any(worker.code is None for worker in workers) and time.monotonic() < until:
-        for number in caught[told:]:
-            told += 1
+        for number in caught[passed_on:]:
+            passed_on += 1
             until = min(until, time.monotonic() + _STOP_SECONDS)
             for worker in workers:
                 worker.signal(number)
-        if any(worker.code not in (None, 0) and not (told and worker.signal_number) for worker in workers):
+        if any(worker.code not in (None, 0) and not (passed_on and worker.signal_number) for worker in workers):
             until = min(until, time.monotonic() + _GRACE_SECONDS)
         time.sleep(_TURN_SECONDS)
 
 
-def _answer_for(workers: list[Worker]) -> None:
+def _report(workers: list[Worker]) -> None:
     failed = sorted((worker for worker in workers if worker.code != 0), key=lambda worker: worker.ended_at)
     if not failed:
         return
     signals = [worker.signal_number for worker in failed]
     if len(failed) == len(workers) and all(signals):
         raise Stopped(signals[0])
-    worker = next((worker for worker in failed if LOST not in worker.last_lines), failed[0])
+    worker = next((worker for worker in failed if LOST_PEER not in worker.last_lines), failed[0])
     problem = f"process {worker.rank} {worker.ending}; its last lines:\n{worker.last_lines}"
     remedy = "mend what it says; `dvc repro` resumes from the last checkpoint, if there is one"
     raise ERRORS.get(worker.code or 0, MachineError)(problem, place="train", remedy=remedy)

@@ -22,7 +22,7 @@ from tunegate.errors import InputError, MachineError, Stopped
 from tunegate.files import STATE, read_json, write_json, write_text
 from tunegate.params import Compute
 from tunegate.training import signals
-from tunegate.training.parallel.workers import CHILD, ERRORS, LOST, Worker
+from tunegate.training.parallel.workers import CHILD, ERRORS, LOST_PEER, Worker
 
 FOLDER = STATE / "ray"
 RESTARTS = 3
@@ -36,7 +36,7 @@ def launch_on_ray(command: Sequence[str], compute: Compute, device: str) -> None
     """Run a command, which follows the interpreter, in all processes of the run, and wait for them.
 
     Raises InputError without a cluster, MachineError when the cluster is too small, a node does not see the working
-    directory or processes died too often; else what `launching.launch` raises.
+    directory or processes died too often; else what `launcher.launch` raises.
     """
     cpus = _connected(compute)
     import ray
@@ -54,14 +54,14 @@ def _run(command: Sequence[str], compute: Compute, device: str, cpus: int) -> No
     _require_shared(config)
     failed: list[Exception] = []
     with signals.noted() as caught:
-        # Apart from this thread, or Ray would answer SIGINT in its own way.
+        # In another thread: in the main one, Ray would handle SIGINT itself.
         fitting = threading.Thread(target=_fit, args=(config, compute, device, cpus, failed))
         fitting.start()
         while fitting.is_alive():
             if caught and not (FOLDER / "stop").exists():
                 write_text(FOLDER / "stop", str(caught[0]))
             fitting.join(_TURN_SECONDS)
-    _answer_for(compute.processes * compute.nodes, failed)
+    _report(compute.processes * compute.nodes, failed)
     shutil.rmtree(FOLDER)
 
 
@@ -103,19 +103,19 @@ def _require_shared(config: dict[str, Any]) -> None:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    task = ray.remote(num_cpus=0)(_sees)
-    asked = {}
+    task = ray.remote(num_cpus=0)(_sees_folder)
+    answers = {}
     for node in _nodes():
         where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        asked[node["NodeManagerHostname"]] = task.options(scheduling_strategy=where).remote(config)
-    blind = sorted(name for name, answer in asked.items() if not ray.get(answer))
-    if blind:
-        problem = f"{', '.join(blind)} cannot see the working directory {Path.cwd()}"
+        answers[node["NodeManagerHostname"]] = task.options(scheduling_strategy=where).remote(config)
+    without_folder = sorted(name for name, answer in answers.items() if not ray.get(answer))
+    if without_folder:
+        problem = f"{', '.join(without_folder)} cannot see the working directory {Path.cwd()}"
         remedy = "put the repository on a folder that all nodes mount at the same path"
         raise MachineError(problem, place="train", remedy=remedy)
 
 
-def _sees(config: dict[str, Any]) -> bool:
+def _sees_folder(config: dict[str, Any]) -> bool:
     path = Path(config["folder"]) / "run.json"
     return path.exists() and read_json(path)["mark"] == config["mark"]
 
@@ -167,20 +167,20 @@ def _work(config: dict[str, Any]) -> None:
     worker = Worker([sys.executable, *config["command"]], environment)
     given_up = _watch(worker, folder)
     code = worker.code or 0
-    lost = code != 0 and (given_up or code < 0 or LOST in worker.last_lines)
+    lost = code != 0 and (given_up or code < 0 or LOST_PEER in worker.last_lines)
     if lost and not _waited_for_failure(folder):
         raise RuntimeError(f"process {worker.rank} {worker.ending}:\n{worker.last_lines}")
-    outcome = {"code": 1, "lines": LOST} if lost else {"code": code, "lines": worker.last_lines}
+    outcome = {"code": 1, "lines": LOST_PEER} if lost else {"code": code, "lines": worker.last_lines}
     write_json(folder / f"{worker.rank}.json", outcome | {"ending": worker.ending})
 
 
 def _watch(worker: Worker, folder: Path) -> bool:
     """Until it has ended, which it must when another failed and it has not noticed: whether that was so."""
-    told, until = False, float("inf")
+    stopping, until = False, float("inf")
     try:
         while worker.code is None and time.monotonic() < until:
-            if not told and (folder / "stop").exists():
-                told = True
+            if not stopping and (folder / "stop").exists():
+                stopping = True
                 worker.signal(int((folder / "stop").read_text(encoding="utf-8")))
             if _has_failed(folder):
                 until = min(until, time.monotonic() + _GRACE_SECONDS)
@@ -210,12 +210,12 @@ def _free_port(host: str) -> int:
         return int(free.getsockname()[1])
 
 
-def _answer_for(size: int, failed: list[Exception]) -> None:
+def _report(size: int, failed: list[Exception]) -> None:
     outcomes = {rank: read_json(path) for rank in range(size) if (path := FOLDER / f"{rank}.json").exists()}
     codes = [outcome["code"] for outcome in outcomes.values()]
     if stopped := [code for code in codes if code in _STOPPED]:
         raise Stopped(stopped[0] - 128)
-    wrong = [(rank, each) for rank, each in outcomes.items() if each["code"] and LOST not in each["lines"]]
+    wrong = [(rank, each) for rank, each in outcomes.items() if each["code"] and LOST_PEER not in each["lines"]]
     if wrong:
         rank, each = wrong[0]
         problem = f"process {rank} {each['ending']}; its last lines:\n{each['lines']}"

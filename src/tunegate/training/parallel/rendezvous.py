@@ -1,8 +1,8 @@
-"""A started process joins its team: who it is, where the others meet, and what all must agree on.
+"""A started process joins its team: its rank, the rendezvous, and what all must agree on.
 
 Reads the environment that a launcher sets: ours, torchrun, `accelerate launch`, or one process per rank under Slurm and
-the like. Processes of one machine meet in a file, so that nothing listens but gloo on loopback; those of several meet
-at MASTER_ADDR:MASTER_PORT, and only that address is listened on. Does not start processes.
+the like. Processes of one machine use a file for the rendezvous, so that nothing listens but gloo on loopback; those of
+several meet at MASTER_ADDR:MASTER_PORT, and only that address is listened on.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ from torch._C._distributed_c10d import FileStore, Store, TCPStore
 from tunegate.errors import InputError, MachineError
 from tunegate.params import Compute
 from tunegate.training.parallel.team import ALONE, Team
-from tunegate.training.parallel.workers import CHILD, LOST, MEETING, number_of
+from tunegate.training.parallel.workers import CHILD, LOST_PEER, RENDEZVOUS_FILE, number_of
 
-_PATIENCE = datetime.timedelta(minutes=30)
+_TIMEOUT = datetime.timedelta(minutes=30)
 """How long one process waits for the others, at the start and at each exchange."""
 
 _NAME_SECONDS = 60.0
@@ -51,15 +51,15 @@ def joined(compute: Compute, device: str) -> Iterator[Team]:
     rank, local = number_of("RANK", below=size), number_of("LOCAL_RANK", below=size)
     try:
         if not dist.is_initialized():
-            _meet(rank, size, local, device)
+            _init_process_group(rank, size, local, device)
         yield Team(rank, size, sharded=compute.strategy == "fsdp2", device=device)
         dist.barrier()
         dist.destroy_process_group()
     except (RuntimeError, dist.DistError) as error:
         if not _is_loss(error):
             raise
-        remedy = "look at what that process said last; `dvc repro` resumes from the last checkpoint"
-        raise MachineError(f"{LOST} ({str(error).splitlines()[0]})", place="train", remedy=remedy) from None
+        remedy = "look at the last output of that process; `dvc repro` resumes from the last checkpoint"
+        raise MachineError(f"{LOST_PEER} ({str(error).splitlines()[0]})", place="train", remedy=remedy) from None
 
 
 def _require(size: int) -> None:
@@ -78,28 +78,28 @@ def _require_set(names: Sequence[str]) -> None:
         raise InputError(problem, place="environment", remedy=remedy)
 
 
-def _meet(rank: int, size: int, local: int, device: str) -> None:
+def _init_process_group(rank: int, size: int, local: int, device: str) -> None:
     if device == "cuda":
-        if local >= (found := torch.cuda.device_count()):
-            problem = f"process {rank} is to use GPU {local}, and this machine has {found}"
+        if local >= (gpus := torch.cuda.device_count()):
+            problem = f"process {rank} is to use GPU {local}, and this machine has {gpus}"
             raise InputError(problem, place="params.yaml: compute.processes", remedy="start one process for each GPU")
         torch.cuda.set_device(local)
     backend = "nccl" if device == "cuda" else "gloo"
-    if MEETING in os.environ:
-        store: Store = FileStore(os.environ[MEETING], size)
+    if RENDEZVOUS_FILE in os.environ:
+        store: Store = FileStore(os.environ[RENDEZVOUS_FILE], size)
     elif os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-        dist.init_process_group(backend, timeout=_PATIENCE)  # torchrun's agent has opened a store
+        dist.init_process_group(backend, timeout=_TIMEOUT)  # torchrun's agent has opened a store
         return
     else:
         _require_set(("MASTER_ADDR", "MASTER_PORT"))
         store = _store_at(os.environ["MASTER_ADDR"], number_of("MASTER_PORT", below=_MOST), rank, size)
-    store.set_timeout(_PATIENCE)
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
+    store.set_timeout(_TIMEOUT)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_TIMEOUT)
 
 
 def _store_at(address: str, port: int, rank: int, size: int) -> Store:
     if rank != 0:
-        return TCPStore(address, port, size, is_master=False, timeout=_PATIENCE, wait_for_workers=False)
+        return TCPStore(address, port, size, is_master=False, timeout=_TIMEOUT, wait_for_workers=False)
     family = _family_of(address, port)
     try:
         # torch would listen on every address of the machine.
@@ -113,21 +113,21 @@ def _store_at(address: str, port: int, rank: int, size: int) -> Store:
         port,
         size,
         is_master=True,
-        timeout=_PATIENCE,
+        timeout=_TIMEOUT,
         wait_for_workers=False,
         master_listen_fd=listening.detach(),
     )
 
 
 def _family_of(address: str, port: int) -> socket.AddressFamily:
-    """Whether the address is one of IPv4 or IPv6. Waits for the name: that of a pod is known some time after it."""
+    """Whether the address is one of IPv4 or IPv6. Waits for the name: a pod's resolves some time after its start."""
     until = time.monotonic() + _NAME_SECONDS
     while True:
         try:
             return socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][0]
         except OSError as error:
             if time.monotonic() > until:
-                problem = f"no address is known of {address!r}: {error.strerror}"
+                problem = f"{address!r} cannot be resolved: {error.strerror}"
                 raise MachineError(problem, place="MASTER_ADDR", remedy="set it to an address of node 0") from None
         time.sleep(_TURN_SECONDS)
 

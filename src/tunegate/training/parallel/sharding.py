@@ -1,7 +1,4 @@
-"""FSDP2 through accelerate: each process of a team holds a part of every weight (arXiv 2304.11277).
-
-Reads and writes no files; does not know the training loop.
-"""
+"""FSDP2 through accelerate: each process of a team holds a part of every weight (arXiv 2304.11277)."""
 
 from typing import Any
 
@@ -15,7 +12,7 @@ from tunegate.training.parallel.team import Team, whole
 
 
 def require(settings: Train, team: Team) -> None:
-    """Raise InputError when what is asked for cannot be shared between processes in this way."""
+    """Raise InputError when the settings do not allow weights to be split between processes."""
     faults = {
         f"technique {settings.technique} runs the model as it prepares a step, each process as often as it needs": (
             _prepares(settings)
@@ -61,14 +58,14 @@ def unshard(model: Any, team: Team) -> None:
     """
     if not team.sharded:
         return
-    made: dict[int, Any] = {}
+    full_parameters: dict[int, Any] = {}
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if isinstance(parameter, DTensor) and (parameter.requires_grad or not hasattr(model, "peft_config")):
-                if id(parameter) not in made:
+                if id(parameter) not in full_parameters:
                     full = whole(parameter.detach()).cpu()
-                    made[id(parameter)] = torch.nn.Parameter(full, requires_grad=parameter.requires_grad)
+                    full_parameters[id(parameter)] = torch.nn.Parameter(full, requires_grad=parameter.requires_grad)
                 if team.is_first:
-                    module._parameters[name] = made[id(parameter)]
+                    module._parameters[name] = full_parameters[id(parameter)]
                 else:
-                    made[id(parameter)] = parameter
+                    full_parameters[id(parameter)] = parameter

@@ -2,7 +2,7 @@
 
 Every process has the same examples and the same plan. Each takes its part of a step's examples; sums over all parts
 (units, losses, gradients) are exchanged, so that the step is the one that a single process would do, up to the order in
-which floats are added. Reads and writes no files; does not know techniques, nor who started the processes.
+which floats are added.
 """
 
 import dataclasses
@@ -52,23 +52,23 @@ class Team:
             mine += [index] if rank == self.rank else []
         return [items[index] for index in sorted(mine)]
 
-    def even(self, mine: Sequence[Part], filler: Callable[[], Part]) -> Iterator[tuple[Part, float]]:
+    def even_rounds(self, mine: Sequence[Part], filler: Callable[[], Part]) -> Iterator[tuple[Part, float]]:
         """The parts, each with weight 1. Where weights are sharded, every process must run the model equally often:
         the filler then comes with weight 0 until all have had as many.
         """
         yield from ((part, 1.0) for part in mine)
         if self.sharded:
-            yield from ((filler(), 0.0) for _ in range(self.most(len(mine)) - len(mine)))
+            yield from ((filler(), 0.0) for _ in range(self.maximum(len(mine)) - len(mine)))
 
     def sums(self, values: Sequence[float]) -> list[float]:
         """Each value summed over the team."""
         return list(values) if self.size == 1 else self._reduced(values, dist.ReduceOp.SUM)
 
-    def most(self, value: int) -> int:
+    def maximum(self, value: int) -> int:
         """The largest value in the team."""
         return value if self.size == 1 else int(self._reduced([value], dist.ReduceOp.MAX)[0])
 
-    def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+    def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Replace every gradient by its sum over the team. What no process has a gradient for keeps none.
 
         Sharded weights need nothing: their gradients were added in the backward pass.
@@ -76,8 +76,8 @@ class Team:
         if self.size == 1 or self.sharded:
             return
         held = list(parameters)
-        found = self._reduced([float(p.grad is not None) for p in held], dist.ReduceOp.MAX)
-        held = [parameter for parameter, any_ in zip(held, found, strict=True) if any_]
+        has_gradient = self._reduced([float(p.grad is not None) for p in held], dist.ReduceOp.MAX)
+        held = [parameter for parameter, any_ in zip(held, has_gradient, strict=True) if any_]
         for parameter in held:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
@@ -88,45 +88,45 @@ class Team:
             for gradient, part in zip(bucket, parts, strict=True):
                 gradient.copy_(part.view_as(gradient))
 
-    def agree(self, facts: Mapping[str, Any]) -> None:
+    def require_agreement(self, facts: Mapping[str, Any]) -> None:
         """Raise RefusedError in every process unless all hold the same facts; the error names those that differ."""
         if self.size == 1:
             return
-        found = {name: self._digests(str(value)) for name, value in sorted(facts.items())}
-        lines = [f"{name}: {', '.join(all_)}" for name, all_ in found.items() if len(set(all_)) > 1]
+        digests = {name: self._digests(str(value)) for name, value in sorted(facts.items())}
+        lines = [f"{name}: {', '.join(all_)}" for name, all_ in digests.items() if len(set(all_)) > 1]
         if lines:
             problem = "the processes do not train the same (hashes in their order):\n  " + "\n  ".join(lines)
             remedy = "give every node the same commit, the same data/tokens and models/base, and the same environment"
             raise RefusedError(problem, place="train", remedy=remedy)
 
-    def draw_apart(self, seed: int) -> None:
+    def seed_by_rank(self, seed: int) -> None:
         """Let this process draw random numbers of its own, for dropout and answers. One alone draws as it did."""
         if self.size > 1:
             torch.manual_seed(seed * self.size + self.rank)
 
-    def told(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """The first process's value, which is JSON, in every process."""
         if self.size == 1:
             return value
         text = torch.tensor(list(json.dumps(value).encode()), dtype=torch.uint8)
-        length = self.most(len(text) if self.is_first else 0)
+        length = self.maximum(len(text) if self.is_first else 0)
         held = text if self.is_first else torch.empty(length, dtype=torch.uint8)
         held = held.to(self.device)
         dist.broadcast(held, 0)
         return json.loads(bytes(held.tolist()))
 
-    def gathered(self, tensor: torch.Tensor) -> list[torch.Tensor]:
+    def all_gathered(self, tensor: torch.Tensor) -> list[torch.Tensor]:
         """A tensor of each process, all of one shape, in the order of their ranks, on the CPU."""
         if self.size == 1:
             return [tensor]
         held = tensor.to(self.device)
-        found = [torch.empty_like(held) for _ in range(self.size)]
-        dist.all_gather(found, held)
-        return [each.cpu() for each in found]
+        gathered = [torch.empty_like(held) for _ in range(self.size)]
+        dist.all_gather(gathered, held)
+        return [each.cpu() for each in gathered]
 
     def _digests(self, text: str) -> list[str]:
         digest = torch.tensor(list(hashlib.sha256(text.encode()).digest()), dtype=torch.uint8)
-        return [bytes(each.tolist()).hex()[:12] for each in self.gathered(digest)]
+        return [bytes(each.tolist()).hex()[:12] for each in self.all_gathered(digest)]
 
     def _reduced(self, values: Sequence[float], how: Any) -> list[float]:
         held = torch.tensor(list(values), dtype=torch.float64, device=self.device)
@@ -139,7 +139,7 @@ ALONE = Team()
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:
-    """All of a tensor, of which this process may hold a part. Every process of a team must ask."""
+    """All of a tensor, of which this process may hold a part. Every process of a team must call this."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 

@@ -1,4 +1,4 @@
-"""One process that was started to train with others: its output, its last lines, its end. Knows nothing of training."""
+"""One process that was started to train with others: its output, its last lines, how it ended."""
 
 import collections
 import os
@@ -17,18 +17,18 @@ ERRORS: dict[int, type[TunegateError]] = {
 }
 """What an exit code of one process makes the error of the run; others say that the machine could not."""
 
-MEETING = "TUNEGATE_MEETING"
-"""The variable with the path of the file in which the processes of one machine meet."""
+RENDEZVOUS_FILE = "TUNEGATE_RENDEZVOUS_FILE"
+"""The variable with the path of the file through which the processes of one machine find each other."""
 
 CHILD = "TUNEGATE_CHILD"
 """The variable that says: end when standard input ends, for then the process that started you is gone."""
 
-LOST = "another process of the run has ended"
-"""What a process says that lost one it depends on; the cause is elsewhere."""
+LOST_PEER = "another process of the run has ended"
+"""What a process prints that lost a peer; the cause is elsewhere."""
 
 _LINES = 12
 _GRACE_SECONDS = 5.0
-_ASKED = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def number_of(name: str, *, below: int, default: str = "") -> int:
@@ -66,7 +66,7 @@ class Worker:
 
     @property
     def last_lines(self) -> str:
-        """What it last said on stderr, indented."""
+        """Its last lines on stderr, indented."""
         return "\n".join(f"  {line}" for line in self._tail)
 
     @property
@@ -83,7 +83,7 @@ class Worker:
         """The signal at whose request it ended, SIGINT or SIGTERM; 0 when that is not so."""
         code = self.code or 0
         number = -code if code < 0 else code - 128
-        return number if number in _ASKED else 0
+        return number if number in _STOP_SIGNALS else 0
 
     def signal(self, number: int) -> None:
         """Pass a signal on, if it still runs."""

@@ -1,1 +1,1 @@
-"""The techniques, one module each: what it gives to the loop. `techniques.choice` picks one by its name."""
+"""The techniques, one module each: what it gives to the loop. `training.setup` picks one by its name."""

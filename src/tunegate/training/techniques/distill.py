@@ -30,14 +30,14 @@ the same; and whether the student had sampled them."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Lesson(Prepared):
+class DistillationExample(Prepared):
     """An example, and whether its answer is the row's own or the student's."""
 
     sampled: bool
 
 
 @dataclasses.dataclass(frozen=True)
-class Lessons:
+class DistillationBatch:
     """A batch whose answers are all of one kind."""
 
     content: Tokens
@@ -58,13 +58,13 @@ class Lessons:
         """Trained tokens."""
         return self.content.units
 
-    def to(self, device: str) -> "Lessons":
+    def to(self, device: str) -> "DistillationBatch":
         """The same batch on a device."""
-        return Lessons(self.content.to(device), self.sampled)
+        return DistillationBatch(self.content.to(device), self.sampled)
 
 
 def distill(settings: Train, base: Path) -> Technique:
-    """What distillation gives to the loop; the teacher stands beside the student's base, in the folder `base`."""
+    """What distillation gives to the loop; the teacher lies with the student's base in the folder `base`."""
     how = settings.distill
     teacher = load_base(base / TEACHER, device=settings.device, precision=settings.precision).requires_grad_(False)
     sampler = Sampler(load_tokenizer(base).eos_token_id, how.max_new_tokens, tokens_per_batch=settings.tokens_per_batch)
@@ -73,15 +73,15 @@ def distill(settings: Train, base: Path) -> Technique:
         loss=lambda model, batch: _loss(model, batch, how, teacher),
         plan=shuffled,
         notes=NOTES,
-        prepare=lambda model, examples, step: _lessons(model, examples, step, settings, sampler),
-        beside=bytes_of(teacher),
+        prepare=lambda model, examples, step: _prepared(model, examples, step, settings, sampler),
+        extra_bytes=bytes_of(teacher),
     )
 
 
 def divergence(teacher: torch.Tensor, student: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
     """KL(teacher ‖ student) of two sets of logits, shape (N, vocabulary) each, in nats: shape (N)."""
-    wanted, given = (torch.log_softmax(logits / temperature, dim=-1) for logits in (teacher, student))
-    return torch.nn.functional.kl_div(given, wanted, reduction="none", log_target=True).sum(-1)
+    target, given = (torch.log_softmax(logits / temperature, dim=-1) for logits in (teacher, student))
+    return torch.nn.functional.kl_div(given, target, reduction="none", log_target=True).sum(-1)
 
 
 def samples_in(step: int, settings: Train) -> bool:
@@ -90,29 +90,31 @@ def samples_in(step: int, settings: Train) -> bool:
     return bool(drawn < settings.distill.on_policy)
 
 
-def _lessons(model: Any, examples: Sequence[Example], step: int, settings: Train, sampler: Sampler) -> list[Lesson]:
+def _prepared(
+    model: Any, examples: Sequence[Example], step: int, settings: Train, sampler: Sampler
+) -> list[DistillationExample]:
     if step < 0 or not samples_in(step, settings):
-        return [Lesson(example, sampled=False) for example in examples]
+        return [DistillationExample(example, sampled=False) for example in examples]
     answers = sampler(model, [example.ids[: example.prompt] for example in examples])
-    return [Lesson(answered(e, answer), sampled=True) for e, answer in zip(examples, answers, strict=True)]
+    return [DistillationExample(answered(e, answer), sampled=True) for e, answer in zip(examples, answers, strict=True)]
 
 
-def _collate(lessons: Sequence[Lesson]) -> Lessons:
-    return Lessons(collate([lesson.example for lesson in lessons]), lessons[0].sampled)
+def _collate(items: Sequence[DistillationExample]) -> DistillationBatch:
+    return DistillationBatch(collate([item.example for item in items]), items[0].sampled)
 
 
-def _loss(model: Any, batch: Lessons, how: Distill, teacher: Any) -> Loss:
+def _loss(model: Any, batch: DistillationBatch, how: Distill, teacher: Any) -> Loss:
     student = logits_of(model, batch.content)
     with torch.no_grad():
-        wanted = logits_of(teacher, batch.content)
+        target = logits_of(teacher, batch.content)
     # Some models have room for more tokens than their tokenizer knows: what both have is compared.
-    width = min(student.shape[-1], wanted.shape[-1])
-    student, wanted = student[:, :width], wanted[:, :width]
-    total = divergence(wanted, student, how.temperature).sum() * how.temperature**2
+    width = min(student.shape[-1], target.shape[-1])
+    student, target = student[:, :width], target[:, :width]
+    total = divergence(target, student, how.temperature).sum() * how.temperature**2
     if how.hard_share and not batch.sampled:
         own = torch.nn.functional.cross_entropy(student, batch.content.targets, reduction="sum")
         total = (1 - how.hard_share) * total + how.hard_share * own
     with torch.no_grad():
-        apart = float(divergence(wanted, student).sum())
-        agreed = float((wanted.argmax(-1) == student.argmax(-1)).sum())
-    return Loss(total, dict(zip(NOTES, (apart, agreed, float(batch.sampled * batch.units)), strict=True)))
+        divergence_sum = float(divergence(target, student).sum())
+        agreed = float((target.argmax(-1) == student.argmax(-1)).sum())
+    return Loss(total, dict(zip(NOTES, (divergence_sum, agreed, float(batch.sampled * batch.units)), strict=True)))

@@ -1,15 +1,14 @@
 """Meta-learning over tasks by Reptile (arXiv 1803.02999): a start from which a new task takes few rows.
 
 A step draws a few tasks. From the same start, each is trained for `inner_steps` steps of SGD on `shots` of its rows;
-the gradient of the start is the mean way back from where they led, (start - end) / inner learning rate. What rows
-measure is the loss before any adaptation; stage `evaluate` tells the curve after it.
+the gradient of the start is the mean direction from their ends back to it, (start - end) / inner learning rate. The
+validation loss is that before any adaptation; stage `evaluate` measures the curve after it.
 """
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from tunegate.errors import InputError
@@ -18,7 +17,7 @@ from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.training.batching import collate
 from tunegate.training.loss import next_token_loss
-from tunegate.training.tasks import tasks_of
+from tunegate.training.tasks import endless, tasks_of
 from tunegate.training.technique import State, Step, Technique
 
 PLACE = "params.yaml: train.fewshot.task"
@@ -38,8 +37,14 @@ def fewshot(settings: Train) -> Technique:
             raise InputError(problem, place=PLACE, remedy="name a slice that tells tasks apart")
         return train, valid
 
-    pull = functools.partial(_pull, settings)
-    return Technique(collate=collate, loss=next_token_loss, plan=episodes, rows=rows, pull=pull, notes=(ADAPTED,))
+    return Technique(
+        collate=collate,
+        loss=next_token_loss,
+        plan=episodes,
+        rows=rows,
+        compute_gradients=functools.partial(_compute_gradients, settings),
+        notes=(ADAPTED,),
+    )
 
 
 def episodes(examples: Rows, settings: Train, _state: State) -> list[Step]:
@@ -51,8 +56,8 @@ def episodes(examples: Rows, settings: Train, _state: State) -> list[Step]:
     tasks = tasks_of(examples, settings.fewshot.task, PLACE)
     size = settings.fewshot.inner_steps * settings.fewshot.shots
     count = -(-len(examples) // size)
-    streams = [_endless(rows, [settings.seed, number]) for number, rows in enumerate(tasks.values(), 1)]
-    turns = _endless(range(len(streams)), [settings.seed])
+    streams = [endless(rows, [settings.seed, number]) for number, rows in enumerate(tasks.values(), 1)]
+    turns = endless(range(len(streams)), [settings.seed])
     plan = []
     for epoch in range(1, settings.epochs + 1):
         drawn = [[next(streams[task]) for _ in range(size)] for task in (next(turns) for _ in range(count))]
@@ -71,19 +76,13 @@ def _together(drawn: Sequence[list[Example]], tokens: int) -> Iterator[list[Exam
     yield held
 
 
-def _endless(items: Sequence[Any], seed: Sequence[int]) -> Iterator[Any]:
-    random = np.random.default_rng(seed)
-    while True:
-        yield from (items[index] for index in random.permutation(len(items)))
-
-
-def _pull(settings: Train, model: Any, examples: Rows, autocast: Any) -> tuple[float, Mapping[str, float]]:
+def _compute_gradients(settings: Train, model: Any, examples: Rows, autocast: Any) -> tuple[float, Mapping[str, float]]:
     """Fill the gradients of the trainable parameters; the mean first and last loss of the episodes."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     own, loss = settings.fewshot, functools.partial(_loss, model, autocast)
     size = own.inner_steps * own.shots
     parts = [examples[at : at + size] for at in range(0, len(examples), size)]
-    ways = [torch.zeros_like(parameter) for parameter in parameters]
+    directions = [torch.zeros_like(parameter) for parameter in parameters]
     losses = []
     for episode in parts:
         batches = [
@@ -92,11 +91,11 @@ def _pull(settings: Train, model: Any, examples: Rows, autocast: Any) -> tuple[f
         with restored(parameters) as start:
             how = {"rate": own.inner_learning_rate, "max_norm": settings.max_grad_norm}
             losses.append(descend(parameters, batches, loss, **how))
-            for way, before, after in zip(ways, start, parameters, strict=True):
-                way.add_((before - after.detach()) / (own.inner_learning_rate * len(parts)))
-    for parameter, way in zip(parameters, ways, strict=True):
-        parameter.grad = way
-    first, last = (sum(found[at] for found in losses) / len(parts) for at in (0, -1))
+            for direction, before, after in zip(directions, start, parameters, strict=True):
+                direction.add_((before - after.detach()) / (own.inner_learning_rate * len(parts)))
+    for parameter, direction in zip(parameters, directions, strict=True):
+        parameter.grad = direction
+    first, last = (sum(episode[at] for episode in losses) / len(parts) for at in (0, -1))
     return first, {ADAPTED: last}
 
 

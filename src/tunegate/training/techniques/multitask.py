@@ -13,7 +13,7 @@ from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.training.batching import collate, grouped
 from tunegate.training.loss import next_token_loss
-from tunegate.training.tasks import Tasks, require_same_tasks, tasks_of
+from tunegate.training.tasks import Tasks, endless, require_same_tasks, tasks_of
 from tunegate.training.technique import State, Step, Technique
 
 PLACE = "params.yaml: train.multitask.task"
@@ -60,10 +60,4 @@ def draws(sizes: dict[str, int], temperature: float) -> dict[str, int]:
 
 
 def _streams(tasks: Tasks, seed: int) -> dict[str, Iterator[Example]]:
-    return {name: _endless(rows, [seed, number]) for number, (name, rows) in enumerate(tasks.items(), 1)}
-
-
-def _endless(rows: Sequence[Example], seed: Sequence[int]) -> Iterator[Example]:
-    random = np.random.default_rng([*seed, len(rows)])
-    while True:
-        yield from (rows[index] for index in random.permutation(len(rows)))
+    return {name: endless(rows, [seed, number, len(rows)]) for number, (name, rows) in enumerate(tasks.items(), 1)}

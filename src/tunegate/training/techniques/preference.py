@@ -1,7 +1,7 @@
 """Preference: the chosen answer becomes likelier than the rejected one. DPO, KTO and ORPO.
 
 Both answers of a pair go through the model in one batch, each after the prompt. DPO and KTO compare with the model of
-before training, asked about the same batch. The loss is a mean over pairs; KTO's over answers, which it takes apart.
+before training on the same batch. The loss is a mean over pairs; KTO's over answers, which it takes apart.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ of pairs in which that of the chosen one is higher."""
 
 KL = "kl"
 
-Judged = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+PairLosses = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Losses, rewards of the chosen answers and of the rejected ones; one number per pair."""
 
 
@@ -63,17 +63,19 @@ def preference(settings: Train, model: Any) -> Technique:
     beta = settings.preference.beta
     if settings.preference.loss == "orpo":
         return Technique(_collate, _losses(lambda m, b: _orpo(m, b, beta)), shuffled, notes=NOTES)
-    reference, beside = reference_of(model), bytes_of_copy(model)
+    reference, extra = reference_of(model), bytes_of_copy(model)
     if settings.preference.loss == "dpo":
-        return Technique(_collate, _losses(lambda m, b: _dpo(m, b, beta, reference)), shuffled, NOTES, beside=beside)
+        return Technique(
+            _collate, _losses(lambda m, b: _dpo(m, b, beta, reference)), shuffled, NOTES, extra_bytes=extra
+        )
     return Technique(
         collate=_collate_kto,
         loss=_losses(lambda m, b: _kto(m, b, beta, reference)),
         plan=shuffled,
         notes=(*NOTES, KL),
-        prepare=lambda m, examples, _step: _with_divergence(m, examples, settings, reference),
+        prepare=lambda m, examples, _step: _with_kl(m, examples, settings, reference),
         prepares_together=True,
-        beside=beside,
+        extra_bytes=extra,
     )
 
 
@@ -92,26 +94,26 @@ def _rejected(example: Example) -> Example:
     return answered(example, example.rejected)
 
 
-def _losses(judge: Callable[[Any, Pairs], Judged]) -> Callable[[Any, Pairs], Loss]:
+def _losses(pair_losses: Callable[[Any, Pairs], PairLosses]) -> Callable[[Any, Pairs], Loss]:
     def loss(model: Any, batch: Pairs) -> Loss:
-        losses, chosen, rejected = judge(model, batch)
+        losses, chosen, rejected = pair_losses(model, batch)
         margins, right = chosen - rejected, (chosen > rejected).float()
         # Notes become means over units, of which KTO has two in a pair.
         share = batch.units / len(losses)
-        found = (share * float(values.sum()) for values in (chosen, rejected, margins, right))
+        notes = (share * float(values.sum()) for values in (chosen, rejected, margins, right))
         kl = {} if batch.kl is None else {KL: batch.kl * batch.units}
-        return Loss(losses.sum(), dict(zip(NOTES, found, strict=True)) | kl)
+        return Loss(losses.sum(), dict(zip(NOTES, notes, strict=True)) | kl)
 
     return loss
 
 
-def _dpo(model: Any, batch: Pairs, beta: float, reference: Reference) -> Judged:
+def _dpo(model: Any, batch: Pairs, beta: float, reference: Reference) -> PairLosses:
     """DPO: equation 7 of arXiv 2305.18290."""
     chosen, rejected = _ratios(model, batch.sequences, reference)
     return -logsigmoid(beta * (chosen - rejected)), beta * chosen.detach(), beta * rejected.detach()
 
 
-def _kto(model: Any, batch: Pairs, beta: float, reference: Reference) -> Judged:
+def _kto(model: Any, batch: Pairs, beta: float, reference: Reference) -> PairLosses:
     """KTO: equation 8 of arXiv 2402.01306, with both weights 1."""
     assert batch.kl is not None
     chosen, rejected = _ratios(model, batch.sequences, reference)
@@ -119,7 +121,7 @@ def _kto(model: Any, batch: Pairs, beta: float, reference: Reference) -> Judged:
     return losses, beta * chosen.detach(), beta * rejected.detach()
 
 
-def _orpo(model: Any, batch: Pairs, beta: float) -> Judged:
+def _orpo(model: Any, batch: Pairs, beta: float) -> PairLosses:
     """ORPO: equations 6 and 7 of arXiv 2403.07691; an answer is as likely as its tokens are in the mean."""
     means = batch.sequences.means(log_probs(model, batch.sequences.tokens))
     chosen, rejected = means[0::2], means[1::2]
@@ -141,25 +143,25 @@ def _ratios(model: Any, sequences: Sequences, reference: Reference) -> tuple[tor
     return ratios[0::2], ratios[1::2]
 
 
-def _with_divergence(model: Any, examples: Sequence[Example], settings: Train, reference: Reference) -> list[Pair]:
+def _with_kl(model: Any, examples: Sequence[Example], settings: Train, reference: Reference) -> list[Pair]:
     """The pairs with KTO's estimate of the divergence: how much likelier answers became after another row's prompt.
 
     Over a step and not a batch, so that it does not depend on `tokens_per_batch`.
     """
-    strangers = list(_strangers(examples))
+    mismatched = list(_mismatched(examples))
     total = 0.0
     with evaluating(model):
-        for group in grouped(strangers, settings.tokens_per_batch or sum(e.length for e in strangers)):
+        for group in grouped(mismatched, settings.tokens_per_batch or sum(e.length for e in mismatched)):
             ratios = _ratios(model, laid_out(group).to(settings.device), reference)
             total += sum(float(part.sum()) for part in ratios)
-    # One pair alone has no stranger: its answers would be measured after their own prompt.
-    kl = max(0.0, total / len(strangers)) if len(examples) > 1 else 0.0
+    # A pair alone has no other prompt: its answers would be measured after their own.
+    kl = max(0.0, total / len(mismatched)) if len(examples) > 1 else 0.0
     return [Pair(example, kl) for example in examples]
 
 
-def _strangers(examples: Sequence[Example]) -> Iterator[Example]:
+def _mismatched(examples: Sequence[Example]) -> Iterator[Example]:
     longest = max(example.longest for example in examples)
-    for example, asked in zip(examples, [*examples[1:], examples[0]], strict=True):
+    for example, other in zip(examples, [*examples[1:], examples[0]], strict=True):
         for answer in (example.ids[example.prompt :], example.rejected or []):
             # No longer than what the model sees anyway: it may not have more positions.
-            yield answered(asked, answer[: longest - asked.prompt])
+            yield answered(other, answer[: longest - other.prompt])

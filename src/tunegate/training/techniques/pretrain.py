@@ -4,12 +4,12 @@ Rows of the source `general` are held out of training and of the loss on the val
 on them what the model forgets.
 """
 
-import difflib
 from collections.abc import Sequence
 
 from tunegate.errors import InputError
 from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
+from tunegate.text import did_you_mean
 from tunegate.training.batching import collate, shuffled
 from tunegate.training.loss import next_token_loss
 from tunegate.training.technique import Technique
@@ -33,16 +33,16 @@ def _of_domain(train: Rows, valid: Rows, general: str | None) -> tuple[Rows, Row
         return train, valid
     sources = sorted({_source(example) for example in (*train, *valid)})
     if general not in sources:
-        near = difflib.get_close_matches(general, sources, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         remedy = f"name one of the sources with rows: {', '.join(sources)}"
-        raise InputError(f"no row of a source {general!r}{hint}", place=_PLACE, remedy=remedy)
-    kept = {name: [e for e in rows if _source(e) != general] for name, rows in (("train", train), ("valid", valid))}
-    for split, rows in kept.items():
+        raise InputError(f"no row of a source {general!r}{did_you_mean(general, sources)}", place=_PLACE, remedy=remedy)
+    of_domain = {
+        name: [e for e in rows if _source(e) != general] for name, rows in (("train", train), ("valid", valid))
+    }
+    for split, rows in of_domain.items():
         if not rows:
             problem = f"all rows of the split {split} are of {general!r}, which is not trained on"
             raise InputError(problem, place=_PLACE, remedy="add a source of the domain in data/sources.yaml")
-    return kept["train"], kept["valid"]
+    return of_domain["train"], of_domain["valid"]
 
 
 def _source(example: Example) -> str:

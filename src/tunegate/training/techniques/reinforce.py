@@ -56,7 +56,7 @@ class Rollouts:
     notes: tuple[float, ...]
     """Sums over the answers."""
     first: dict[str, torch.Tensor] = dataclasses.field(default_factory=dict)
-    """What the first pass over the batch found, shape (N): later updates compare with it."""
+    """Results of the first pass over the batch, shape (N): later updates compare with them."""
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -74,13 +74,13 @@ class Rollouts:
         return len(self.advantages)
 
     def to(self, device: str) -> "Rollouts":
-        """The same batch on a device, where nothing has been found yet."""
+        """The same batch on a device, without results."""
         return Rollouts(self.sequences.to(device), self.advantages.to(device), self.notes)
 
-    def at_first(self, name: str, find: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """What `find` gave when it was first asked."""
+    def at_first(self, name: str, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """The result of `compute` at the first call."""
         if name not in self.first:
-            self.first[name] = find().detach()
+            self.first[name] = compute().detach()
         return self.first[name]
 
 
@@ -103,7 +103,7 @@ def reinforce(settings: Train, model: Any, base: Path) -> Technique:
         notes=(*names, CLIPPED, *([KL] if how.kl else [])),
         prepare=_Preparation(settings, load_tokenizer(base), rewards),
         watch=require_difference,
-        beside=bytes_of_copy(model) if how.kl else 0,
+        extra_bytes=bytes_of_copy(model) if how.kl else 0,
         updates=how.updates,
     )
 
@@ -142,15 +142,14 @@ class _Preparation:
         """The answers of a step; the likeliest one to each row where `step` is -1. Raises as `Rewards` does."""
         validates = step < 0
         count = 1 if validates else self._how.answers_per_row
-        asked = [example for example in examples for _ in range(count)]
-        answers = self._sampler(model, [example.ids for example in asked], greedy=validates)
-        told = [self._answer(example, ids) for example, ids in zip(asked, answers, strict=True)]
-        values = self._rewards(told)
-        found = []
-        for start in range(0, len(asked), count):
+        repeated = [example for example in examples for _ in range(count)]
+        answers = self._sampler(model, [example.ids for example in repeated], greedy=validates)
+        values = self._rewards([self._answer(e, ids) for e, ids in zip(repeated, answers, strict=True)])
+        rollouts = []
+        for start in range(0, len(repeated), count):
             group = slice(start, start + count)
-            found += self._group(asked[group], answers[group], values[group])
-        return found
+            rollouts += self._group(repeated[group], answers[group], values[group])
+        return rollouts
 
     def _answer(self, example: Example, ids: list[int]) -> Answer:
         text, prompt = (self._tokenizer.decode(part, skip_special_tokens=True) for part in (ids, example.ids))
@@ -165,12 +164,12 @@ class _Preparation:
         better = totals if alone else advantages(totals, self._how.algorithm)
         deviation = 0.0 if alone else statistics.stdev(totals)
         equal = float(min(totals) == max(totals))
-        made = []
+        rollouts = []
         for example, answer, gain, total, value in zip(examples, answers, better, totals, values, strict=True):
             cut = float(answer[-1] != self._tokenizer.eos_token_id)
             trained = Example(example.id, example.ids + answer, [IGNORED] * len(example.ids) + answer)
-            made.append(Rollout(trained, gain, (total, deviation, equal, float(len(answer)), cut, *value)))
-        return made
+            rollouts.append(Rollout(trained, gain, (total, deviation, equal, float(len(answer)), cut, *value)))
+        return rollouts
 
 
 def require_difference(records: Sequence[Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""A process that judges answers, and how long it may take. Starts reward_worker.py; does not know what it runs."""
+"""A process that scores answers (reward_worker.py), with a time limit for each call."""
 
 import contextlib
 import json
@@ -26,9 +26,9 @@ class RewardError(Exception):
 
 
 class RewardProcess:
-    """One reward, ready to judge."""
+    """One reward, ready to score answers."""
 
-    def __init__(self, order: dict[str, Any], seconds: float) -> None:
+    def __init__(self, config: dict[str, Any], seconds: float) -> None:
         """Start it; `seconds` is how long a call may take. Raises RewardError when it cannot run."""
         self._seconds = seconds
         self._left = b""
@@ -42,16 +42,16 @@ class RewardProcess:
             start_new_session=True,
         )
         weakref.finalize(self, _end, self._process)
-        found = self._ask(order, STARTING_SECONDS)
-        if "error" in found:
-            raise RewardError(found["error"])
+        reply = self._ask(config, STARTING_SECONDS)
+        if "error" in reply:
+            raise RewardError(reply["error"])
 
     def value(self, answer: str, row: dict[str, Any]) -> float:
-        """What the reward says of an answer. Raises RewardError when it says nothing in time, or no finite number."""
-        found = self._ask({"answer": answer, "row": row, "seconds": self._seconds}, self._seconds)
-        if "error" in found:
-            raise RewardError(found["error"])
-        return float(found["value"])
+        """What the reward says of an answer. Raises RewardError when it gives no finite value in time."""
+        reply = self._ask({"answer": answer, "row": row, "seconds": self._seconds}, self._seconds)
+        if "error" in reply:
+            raise RewardError(reply["error"])
+        return float(reply["value"])
 
     def _ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -66,8 +66,8 @@ class RewardProcess:
             raise RewardError(f"took longer than {seconds:g} seconds") from None
         if not line:
             raise RewardError(f"ended its process with code {self._process.wait()}")
-        found: dict[str, Any] = json.loads(line)
-        return found
+        reply: dict[str, Any] = json.loads(line)
+        return reply
 
     def _line(self, deadline: float) -> bytes:
         """The next line; empty when the process has ended. Raises TimeoutError."""
@@ -77,10 +77,10 @@ class RewardProcess:
             while b"\n" not in self._left:
                 if not selector.select(max(0.0, deadline - time.monotonic())):
                     raise TimeoutError
-                found = os.read(self._process.stdout.fileno(), _READ)
-                if not found:
+                chunk = os.read(self._process.stdout.fileno(), _READ)
+                if not chunk:
                     return b""
-                self._left += found
+                self._left += chunk
         line, _, self._left = self._left.partition(b"\n")
         return line
 
@@ -92,7 +92,7 @@ def _environment() -> dict[str, str]:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Kill the process and what it has started, but for what went into a session of its own."""
+    """Kill the process and what it has started, except what moved to another session."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

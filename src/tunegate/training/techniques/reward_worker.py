@@ -1,8 +1,8 @@
-"""The process that runs what people wrote about answers: a function, a pattern or a schema. Run as a script.
+"""The process that runs the user's rewards: a function, a pattern or a schema. Run as a script.
 
 Reads one JSON object a line from stdin, first what to run and then the answers, and writes one a line to stdout. Only
-its parent decides how long a call may take, and kills it; it ends itself where the parent is gone. Knows nothing of
-tunegate and imports nothing of it.
+its parent decides how long a call may take, and kills it; it ends itself where the parent is gone. Imports
+nothing of tunegate.
 """
 
 import contextlib
@@ -19,45 +19,45 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Judge = Callable[[str, dict[str, Any]], Any]
+RewardFunction = Callable[[str, dict[str, Any]], Any]
 
 _NEW_USER = 0x10000000
 """CLONE_NEWUSER of Linux."""
 
 
-def _python(order: dict[str, Any]) -> Judge:
-    spec = importlib.util.spec_from_file_location("rewards", order["path"])
+def _python(config: dict[str, Any]) -> RewardFunction:
+    spec = importlib.util.spec_from_file_location("rewards", config["path"])
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    found = getattr(module, order["function"], None)
-    if not callable(found):
-        raise TypeError(f"has no function {order['function']!r}")
-    return found  # type: ignore[no-any-return]
+    function = getattr(module, config["function"], None)
+    if not callable(function):
+        raise TypeError(f"has no function {config['function']!r}")
+    return function  # type: ignore[no-any-return]
 
 
-def _regex(order: dict[str, Any]) -> Judge:
-    pattern = re.compile(order["pattern"])
+def _regex(config: dict[str, Any]) -> RewardFunction:
+    pattern = re.compile(config["pattern"])
     return lambda answer, _row: pattern.fullmatch(answer) is not None
 
 
-def _json_schema(order: dict[str, Any]) -> Judge:
+def _json_schema(config: dict[str, Any]) -> RewardFunction:
     from jsonschema.validators import validator_for
     from referencing import Registry
 
-    kind = validator_for(order["schema"])
-    kind.check_schema(order["schema"])
+    kind = validator_for(config["schema"])
+    kind.check_schema(config["schema"])
     # A registry of its own: references are never fetched from elsewhere.
-    validator = kind(order["schema"], registry=Registry())
+    validator = kind(config["schema"], registry=Registry())
 
-    def judge(answer: str, _row: dict[str, Any]) -> bool:
+    def score(answer: str, _row: dict[str, Any]) -> bool:
         try:
             return bool(validator.is_valid(json.loads(answer, parse_constant=_no_json)))
         except (ValueError, RecursionError):  # the latter of an answer like [[[[…
             return False
 
-    return judge
+    return score
 
 
 def _no_json(name: str) -> None:
@@ -67,23 +67,23 @@ def _no_json(name: str) -> None:
 _KINDS = {"python": _python, "regex": _regex, "json_schema": _json_schema}
 
 
-def _value(judge: Judge, request: dict[str, Any]) -> dict[str, Any]:
+def _value(reward: RewardFunction, request: dict[str, Any]) -> dict[str, Any]:
     random.seed(0)
     try:
-        found = judge(request["answer"], request["row"])
-    except Exception as error:  # whatever people's code raises is for the parent to tell
+        value_given = reward(request["answer"], request["row"])
+    except Exception as error:  # whatever the user's code raises is reported by the parent
         return {"error": f"raised {type(error).__name__}: {error}"}
     try:
         # Numbers of every library are told from texts, which float would read.
-        value = math.nan if isinstance(found, str | bytes | bytearray) else float(found)
+        value = math.nan if isinstance(value_given, str | bytes | bytearray) else float(value_given)
     except (TypeError, ValueError, OverflowError, RuntimeError):
         value = math.nan
     if math.isfinite(value):
         return {"value": value}
-    return {"error": f"returned {found!r:.80}, which is no finite number"}
+    return {"error": f"returned {value_given!r:.80}, which is not finite"}
 
 
-def _apart() -> None:
+def _isolate() -> None:
     """Go into a user namespace of its own, where the kernel allows it.
 
     From there the memory of our other processes, and so the environment that they were started with, cannot be read in
@@ -97,8 +97,8 @@ def _apart() -> None:
 
 def main() -> None:
     """Serve until stdin ends."""
-    _apart()
-    # What the function prints must not be taken for an answer of this process.
+    _isolate()
+    # What the function prints must not be read as a reply of this process.
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -106,18 +106,18 @@ def main() -> None:
         replies.write(json.dumps(value) + "\n")
         replies.flush()
 
-    order = json.loads(sys.stdin.readline())
+    config = json.loads(sys.stdin.readline())
     try:
-        judge = _KINDS[order["kind"]](order)
+        reward = _KINDS[config["kind"]](config)
     except Exception as error:  # as above
         reply({"error": f"{type(error).__name__}: {error}"})
         return
     reply({"ready": True})
     for line in sys.stdin:
         request = json.loads(line)
-        # Where the parent was killed, nobody else ends a call that hangs: the kernel does.
+        # Where the parent was killed, only the kernel ends a call that hangs.
         signal.setitimer(signal.ITIMER_REAL, 2 * request["seconds"] + 5)
-        reply(_value(judge, request))
+        reply(_value(reward, request))
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 

@@ -1,8 +1,7 @@
 """What answers are worth: the programs that params.yaml names, each a number per answer.
 
 Patterns, schemas and functions run in a process of their own, without our environment, and a call that takes too long
-is killed. Reads the files that rewards name, which must lie in the folder that the stage `train` depends on. Does not
-know how answers come about.
+is killed. Reads the files that rewards name, which must lie in the folder that the stage `train` depends on.
 """
 
 import dataclasses
@@ -28,20 +27,20 @@ class Answer:
     reference: str | None
     """The row's own answer."""
     prompt: str
-    """What the model was asked, as text."""
+    """The prompt, as text."""
     tasks: dict[str, str]
     """The row's slices and source."""
 
     def as_row(self) -> dict[str, Any]:
-        """What a function is told of the row."""
+        """What a function gets to know about the row."""
         return {"id": self.row, "reference": self.reference, "prompt": self.prompt, "slices": self.tasks}
 
 
 class Rewards:
-    """The rewards of params.yaml, each ready to judge."""
+    """The rewards of params.yaml, ready to score answers."""
 
     def __init__(self, rewards: Sequence[Reward]) -> None:
-        """Start what runs apart. Raises InputError for a reward that cannot run."""
+        """Start the processes. Raises InputError for a reward that cannot run."""
         self._rewards = tuple(rewards)
         self.names = _names(rewards)
         self._processes = [_process(reward, f"{_PLACE}[{index}]") for index, reward in enumerate(rewards)]
@@ -49,8 +48,8 @@ class Rewards:
     def __call__(self, answers: Sequence[Answer]) -> list[tuple[float, ...]]:
         """The value of every reward for each answer, in the order of `names`, without weights.
 
-        Raises RefusedError that names reward and row where one raises, takes too long or gives no finite number;
-        InputError where a row has no answer to compare with.
+        Raises RefusedError that names reward and row where one raises, takes too long or gives a value that is not
+        finite; InputError where a row has no answer to compare with.
         """
         columns = [
             [self._value(index, reward, answer) for answer in answers] for index, reward in enumerate(self._rewards)
@@ -69,7 +68,7 @@ class Rewards:
             return process.value(answer.text, answer.as_row())
         except RewardError as failure:
             what = reward.function or f"{reward.kind} {reward.pattern or reward.schema_file}"
-            remedy = "mend it, or raise timeout_seconds of this reward if it needs longer"
+            remedy = "correct it, or raise timeout_seconds of this reward if it needs longer"
             raise RefusedError(f"the reward {what} {failure}", place=f"row {answer.row}", remedy=remedy) from None
 
 
@@ -80,7 +79,7 @@ def files_of(settings: Train, folder: Path) -> dict[str, str]:
     """
     if settings.technique != "reinforce":
         return {}
-    found = {}
+    files = {}
     for index, reward in enumerate(settings.reinforce.rewards):
         place = f"{_PLACE}[{index}]"
         path = _file_of(reward, place)
@@ -89,8 +88,8 @@ def files_of(settings: Train, folder: Path) -> dict[str, str]:
         if folder not in path.parents or not path.resolve().is_relative_to(folder.resolve()):
             remedy = f"move the file to {folder}/: the pipeline only notices changes there"
             raise InputError(f"{path} is not in {folder}/", place=place, remedy=remedy)
-        found[str(path)] = sha256_of(path)
-    return found
+        files[str(path)] = sha256_of(path)
+    return files
 
 
 def _names(rewards: Sequence[Reward]) -> tuple[str, ...]:
@@ -115,18 +114,18 @@ def _process(reward: Reward, place: str) -> RewardProcess | None:
         case "exact_match":
             return None
         case "regex":
-            order: dict[str, Any] = {"pattern": reward.pattern}
+            request: dict[str, Any] = {"pattern": reward.pattern}
         case "json_schema":
             assert path is not None
-            order = {"schema": read_json(path)}
+            request = {"schema": read_json(path)}
         case "python":
             assert reward.function is not None
-            order = {"path": str(path), "function": reward.function.rpartition(":")[2]}
+            request = {"path": str(path), "function": reward.function.rpartition(":")[2]}
     try:
-        return RewardProcess({"kind": reward.kind, **order}, reward.timeout_seconds)
+        return RewardProcess({"kind": reward.kind, **request}, reward.timeout_seconds)
     except RewardError as failure:
         shown = reward.function or reward.pattern or reward.schema_file
-        raise InputError(f"{shown} cannot be used: {failure}", place=place, remedy="mend it") from None
+        raise InputError(f"{shown} cannot be used: {failure}", place=place, remedy="correct it") from None
 
 
 def _file_of(reward: Reward, place: str) -> Path | None:

@@ -6,6 +6,7 @@ pseudo_labels.parquet (the labels of the last round) and ledger.json, whose sums
 """
 
 import dataclasses
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +21,11 @@ from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.examples import IGNORED, Example
 from tunegate.params import Train
 from tunegate.tables import write_parquet
-from tunegate.training.batching import collate, shuffled
+from tunegate.training.batching import collate, grouped, shuffled
 from tunegate.training.loss import next_token_loss
-from tunegate.training.pseudo_labels import guesses
+from tunegate.training.reference_model import evaluating
+from tunegate.training.sampling import Sampler
+from tunegate.training.sequence_likelihood import answered, laid_out, log_probs
 from tunegate.training.technique import State, Step, Technique
 
 PSEUDO_LABELS = pa.schema([("id", pa.string()), ("answer", pa.string()), ("confidence", pa.float64())])
@@ -32,6 +35,17 @@ BELOW = "below_confidence"
 """Why an unlabelled row was not trained on in the last round."""
 
 Rows = Sequence[Example]
+
+
+@dataclasses.dataclass(frozen=True)
+class PseudoLabel:
+    """The model's answer to one question."""
+
+    id: str
+    answer: list[int]
+    """Token ids, with the one that ends it."""
+    confidence: float
+    """Probability of the whole answer: the product of its tokens'."""
 
 
 def semisupervised(settings: Train, base: Path) -> Technique:
@@ -73,7 +87,7 @@ def _usable(train: Rows, valid: Rows) -> tuple[Rows, Rows]:
 def _accepted(model: Any, examples: Rows, settings: Train) -> list[dict[str, Any]]:
     answers = [example.ids[example.prompt :] for example in examples if _is_labelled(example)]
     end, _ = Counter(answer[-1] for answer in answers).most_common(1)[0]
-    found = guesses(
+    labels = pseudo_labels(
         model,
         [example for example in examples if not _is_labelled(example)],
         end=end,
@@ -81,13 +95,36 @@ def _accepted(model: Any, examples: Rows, settings: Train) -> list[dict[str, Any
         tokens=settings.tokens_per_batch or settings.tokens_per_step,
         device=settings.device,
     )
-    return [dataclasses.asdict(guess) for guess in found if guess.confidence >= settings.semisupervised.confidence]
+    return [dataclasses.asdict(label) for label in labels if label.confidence >= settings.semisupervised.confidence]
+
+
+def pseudo_labels(
+    model: Any, prompts: Sequence[Example], *, end: int, longest: int, tokens: int, device: str
+) -> list[PseudoLabel]:
+    """The greedy answer to each of the prompts, in their order, with its probability; one that is empty, or does not
+    end within `longest` tokens, is left out.
+
+    `end` is the token that ends an answer; `tokens` bounds what is answered together.
+    """
+    answers = Sampler(end, longest, tokens_per_batch=tokens)(model, [example.ids for example in prompts], greedy=True)
+    examples = [
+        answered(example, answer)
+        for example, answer in zip(prompts, answers, strict=True)
+        if len(answer) > 1 and answer[-1] == end
+    ]
+    labels = list[PseudoLabel]()
+    with evaluating(model):
+        for group in grouped(examples, tokens) if examples else []:
+            sequences = laid_out(group).to(device)
+            sums = sequences.sums(log_probs(model, sequences.tokens)).tolist()
+            labels += [PseudoLabel(e.id, e.ids[e.prompt :], math.exp(log)) for e, log in zip(group, sums, strict=True)]
+    return labels
 
 
 def _plan(examples: Rows, settings: Train, state: State) -> list[Step]:
     labelled = [example for example in examples if _is_labelled(example)]
     prompts = {example.id: example for example in examples if not _is_labelled(example)}
-    more = [_with_answer(prompts[found["id"]], found["answer"]) for found in state.get("accepted", ())]
+    more = [_with_answer(prompts[label["id"]], label["answer"]) for label in state.get("accepted", ())]
     return shuffled([*labelled, *more], settings, state)
 
 
@@ -97,29 +134,29 @@ def _with_answer(prompt: Example, answer: list[int]) -> Example:
 
 
 def _write(folder: Path, examples: Rows, state: State, tokenizer: Any) -> None:
-    accepted = {found["id"]: found for found in state["accepted"]}
+    accepted = {label["id"]: label for label in state["accepted"]}
     rows = [
         {
             "id": name,
-            "answer": tokenizer.decode(found["answer"], skip_special_tokens=True).strip(),
-            "confidence": found["confidence"],
+            "answer": tokenizer.decode(label["answer"], skip_special_tokens=True).strip(),
+            "confidence": label["confidence"],
         }
-        for name, found in accepted.items()
+        for name, label in accepted.items()
     ]
     write_parquet(folder / PSEUDO_LABELS_FILE, pa.Table.from_pylist(rows, schema=PSEUDO_LABELS))
     names = {example.id for example in examples}
-    # Copies of tokenize.augment, which are no rows that came in.
-    came = [example for example in examples if example.id.rpartition("~")[0] not in names]
-    used = [example for example in came if _is_labelled(example) or example.id in accepted]
-    left = Counter(_source(e) for e in came if not _is_labelled(e) and e.id not in accepted)
-    labelled = sum(map(_is_labelled, came))
-    counts = {"labelled": labelled, "unlabelled": len(came) - labelled, "pseudo_labelled": len(used) - labelled}
+    # Without the copies that tokenize.augment made.
+    rows_in = [example for example in examples if example.id.rpartition("~")[0] not in names]
+    used = [example for example in rows_in if _is_labelled(example) or example.id in accepted]
+    left = Counter(_source(e) for e in rows_in if not _is_labelled(e) and e.id not in accepted)
+    labelled = sum(map(_is_labelled, rows_in))
+    counts = {"labelled": labelled, "unlabelled": len(rows_in) - labelled, "pseudo_labelled": len(used) - labelled}
     ledger = make_ledger(
         "train",
-        sources_in=map(_source, came),
+        sources_in=map(_source, rows_in),
         sources_out=map(_source, used),
         dropped={source: {BELOW: count} for source, count in left.items()},
-        notes=counts | {"augmented_rows": len(examples) - len(came)},
+        notes=counts | {"augmented_rows": len(examples) - len(rows_in)},
     )
     write_json(folder / "ledger.json", ledger)
 

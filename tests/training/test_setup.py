@@ -8,7 +8,7 @@ from technique_runs import start_of
 from tunegate.files import parse_yaml, read_text, read_yaml
 from tunegate.params import Params, Technique, Train, parse
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = "docs/training.md"
 BLOCKS = [parse_yaml(text, place=PAGE) for text in re.findall(r"(?ms)^```yaml\n(.*?)^```$", read_text(ROOT / PAGE))]
 

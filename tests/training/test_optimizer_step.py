@@ -12,6 +12,7 @@ from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.training import loop
 from tunegate.training.adapter import start, trainable
+from tunegate.training.optimizer_step import Stepper
 from tunegate.training.techniques.sft import sft
 
 SETTINGS = Train(precision="fp32", epochs=1, tokens_per_step=24, rank=4, learning_rate=0.01, dropout=0.2)
@@ -30,25 +31,25 @@ def run(tiny_model: Path, technique: Any, rows: Sequence[Example] = ROWS) -> tup
     return model, loop.run(model, rows, ROWS[:2], SETTINGS, technique, {}).records
 
 
-def test_memory_that_the_longest_batch_lacks_is_lacking_before_the_first_step(tiny_model: Path) -> None:
+def test_a_run_whose_longest_batch_does_not_fit_fails_before_the_first_step(tiny_model: Path) -> None:
     def short_of_memory(model: Any, batch: Any) -> Any:
         if "long" in batch.rows:
             raise torch.OutOfMemoryError("no more")
-        seen.append(batch.rows)
+        trained.append(batch.rows)
         return sft().loss(model, batch)
 
-    seen: list[Any] = []
+    trained: list[Any] = []
     with pytest.raises(MachineError, match="32 tokens in the row long"):
         run(tiny_model, dataclasses.replace(sft(), loss=short_of_memory), [*ROWS, LONG])
-    assert not seen
+    assert not trained
 
 
-def test_a_rehearsal_leaves_nothing_behind(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rehearsed, records = run(tiny_model, sft())
+def test_a_memory_probe_leaves_nothing_behind(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    probed, records = run(tiny_model, sft())
     (Path.cwd() / "other").mkdir()
     monkeypatch.chdir(Path.cwd() / "other")
-    monkeypatch.setattr(loop, "rehearse", lambda _stepper, _plan: None)
+    monkeypatch.setattr(Stepper, "probe_memory", lambda _stepper, _plan: None)
     plain, expected = run(tiny_model, sft())
     assert records == expected
-    pairs = zip(trainable(rehearsed).values(), trainable(plain).values(), strict=True)
+    pairs = zip(trainable(probed).values(), trainable(plain).values(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
