@@ -1,4 +1,4 @@
-"""A small project whose rows meet every fate, run from its sources to its tokens by the stages themselves."""
+"""A small project whose rows meet every outcome, run from its sources to its tokens by the stages themselves."""
 
 from pathlib import Path
 

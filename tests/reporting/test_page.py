@@ -140,21 +140,21 @@ def test_the_ledger_says_why_rows_are_missing() -> None:
     assert stage.notes == [("faq", "5 → 3"), ("mail", "1 → 1"), ("trained share", "0.123457")]
 
 
-def fate(source: str, rows: int, tokens: int | None, **parts: str) -> dict[str, object]:
+def outcome(source: str, rows: int, tokens: int | None, **parts: str) -> dict[str, object]:
     ends = {"stage": "tokenize", "split": None, "reason": None}
     return {"source": source, "rows": rows, "tokens": tokens} | ends | parts
 
 
 def test_the_way_of_each_source_is_told_and_drawn_and_its_names_are_escaped() -> None:
-    fates = [
-        fate("<b>", 3, 30, split="train"),
-        fate("<b>", 1, 10, split="test"),
-        fate("<b>", 4, None, stage="ingest", reason="over_limit"),
-        fate("<b>", 0, 5, reason="cut"),
-        fate("a", 2, 20, split="valid"),
+    outcomes = [
+        outcome("<b>", 3, 30, split="train"),
+        outcome("<b>", 1, 10, split="test"),
+        outcome("<b>", 4, None, stage="ingest", reason="over_limit"),
+        outcome("<b>", 0, 5, reason="cut"),
+        outcome("a", 2, 20, split="valid"),
     ]
     stage = LEDGER["stages"][0] | {"tokens": {"in": 1065, "out": 60}}
-    found = dataclasses.replace(measured(), ledger=LEDGER | {"stages": [stage], "fates": fates})
+    found = dataclasses.replace(measured(), ledger=LEDGER | {"stages": [stage], "outcomes": outcomes})
     first, second, every = view_of(found).ways
     assert [part.rows for part in first.parts] == [3, 0, 1, 4]
     assert (first.source, first.rows, first.tokens) == ("<b>", 8, "40 of 45")
@@ -166,7 +166,7 @@ def test_the_way_of_each_source_is_told_and_drawn_and_its_names_are_escaped() ->
     assert "6 → 4 rows, 1,065 → 60 tokens" in text
 
 
-def test_a_report_without_fates_has_no_way() -> None:
+def test_a_report_without_outcomes_has_no_way() -> None:
     assert view_of(measured()).ways == []
     assert "tokens kept" not in render(measured())
 

@@ -69,14 +69,17 @@ def run(tiny_model: Path) -> Callable[..., Path]:
     return tokenized
 
 
-def fates(folder: Path) -> dict[str, dict[str, Any]]:
-    return {fate["id"]: fate for fate in read_parquet(folder / "fates.parquet").to_pylist()}
+def outcomes(folder: Path) -> dict[str, dict[str, Any]]:
+    return {outcome["id"]: outcome for outcome in read_parquet(folder / "row_outcomes.parquet").to_pylist()}
 
 
-def test_every_row_has_one_fate_with_its_tokens(run: Callable[..., Path]) -> None:
-    found = fates(run())
+def test_every_row_has_one_outcome_with_its_tokens(run: Callable[..., Path]) -> None:
+    found = outcomes(run())
     assert sorted(found) == ["d", "q", "t0", "t1", "t2", "t9", "v", "x"]
-    told = {name: (fate["stage"], fate["split"], fate["reason"], fate["other"]) for name, fate in found.items()}
+    told = {
+        name: (outcome["stage"], outcome["split"], outcome["reason"], outcome["other"])
+        for name, outcome in found.items()
+    }
     assert told["q"] == ("validate", None, "quarantine: short(text)", None)
     assert told["d"] == ("prepare", None, "duplicate", "t0")
     assert told["t9"] == ("tokenize", None, "over_length", None)
@@ -98,24 +101,24 @@ def test_a_test_row_that_could_not_be_answered_is_refused_before_any_training(ru
 def test_rows_and_tokens_close_for_every_source(run: Callable[..., Path]) -> None:
     folder = run()
     combined = combine([Path("validated"), Path("prepared"), folder])
-    found = list(fates(folder).values())
-    assert combined["tokens"]["in"] == sum(fate["tokens"] for fate in found)
-    assert combined["tokens"]["out"] == sum(fate["tokens"] for fate in found if not fate["reason"])
-    for fate in combined["fates"]:
-        same = [f for f in found if all(f[key] == fate[key] for key in ("source", "stage", "split", "reason"))]
-        assert (len(same), sum(f["tokens"] for f in same)) == (fate["rows"], fate["tokens"])
-    assert sum(fate["rows"] for fate in combined["fates"]) == len(found) == combined["rows"]["in"]
+    found = list(outcomes(folder).values())
+    assert combined["tokens"]["in"] == sum(outcome["tokens"] for outcome in found)
+    assert combined["tokens"]["out"] == sum(outcome["tokens"] for outcome in found if not outcome["reason"])
+    for outcome in combined["outcomes"]:
+        same = [f for f in found if all(f[key] == outcome[key] for key in ("source", "stage", "split", "reason"))]
+        assert (len(same), sum(f["tokens"] for f in same)) == (outcome["rows"], outcome["tokens"])
+    assert sum(outcome["rows"] for outcome in combined["outcomes"]) == len(found) == combined["rows"]["in"]
 
 
-def test_tokens_that_are_cut_off_have_a_fate_of_their_own(run: Callable[..., Path]) -> None:
-    whole = fates(run())["t9"]["tokens"]
+def test_tokens_that_are_cut_off_have_a_outcome_of_their_own(run: Callable[..., Path]) -> None:
+    whole = outcomes(run())["t9"]["tokens"]
     params = read_yaml(Path("params.yaml"))
     params["tokenize"] |= {"over_length": "truncate", "max_length": whole - 1}
     write_yaml(Path("params.yaml"), params)
     folder = run("cut")
-    fate = fates(folder)["t9"]
-    assert (fate["tokens"], fate["cut"], fate["split"]) == (whole - 1, 1, "train")
-    (cut,) = [f for f in read_json(folder / "ledger.json")["fates"] if f["reason"] == "cut"]
+    outcome = outcomes(folder)["t9"]
+    assert (outcome["tokens"], outcome["cut"], outcome["split"]) == (whole - 1, 1, "train")
+    (cut,) = [f for f in read_json(folder / "ledger.json")["outcomes"] if f["reason"] == "cut"]
     assert (cut["source"], cut["rows"], cut["tokens"]) == ("b", 0, 1)
     combined = combine([Path("validated"), Path("prepared"), folder])
     assert combined["stages"][-1]["tokens"]["in"] - combined["stages"][-1]["tokens"]["out"] == 1
@@ -124,10 +127,10 @@ def test_tokens_that_are_cut_off_have_a_fate_of_their_own(run: Callable[..., Pat
 def test_what_is_trained_on_is_what_is_written(run: Callable[..., Path]) -> None:
     folder = run()
     tokens = {e["id"]: e for split in ("train", "valid") for e in read_parquet(folder / f"{split}.parquet").to_pylist()}
-    for name, fate in fates(folder).items():
+    for name, outcome in outcomes(folder).items():
         if name in tokens:
             labels = tokens[name]["labels"]
-            assert (fate["tokens"], fate["trained"]) == (len(labels), sum(label >= 0 for label in labels))
+            assert (outcome["tokens"], outcome["trained"]) == (len(labels), sum(label >= 0 for label in labels))
     assert sorted(tokens) == ["t0", "t1", "t2", "v"]
 
 
@@ -147,7 +150,7 @@ def test_rows_of_another_run_are_refused_and_nothing_is_written(run: Callable[..
         run()
     assert "dvc repro" in caught.value.remedy
     write_ledger("prepare", {"a": 6, "b": 1}, {"a": 5, "b": 1}, {"a": {"too_short": 1}})
-    with pytest.raises(InputError, match=re.escape("0 rows of a are 'duplicate', but the fates in ")):
+    with pytest.raises(InputError, match=re.escape("0 rows of a are 'duplicate', but ")):
         run()
     assert not Path("tokens").exists()
 
@@ -191,7 +194,7 @@ def test_a_long_document_goes_on_in_further_examples_and_its_tokens_close(run: C
     for split, rows in ({"train": [*raw, long]} | others).items():
         write_parquet(Path(f"prepared/{split}.parquet"), table_of(rows, ROW))
     folder = run()
-    found, tokens = fates(folder), read_parquet(folder / "train.parquet").to_pylist()
+    found, tokens = outcomes(folder), read_parquet(folder / "train.parquet").to_pylist()
     pieces = [example for example in tokens if example["id"].startswith("t9")]
     assert [example["id"] for example in pieces] == ["t9", *(f"t9#{n}" for n in range(2, len(pieces) + 1))]
     assert sum(len(example["ids"]) for example in pieces) == found["t9"]["tokens"] > 16
@@ -209,7 +212,7 @@ def test_rows_without_a_label_are_kept_as_prompts_only_where_the_technique_learn
     write_parquet(Path("prepared/train.parquet"), table_of(rows, ROW))
     learns("semisupervised")
     folder = run()
-    assert fates(folder)["t9"]["trained"] == 0
+    assert outcomes(folder)["t9"]["trained"] == 0
     unlabelled = read_parquet(folder / "train.parquet").to_pylist()[-1]
     assert (unlabelled["id"], set(unlabelled["labels"])) == ("t9", {-100})
     assert dict(unlabelled["tasks"]) == {"source": "b"}

@@ -1,6 +1,6 @@
 """The way of the rows, source by source: how many are in each split and how many left, with their tokens.
 
-Takes the combined ledger; reports of a time before fates were told have no way. Reads and writes nothing.
+Takes the combined ledger; reports of a time before outcomes were told have no way. Reads and writes nothing.
 """
 
 import collections
@@ -39,33 +39,33 @@ class SourceWay:
 def ways_of(ledger: Mapping[str, Any]) -> list[SourceWay]:
     """The way of each source, by name; of all together last, where there are several."""
     by_source: dict[str, list[Mapping[str, Any]]] = collections.defaultdict(list)
-    for fate in ledger.get("fates", []):
-        by_source[fate["source"]].append(fate)
+    for outcome in ledger.get("outcomes", []):
+        by_source[outcome["source"]].append(outcome)
     every = sorted(by_source.items())
-    together = [("all", [fate for _, fates in every for fate in fates])] if len(every) > 1 else []
-    return [_way(source, fates) for source, fates in every + together]
+    together = [("all", [outcome for _, outcomes in every for outcome in outcomes])] if len(every) > 1 else []
+    return [_way(source, outcomes) for source, outcomes in every + together]
 
 
-def _way(source: str, fates: Sequence[Mapping[str, Any]]) -> SourceWay:
-    total = sum(fate["rows"] for fate in fates)
+def _way(source: str, outcomes: Sequence[Mapping[str, Any]]) -> SourceWay:
+    total = sum(outcome["rows"] for outcome in outcomes)
     parts = []
     for name in PARTS:
-        found = [fate for fate in fates if (_LEFT if fate["reason"] else fate["split"]) == name]
-        rows = sum(fate["rows"] for fate in found)
+        found = [outcome for outcome in outcomes if (_LEFT if outcome["reason"] else outcome["split"]) == name]
+        rows = sum(outcome["rows"] for outcome in found)
         parts.append(Part(name, rows, rows / max(1, total), _said(name, rows, found)))
-    kept = _tokens([fate for fate in fates if not fate["reason"]])
-    return SourceWay(source, total, parts, f"{kept:,} of {_tokens(fates):,}")
+    kept = _tokens([outcome for outcome in outcomes if not outcome["reason"]])
+    return SourceWay(source, total, parts, f"{kept:,} of {_tokens(outcomes):,}")
 
 
-def _said(name: str, rows: int, fates: Sequence[Mapping[str, Any]]) -> str:
+def _said(name: str, rows: int, outcomes: Sequence[Mapping[str, Any]]) -> str:
     reasons = collections.Counter[str]()
-    for fate in fates:
-        if fate["reason"] and fate["rows"]:
-            reasons[words(fate["reason"])] += fate["rows"]
+    for outcome in outcomes:
+        if outcome["reason"] and outcome["rows"]:
+            reasons[words(outcome["reason"])] += outcome["rows"]
     why = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
-    said = f"{name}: {rows:,} rows, {_tokens(fates):,} tokens"
+    said = f"{name}: {rows:,} rows, {_tokens(outcomes):,} tokens"
     return f"{said} ({why})" if why else said
 
 
-def _tokens(fates: Sequence[Mapping[str, Any]]) -> int:
-    return sum(fate["tokens"] or 0 for fate in fates)
+def _tokens(outcomes: Sequence[Mapping[str, Any]]) -> int:
+    return sum(outcome["tokens"] or 0 for outcome in outcomes)

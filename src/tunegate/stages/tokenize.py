@@ -1,14 +1,14 @@
-"""tokenize: rows to token ids and the mask of what is trained on, and the fate of every ingested row, with its tokens.
+"""tokenize: rows to token ids and the mask of what is trained on, and each ingested row's outcome, with its tokens.
 
 Reads params.yaml, the prepared splits and the rows that left in `validate` and `prepare`; writes train.parquet,
-valid.parquet, fates.parquet, ledger.json, preview.json and, where rows are augmented, augmented.parquet.
+valid.parquet, row_outcomes.parquet, ledger.json, preview.json and, where rows are augmented, augmented.parquet.
 """
 
 from functools import partial
 from pathlib import Path
 
 from tunegate.data.compute.row_cache import reused_rows
-from tunegate.data.ledger.row_outcomes import FATES, TEXTS, Tally, fates_of
+from tunegate.data.ledger.row_outcomes import ROW_OUTCOMES, TEXTS, OutcomeCounts, outcomes_of
 from tunegate.data.ledger.stage_ledger import combine
 from tunegate.files import atomic_folder, write_json
 from tunegate.models.augmentation.copies import Augmentation
@@ -26,7 +26,7 @@ ROW = [*TEXTS, "slices"]
 
 def main(params: str, prepared: str, validated: str, base: str, tokens: str) -> None:
     """Tokenise the rows in the folder `prepared` with the tokenizer of `base`; write them to the folder `tokens`."""
-    settings, tally = load_params(Path(params)), Tally()
+    settings, outcome_counts = load_params(Path(params)), OutcomeCounts()
     tokenizer, layout = load_tokenizer(Path(base)), format_of(settings.train.technique, settings.tokenize)
     recipe = Recipe.of(tokenizer)
     encode = Encoding(recipe, layout, settings.tokenize.max_length, settings.tokenize.over_length)
@@ -38,21 +38,21 @@ def main(params: str, prepared: str, validated: str, base: str, tokens: str) -> 
     counts = {"train": Counts(), "valid": Counts()}
     with atomic_folder(Path(tokens)) as folder:
         copies = {"train": partial(augmentation.batches, ROW, folder)}
-        with parquet_writer(folder / "fates.parquet", FATES) as write_fates:
+        with parquet_writer(folder / "row_outcomes.parquet", ROW_OUTCOMES) as write_outcomes:
             for batch in counted(Path(validated) / "quarantine.parquet", "reasons"):
-                write_fates(tally.add(fates_of(batch, stage="validate")))
+                write_outcomes(outcome_counts.add(outcomes_of(batch, stage="validate")))
             for batch in counted(Path(prepared) / "dropped.parquet", "reason", "other"):
-                write_fates(tally.add(fates_of(batch, stage="prepare")))
+                write_outcomes(outcome_counts.add(outcomes_of(batch, stage="prepare")))
             for split, count in counts.items():
                 rows = encoded(Path(prepared) / f"{split}.parquet")
                 for batch in written(folder / f"{split}.parquet", rows, encode, count, copies.get(split)):
-                    write_fates(tally.add(fates_of(batch, stage="tokenize", split=split)))
+                    write_outcomes(outcome_counts.add(outcomes_of(batch, stage="tokenize", split=split)))
                 require_rows(count, split, settings.tokenize.max_length)
             for batch in tested(Path(prepared) / "test.parquet"):
-                write_fates(tally.add(fates_of(batch, stage="tokenize", split="test")))
+                write_outcomes(outcome_counts.add(outcomes_of(batch, stage="tokenize", split="test")))
         notes = {f"{split}_{name}": n for split, count in counts.items() for name, n in count.as_notes().items()}
-        more = augmentation.notes() | {"test_rows_held_out": tally.rows_in("test")}
-        write_json(folder / "ledger.json", tally.ledger(notes | more))
+        more = augmentation.notes() | {"test_rows_held_out": outcome_counts.rows_in("test")}
+        write_json(folder / "ledger.json", outcome_counts.ledger(notes | more))
         write_preview(tokenizer, folder)
         combine([Path(validated), Path(prepared), folder])
     print(f"tokenize: {', '.join(f'{split}: {count}' for split, count in counts.items())}")

@@ -36,7 +36,7 @@ def test_the_table_can_be_summed_up(staged_project: Path, run: Callable[..., str
 
 def test_programs_get_the_counts_that_the_report_has(staged_project: Path, run: Callable[..., str]) -> None:
     told = json.loads(run("tunegate", "data", "ledger", "--json", cwd=staged_project))
-    assert told["rows"]["in"] == 86 == sum(fate["rows"] for fate in told["fates"])
+    assert told["rows"]["in"] == 86 == sum(outcome["rows"] for outcome in told["outcomes"])
     assert [stage["stage"] for stage in told["stages"]] == ["ingest", "validate", "prepare", "tokenize"]
 
 
@@ -63,7 +63,7 @@ def test_stages_of_different_runs_are_refused(staged_project: Path, run: Callabl
     ledger["per_source"]["desks"]["reasons"]["else"] = ledger["per_source"]["desks"]["reasons"].pop("duplicate")
     path.write_text(json.dumps(ledger))
     said = run("tunegate", "data", "ledger", cwd=staged_project, code=1)
-    assert "0 rows of desks are 'duplicate', but the fates in data/tokens have 1" in said
+    assert "0 rows of desks are 'duplicate', but data/tokens has outcomes for 1" in said
     assert "different runs" in said
 
 

@@ -8,11 +8,11 @@ from tunegate.errors import InputError
 from tunegate.files import read_json, write_json
 
 
-def test_a_ledger_of_an_older_version_which_has_no_fates_is_to_be_written_again(staged_project: Path) -> None:
+def test_a_ledger_of_an_older_version_which_has_no_outcomes_is_to_be_written_again(staged_project: Path) -> None:
     path = Path("data/tokens/ledger.json")
-    write_json(path, {name: value for name, value in read_json(path).items() if name != "fates"})
+    write_json(path, {name: value for name, value in read_json(path).items() if name != "outcomes"})
     combined = combine([Path("data") / name for name in ("ingested", "validated", "prepared", "tokens")])
     for read in (closing, table_of):
-        with pytest.raises(InputError, match="does not tell the fates") as caught:
+        with pytest.raises(InputError, match="does not tell the outcomes") as caught:
             read(combined)
         assert "`dvc repro tokenize`" in caught.value.remedy

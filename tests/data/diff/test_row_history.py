@@ -23,20 +23,20 @@ def step(story: Story, stage: str) -> str:
 
 def test_the_way_of_a_real_project_closes_for_every_reason(staged_project: Path) -> None:
     combined = combine([Path("data") / name for name in ("ingested", "validated", "prepared", "tokens")])
-    reasons = {fate["reason"].split(":")[0] for fate in combined["fates"] if fate["reason"]}
+    reasons = {outcome["reason"].split(":")[0] for outcome in combined["outcomes"] if outcome["reason"]}
     assert reasons >= {"over_limit", "quarantine", "duplicate", "near_duplicate", "secret", "over_length"}
     assert any(reason.startswith("question_also_in_") for reason in reasons)
     assert closing(combined).startswith("the sums close: 86 rows in = ")
-    fates = read_parquet(Path("data/tokens/fates.parquet"))
+    outcomes = read_parquet(Path("data/tokens/row_outcomes.parquet"))
     ingested = read_parquet(Path("data/ingested/rows.parquet"))
-    assert sorted(fates["id"].to_pylist()) == sorted(ingested["id"].to_pylist())
+    assert sorted(outcomes["id"].to_pylist()) == sorted(ingested["id"].to_pylist())
 
 
 def test_a_kept_row_tells_its_place_its_licence_its_split_and_its_tokens(staged_project: Path) -> None:
     story = story_of("roof-3", PLACES)
     line = next(n for n, row in enumerate(questions(), 2) if row[0] == "roof-3")
     assert (story.place, story.license, story.source) == (f"data/raw/desks.csv:{line}", "CC0-1.0", "desks")
-    assert (story.split, story.fate) == (split_of("roof-3"), f"kept: {split_of('roof-3')}")
+    assert (story.split, story.outcome) == (split_of("roof-3"), f"kept: {split_of('roof-3')}")
     assert [step.stage for step in story.steps] == ["ingest", "validate", "prepare", "tokenize"]
     assert story.tokens
     assert step(story, "tokenize").startswith(f"{story.tokens} tokens")
@@ -54,7 +54,7 @@ def test_personal_data_and_secrets_are_told_of_but_not_told(staged_project: Path
     mail, key = story_of("mail", PLACES), story_of("key", PLACES)
     assert "masked: email" in mail.steps[2].lines
     assert "[EMAIL]" in mail.text
-    assert (key.reason, key.fate) == ("secret", "left in prepare: secret")
+    assert (key.reason, key.outcome) == ("secret", "left in prepare: secret")
     assert MAIL not in mail.model_dump_json()
     assert SECRET not in key.model_dump_json()
 
@@ -107,7 +107,7 @@ def test_quarantine_and_over_length_are_told_where_they_happened(staged_project:
     short, long = story_of("short", PLACES), story_of("long", PLACES)
     assert short.steps[-1].lines == ("expect_column_value_lengths_to_be_between(text)",)
     assert short.reason == "quarantine: expect_column_value_lengths_to_be_between(text)"
-    assert (long.fate, long.reason) == ("left in tokenize: over_length", "over_length")
+    assert (long.outcome, long.reason) == ("left in tokenize: over_length", "over_length")
     assert long.tokens
     assert long.tokens > 128
 
@@ -145,7 +145,7 @@ def test_a_story_goes_as_far_as_the_stages_have_run(staged_project: Path) -> Non
         story_of("roof-3", PLACES)
 
 
-@pytest.mark.parametrize("file", ["validated/rows", "prepared/train", "tokens/fates"])
+@pytest.mark.parametrize("file", ["validated/rows", "prepared/train", "tokens/row_outcomes"])
 def test_outputs_of_different_runs_are_refused(staged_project: Path, file: str) -> None:
     name = read_parquet(Path("data/prepared/train.parquet"))["id"].to_pylist()[0]
     path = Path(f"data/{file}.parquet")

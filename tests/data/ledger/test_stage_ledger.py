@@ -89,14 +89,14 @@ def test_no_ledgers_are_no_report() -> None:
         combine([])
 
 
-def closing(write: Write, fates: list[dict[str, Any]]) -> list[Path]:
-    """The ledgers of a stage that reads 4 of 6 rows and of one that keeps 3 of them, with these fates."""
+def closing(write: Write, outcomes: list[dict[str, Any]]) -> list[Path]:
+    """The ledgers of a stage that reads 4 of 6 rows and of one that keeps 3 of them, with these outcomes."""
     paths = []
     for stage, came, went, reason in (("ingest", 6, 4, "over_limit"), ("tokenize", 4, 3, "over_length")):
         dropped = {"a": {reason: came - went}}
         ledger = make_ledger(stage, sources_in={"a": came}, sources_out={"a": went}, dropped=dropped)
         paths.append(write(stage, 0, 0))
-        write_json(paths[-1], ledger | {"fates": fates if stage == "tokenize" else []})
+        write_json(paths[-1], ledger | {"outcomes": outcomes if stage == "tokenize" else []})
     return paths
 
 
@@ -110,16 +110,16 @@ def test_tokens_close_beside_rows_and_rows_that_were_never_read_have_none(write:
     assert combined["tokens"] == {"in": 105, "out": 30}
     assert [stage["tokens"] for stage in combined["stages"]] == [{"in": 105, "out": 105}, {"in": 105, "out": 30}]
     unread = {"source": "a", "stage": "ingest", "split": None, "reason": "over_limit", "rows": 2, "tokens": None}
-    assert combined["fates"][0] == unread
-    assert sum(fate["rows"] for fate in combined["fates"]) == combined["rows"]["in"]
+    assert combined["outcomes"][0] == unread
+    assert sum(outcome["rows"] for outcome in combined["outcomes"]) == combined["rows"]["in"]
 
 
 @pytest.mark.parametrize(
-    "fates", [[KEPT, LEFT | {"rows": 2}], [KEPT, LEFT | {"reason": "else"}], [KEPT | {"rows": 2}, LEFT]]
+    "outcomes", [[KEPT, LEFT | {"rows": 2}], [KEPT, LEFT | {"reason": "else"}], [KEPT | {"rows": 2}, LEFT]]
 )
-def test_fates_that_are_not_those_of_the_ledgers_are_refused(write: Write, fates: list[dict[str, Any]]) -> None:
-    with pytest.raises(InputError, match="but the fates in") as caught:
-        combine(closing(write, fates))
+def test_outcomes_that_are_not_those_of_the_ledgers_are_refused(write: Write, outcomes: list[dict[str, Any]]) -> None:
+    with pytest.raises(InputError, match="but the outcomes in") as caught:
+        combine(closing(write, outcomes))
     assert "dvc repro" in caught.value.remedy
 
 

@@ -85,7 +85,7 @@ def test_copies_are_told_in_the_ledger_and_its_sums_still_close(run: Run) -> Non
     assert notes["train_rows_in"] == 6
     combined = combine([Path("validated"), Path("prepared"), folder])
     assert combined["rows"] == {"in": 8, "out": 8}
-    assert len(read(folder / "fates.parquet")) == 8
+    assert len(read(folder / "row_outcomes.parquet")) == 8
 
 
 def test_a_copy_that_asks_what_another_row_asks_is_dropped_and_counted(run: Run) -> None:

@@ -31,7 +31,7 @@ def why(
 
 def _as_text(story: "Story") -> str:
     licence = story.license or "none declared"
-    head = [f"{story.id}: {story.fate}", f"source   {story.source} (licence: {licence})"]
+    head = [f"{story.id}: {story.outcome}", f"source   {story.source} (licence: {licence})"]
     lines = [line for step in story.steps for line in _step(step)]
     return "\n".join([*(visible(line, keep="") for line in head), *_text(story.text), "", *lines]) + "\n"
 

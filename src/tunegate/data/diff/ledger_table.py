@@ -10,7 +10,7 @@ from tunegate.errors import InputError
 
 By = Literal["source", "stage", "reason"]
 Line = tuple[str, ...]
-Fates = Sequence[Mapping[str, Any]]
+Outcomes = Sequence[Mapping[str, Any]]
 
 
 def table_of(combined: Mapping[str, Any], by: By | None = None) -> list[Line]:
@@ -25,26 +25,26 @@ def table_of(combined: Mapping[str, Any], by: By | None = None) -> list[Line]:
 
 
 def _lines(combined: Mapping[str, Any], by: By | None) -> list[Line]:
-    fates = _fates(combined)
+    outcomes = _outcomes(combined)
     if by == "stage":
         return [("stage", "rows in", "rows out", "tokens in", "tokens out"), *map(_stage, combined["stages"])]
     if by == "reason":
-        names = dict.fromkeys((fate["stage"], fate["reason"]) for fate in fates if fate["reason"])
-        found = [(*name, _of(fates, stage=name[0], reason=name[1])) for name in names]
+        names = dict.fromkeys((outcome["stage"], outcome["reason"]) for outcome in outcomes if outcome["reason"])
+        found = [(*name, _of(outcomes, stage=name[0], reason=name[1])) for name in names]
         return [("stage", "reason", "rows", "tokens"), *((stage, why, *_counts(some)) for stage, why, some in found)]
-    sources = sorted({fate["source"] for fate in fates})
+    sources = sorted({outcome["source"] for outcome in outcomes})
     if by == "source":
         head = ("source", "rows in", "rows out", "tokens in", "tokens out")
-        return [head, *(_source(source, _of(fates, source=source)) for source in sources)]
-    blocks = [_block(source, _of(fates, source=source)) for source in sources]
-    total = [_block("all", fates)] if len(sources) > 1 else []
+        return [head, *(_source(source, _of(outcomes, source=source)) for source in sources)]
+    blocks = [_block(source, _of(outcomes, source=source)) for source in sources]
+    total = [_block("all", outcomes)] if len(sources) > 1 else []
     return [("source", "", "rows", "tokens"), *(line for block in blocks + total for line in block)]
 
 
 def closing(combined: Mapping[str, Any]) -> str:
-    """The sentence that the sums close. Raises InputError when they do not, and when no fates are known."""
-    fates = _fates(combined)
-    left, kept = [f for f in fates if f["reason"]], [f for f in fates if not f["reason"]]
+    """The sentence that the sums close. Raises InputError when they do not, and when no outcomes are known."""
+    outcomes = _outcomes(combined)
+    left, kept = [f for f in outcomes if f["reason"]], [f for f in outcomes if not f["reason"]]
     said = []
     for name in ("rows", "tokens"):
         came, went = combined[name]["in"], combined[name]["out"]
@@ -56,45 +56,45 @@ def closing(combined: Mapping[str, Any]) -> str:
     return "the sums close: " + "; ".join(said)
 
 
-def _fates(combined: Mapping[str, Any]) -> Fates:
-    if "fates" not in combined:
+def _outcomes(combined: Mapping[str, Any]) -> Outcomes:
+    if "outcomes" not in combined:
         remedy = "run `dvc repro tokenize`: an older tunegate wrote it, or `tokenize` is not the last stage"
-        raise InputError("the last ledger does not tell the fates of the rows", place="ledgers", remedy=remedy)
-    fates: Fates = combined["fates"]
-    return fates
+        raise InputError("the last ledger does not tell the outcomes of the rows", place="ledgers", remedy=remedy)
+    outcomes: Outcomes = combined["outcomes"]
+    return outcomes
 
 
-def _block(source: str, fates: Fates) -> list[Line]:
+def _block(source: str, outcomes: Outcomes) -> list[Line]:
     """What came in, what left at each stage for each reason, what went out, and into which split."""
-    names = dict.fromkeys((fate["stage"], fate["reason"]) for fate in fates if fate["reason"])
-    left = [(stage, why, _of(fates, stage=stage, reason=why)) for stage, why in names]
-    kept = _of(fates, reason=None)
-    splits = sorted({str(fate["split"]) for fate in kept}, key=("train", "valid", "test").index)
+    names = dict.fromkeys((outcome["stage"], outcome["reason"]) for outcome in outcomes if outcome["reason"])
+    left = [(stage, why, _of(outcomes, stage=stage, reason=why)) for stage, why in names]
+    kept = _of(outcomes, reason=None)
+    splits = sorted({str(outcome["split"]) for outcome in kept}, key=("train", "valid", "test").index)
     return [
-        (source, "in", *_counts(fates)),
+        (source, "in", *_counts(outcomes)),
         *(("", f"- {stage}: {why}", *_counts(some)) for stage, why, some in left),
         ("", "= out", *_counts(kept)),
         *(("", f"    {split}", *_counts(_of(kept, split=split))) for split in splits),
     ]
 
 
-def _source(source: str, fates: Fates) -> Line:
-    kept = _of(fates, reason=None)
-    return (source, *(f"{_sum(some, name):,}" for name in ("rows", "tokens") for some in (fates, kept)))
+def _source(source: str, outcomes: Outcomes) -> Line:
+    kept = _of(outcomes, reason=None)
+    return (source, *(f"{_sum(some, name):,}" for name in ("rows", "tokens") for some in (outcomes, kept)))
 
 
 def _stage(stage: Mapping[str, Any]) -> Line:
     return (stage["stage"], *(f"{stage[what][way]:,}" for what in ("rows", "tokens") for way in ("in", "out")))
 
 
-def _counts(fates: Fates) -> tuple[str, str]:
-    known = [fate for fate in fates if fate["tokens"] is not None]
-    return f"{_sum(fates, 'rows'):,}", f"{_sum(known, 'tokens'):,}" if known or not fates else "not read"
+def _counts(outcomes: Outcomes) -> tuple[str, str]:
+    known = [outcome for outcome in outcomes if outcome["tokens"] is not None]
+    return f"{_sum(outcomes, 'rows'):,}", f"{_sum(known, 'tokens'):,}" if known or not outcomes else "not read"
 
 
-def _of(fates: Fates, **wanted: str | None) -> Fates:
-    return [fate for fate in fates if all(fate[key] == value for key, value in wanted.items())]
+def _of(outcomes: Outcomes, **wanted: str | None) -> Outcomes:
+    return [outcome for outcome in outcomes if all(outcome[key] == value for key, value in wanted.items())]
 
 
-def _sum(fates: Iterable[Mapping[str, Any]], name: str) -> int:
-    return sum(fate[name] or 0 for fate in fates)
+def _sum(outcomes: Iterable[Mapping[str, Any]], name: str) -> int:
+    return sum(outcome[name] or 0 for outcome in outcomes)

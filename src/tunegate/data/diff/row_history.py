@@ -59,7 +59,7 @@ class Story(Closed):
     license: str | None
     text: str
     """What it says in the end, personal data masked."""
-    fate: str
+    outcome: str
     """Where it is now, or why it is not."""
     split: str | None = None
     reason: str | None = None
@@ -96,7 +96,7 @@ def story_of(name: str, places: Places) -> Story:
             if told.ended:
                 break
         where = {"id": raw["id"], "source": raw["source"], "place": raw["place"], "license": details.get("license")}
-        return Story(**where, text=_said(told.row), fate=told.fate, steps=steps, **told.facts)
+        return Story(**where, text=_said(told.row), outcome=told.outcome, steps=steps, **told.facts)
 
 
 class _Told:
@@ -105,7 +105,7 @@ class _Told:
     def __init__(self, places: Places, rows: Lookup, row: Record) -> None:
         self._places, self._rows = places, rows
         self.row, self.id = row, row["id"]
-        self.fate, self.ended = "ingested", False
+        self.outcome, self.ended = "ingested", False
         self.facts: Record = {}
 
     def validate(self) -> Step:
@@ -142,7 +142,7 @@ class _Told:
             met = [line for line in self._met(left) if line not in changes]
             step = self._left("prepare", f"left out: {left['reason']}", [*changes, *met])
             return step.model_copy(update={"words": words})
-        self.fate, self.facts = f"kept: {split}", {"split": split}
+        self.outcome, self.facts = f"kept: {split}", {"split": split}
         return Step(stage="prepare", said=f"kept in {split}", lines=tuple(changes), words=words)
 
     def tokenize(self) -> Step:
@@ -150,22 +150,22 @@ class _Told:
         folder = self._places.tokens
         if not folder.exists():
             return self._not_run("tokenize")
-        fate = self._require(folder, self._rows.one(folder / "fates.parquet", self.id), "data/prepared")
-        self.facts |= {name: fate[name] for name in ("split", "reason", "tokens", "trained", "cut")}
-        counts = f"{fate['tokens']} tokens"
-        if fate["reason"]:
-            return self._left("tokenize", f"left out: {fate['reason']}", [counts])
-        if fate["split"] != self.fate.removeprefix("kept: "):
+        outcome = self._require(folder, self._rows.one(folder / "row_outcomes.parquet", self.id), "data/prepared")
+        self.facts |= {name: outcome[name] for name in ("split", "reason", "tokens", "trained", "cut")}
+        counts = f"{outcome['tokens']} tokens"
+        if outcome["reason"]:
+            return self._left("tokenize", f"left out: {outcome['reason']}", [counts])
+        if outcome["split"] != self.outcome.removeprefix("kept: "):
             self._require(folder, None, "data/prepared")
         more = ", ".join(
-            f"{fate[key]} {said}" for key, said in (("trained", "trained on"), ("cut", "cut off")) if fate[key]
+            f"{outcome[key]} {said}" for key, said in (("trained", "trained on"), ("cut", "cut off")) if outcome[key]
         )
         return Step(stage="tokenize", said=f"{counts}, {more}" if more else counts)
 
     def train(self) -> Step | None:
         """Whether it was trained on with an answer of the model's own, if nobody had answered it."""
         path = self._places.adapter / PSEUDO_LABELS_FILE
-        if self.fate != "kept: train" or _turns(self.row)[-1][0] == "assistant" or not path.exists():
+        if self.outcome != "kept: train" or _turns(self.row)[-1][0] == "assistant" or not path.exists():
             return None
         found = self._rows.one(path, self.id)
         if found is None:
@@ -176,7 +176,7 @@ class _Told:
     def evaluate(self) -> Step | None:
         """Whether it was answered right, if it is a test row and was asked."""
         path = self._places.predictions
-        asked = self._rows.one(path, self.id) if path.exists() and self.fate == "kept: test" else None
+        asked = self._rows.one(path, self.id) if path.exists() and self.outcome == "kept: test" else None
         if asked is None:
             return None
         judged = {name: "right" if asked[f"{name}_correct"] else "wrong" for name in ("base", "tuned")}
@@ -210,7 +210,7 @@ class _Told:
         return "", self._rows.one(self._places.prepared / "dropped.parquet", name)
 
     def _left(self, stage: str, said: str, lines: list[str]) -> Step:
-        self.fate, self.ended = f"left in {stage}: {said.removeprefix('left out: ')}", True
+        self.outcome, self.ended = f"left in {stage}: {said.removeprefix('left out: ')}", True
         return Step(stage=stage, said=said, lines=tuple(lines))
 
     def _not_run(self, stage: str) -> Step:
@@ -219,7 +219,7 @@ class _Told:
 
     def _require(self, folder: Path, row: Record | None, before: str) -> Record:
         if row is None:
-            problem = f"row {self.id} is in {before}, but its fate in {folder} is not told"
+            problem = f"row {self.id} is in {before}, but its outcome in {folder} is not told"
             raise InputError(problem, place=str(folder), remedy=_OTHER_RUN)
         return row
 

@@ -55,8 +55,8 @@ class SourceFlow(Flow):
         return self
 
 
-class Fate(Closed):
-    """Rows of one source with one fate: where they left and why, or, without a reason, the split that they are in."""
+class RowOutcome(Closed):
+    """Rows of one source with one outcome: where they left and why, or, without a reason, the split they are in."""
 
     source: str
     stage: str
@@ -65,7 +65,7 @@ class Fate(Closed):
     reason: str | None = None
     rows: Number
     tokens: Number | None = None
-    """Tokens of the rows as they were when they left. Tokens that were cut off have a fate of no rows."""
+    """Tokens of the rows as they were when they left. Tokens that were cut off have an outcome of no rows."""
 
 
 class Ledger(Closed):
@@ -79,7 +79,7 @@ class Ledger(Closed):
     """Why rows did not go out, and how many for each reason. A row has one reason."""
     per_source: dict[str, SourceFlow] = Field(default={})
     """The same rows, source by source."""
-    fates: tuple[Fate, ...] = ()
+    outcomes: tuple[RowOutcome, ...] = ()
     """Where the rows of all stages left, with their tokens: only the last stage, which has a tokenizer, knows."""
     notes: dict[str, int | float] = Field(default={})
     """What else was counted: repairs, sizes of splits, tokens."""
@@ -117,15 +117,15 @@ def make_ledger(
 
     Raises InputError when rows are missing without a reason.
     """
-    came, went = Counter(sources_in), Counter(sources_out)
-    lost = {source: {why: rows for why, rows in found.items() if rows} for source, found in (dropped or {}).items()}
-    total = sum((Counter(found) for found in lost.values()), Counter[str]())
+    entered, left = Counter(sources_in), Counter(sources_out)
+    reasons = {source: {why: rows for why, rows in by.items() if rows} for source, by in (dropped or {}).items()}
+    total = sum(map(Counter, reasons.values()), Counter[str]())
     value = {
         "stage": stage,
-        "rows": {"in": came.total(), "out": went.total()},
+        "rows": {"in": entered.total(), "out": left.total()},
         "reasons": dict(total),
         "per_source": {
-            name: {"in": came[name], "out": went[name], "reasons": lost.get(name, {})} for name in came | went
+            name: {"in": entered[name], "out": left[name], "reasons": reasons.get(name, {})} for name in entered | left
         },
         "notes": dict(notes or {}),
         "details": dict(details or {}),
@@ -148,10 +148,10 @@ def read_ledger(path: Path) -> Ledger:
 
 
 def combine(paths: Sequence[Path]) -> dict[str, Any]:
-    """The ledgers, in the order of their stages, as one: each stage's counts, and the way from first to last row.
+    """The ledgers, in the order of their stages, as one: the counts of each stage and of all of them.
 
-    A path is a ledger, or a stage's output folder with a ledger.json in it. Tokens are told where the last ledger
-    knows the fate of every row. Raises InputError when two ledgers are not of one run.
+    A path is a ledger, or a stage's output folder with a ledger.json in it. Tokens are given where the last ledger
+    has the outcome of every row. Raises InputError when two ledgers are not of one run.
     """
     if not paths:
         raise InputError("no ledgers to combine", remedy="name the output folder of each stage")
@@ -160,49 +160,54 @@ def combine(paths: Sequence[Path]) -> dict[str, Any]:
         if before.rows.out != after.rows.in_:
             problem = f"{after.stage} got {after.rows.in_} rows, but {before.stage} gave {before.rows.out}"
             raise InputError(problem, place=str(path), remedy=_ONE_RUN)
-    fates = ledgers[-1].fates
-    if fates:
-        fates = (*_unread(ledgers[0]), *fates)
-        _check_fates(ledgers, paths, fates)
-    stages = [ledger.model_dump(by_alias=True, exclude={"details", "fates"}) for ledger in ledgers]
+    outcomes = ledgers[-1].outcomes
+    if outcomes:
+        outcomes = (*_unread(ledgers[0]), *outcomes)
+        _check_outcomes(ledgers, paths, outcomes)
+    stages = [ledger.model_dump(by_alias=True, exclude={"details", "outcomes"}) for ledger in ledgers]
     value: dict[str, Any] = {"rows": {"in": ledgers[0].rows.in_, "out": ledgers[-1].rows.out}, "stages": stages}
-    if fates:
-        flows = _token_flows([ledger.stage for ledger in ledgers], fates)
+    if outcomes:
+        flows = _token_flows([ledger.stage for ledger in ledgers], outcomes)
         for stage in stages:
             stage["tokens"] = flows[stage["stage"]]
         value["tokens"] = {"in": stages[0]["tokens"]["in"], "out": stages[-1]["tokens"]["out"]}
-        value["fates"] = [fate.model_dump() for fate in fates]
+        value["outcomes"] = [outcome.model_dump() for outcome in outcomes]
     return value
 
 
-def _unread(first: Ledger) -> list[Fate]:
-    """The fates of rows that were never read, and so have no id and no tokens."""
+def _unread(first: Ledger) -> list[RowOutcome]:
+    """The outcomes of rows that were never read, and so have no id and no tokens."""
     if first.stage != "ingest":
         return []
-    found = ((source, reason, n) for source, flow in first.per_source.items() for reason, n in flow.reasons.items())
-    return [Fate(source=source, stage=first.stage, reason=reason, rows=rows) for source, reason, rows in found]
+    return [
+        RowOutcome(source=source, stage=first.stage, reason=reason, rows=rows)
+        for source, flow in first.per_source.items()
+        for reason, rows in flow.reasons.items()
+    ]
 
 
-def _check_fates(ledgers: Sequence[Ledger], paths: Sequence[Path], fates: Sequence[Fate]) -> None:
-    """Raise InputError unless the fates tell of every source and stage what its ledger does."""
+def _check_outcomes(ledgers: Sequence[Ledger], paths: Sequence[Path], outcomes: Sequence[RowOutcome]) -> None:
+    """Raise InputError unless the outcomes agree with the ledger of every source and stage."""
     for ledger, path in zip(ledgers, paths, strict=True):
         last, sources = ledger is ledgers[-1], ledger.per_source.items()
-        told = Counter({(name, reason): rows for name, flow in sources for reason, rows in flow.reasons.items()})
-        told |= Counter({(name, KEPT): flow.out for name, flow in sources if last})
-        found = Counter[tuple[str, str]]()
-        for fate in fates:
-            if fate.stage == ledger.stage:
-                found[fate.source, fate.reason or KEPT] += fate.rows
-        for source, reason in sorted(told | found):
-            counts = told[source, reason], found[source, reason]
+        expected = Counter({(name, reason): rows for name, flow in sources for reason, rows in flow.reasons.items()})
+        expected |= Counter({(name, KEPT): flow.out for name, flow in sources if last})
+        counted = Counter[tuple[str, str]]()
+        for outcome in outcomes:
+            if outcome.stage == ledger.stage:
+                counted[outcome.source, outcome.reason or KEPT] += outcome.rows
+        for source, reason in sorted(expected | counted):
+            counts = expected[source, reason], counted[source, reason]
             if counts[0] != counts[1]:
-                problem = f"{counts[0]} rows of {source} are {reason!r}, but the fates in {paths[-1]} have {counts[1]}"
+                problem = (
+                    f"{counts[0]} rows of {source} are {reason!r}, but the outcomes in {paths[-1]} have {counts[1]}"
+                )
                 raise InputError(problem, place=str(path), remedy=_ONE_RUN)
 
 
-def _token_flows(stages: Sequence[str], fates: Sequence[Fate]) -> dict[str, dict[str, int]]:
-    left = Counter({stage: sum(f.tokens or 0 for f in fates if f.stage == stage and f.reason) for stage in stages})
-    still = sum(fate.tokens or 0 for fate in fates)
+def _token_flows(stages: Sequence[str], outcomes: Sequence[RowOutcome]) -> dict[str, dict[str, int]]:
+    left = Counter({stage: sum(o.tokens or 0 for o in outcomes if o.stage == stage and o.reason) for stage in stages})
+    still = sum(outcome.tokens or 0 for outcome in outcomes)
     flows = {}
     for stage in stages:
         flows[stage] = {"in": still, "out": still - left[stage]}
