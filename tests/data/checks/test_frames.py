@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from tunegate.data.checks.frames import Gathered, frame_of, shape_frame
+from tunegate.data.checks.frames import ColumnBuffer, frame_of, shape_frame
 from tunegate.errors import MachineError
 
 
@@ -11,18 +11,18 @@ def test_large_numbers_next_to_null_stay_what_they_are() -> None:
     assert frame.index.tolist() == [5, 6, 7]
 
 
-def test_gathered_columns_are_one_frame() -> None:
-    gathered = Gathered(["a"], 1000)
+def test_buffer_columns_are_one_frame() -> None:
+    buffer = ColumnBuffer(["a"], 1000)
     for values in (["x"], [None, "y"]):
-        gathered.add("a", pa.array(values, pa.string()), str)
-    assert gathered.frame(3)["a"].dropna().tolist() == ["x", "y"]
+        buffer.add("a", pa.array(values, pa.string()), str)
+    assert buffer.frame(3)["a"].dropna().tolist() == ["x", "y"]
 
 
-def test_what_is_gathered_stays_within_its_memory() -> None:
-    gathered = Gathered(["a"], 1000)
-    gathered.add("a", pa.array(["x"] * 5), str)
+def test_what_is_buffer_stays_within_its_memory() -> None:
+    buffer = ColumnBuffer(["a"], 1000)
+    buffer.add("a", pa.array(["x"] * 5), str)
     with pytest.raises(MachineError, match="whole column 'a'") as caught:
-        gathered.add("a", pa.array(["x"] * 5), lambda column: f"of {column}")
+        buffer.add("a", pa.array(["x"] * 5), lambda column: f"of {column}")
     assert caught.value.place == "of a"
 
 

@@ -31,7 +31,7 @@ def test_rows_are_counted_by_what_they_are_like(path: Path) -> None:
     assert (found.rows, found.talks, found.turns, found.repeated) == (5, 1, 2, 2)
     assert [found.lengths["text"].at(share) for share in (0, 0.5, 1)] == [1, 2, 3]
     assert found.values == {"label": {"x": 2, "y": 1, "aa": 1}, "slices.language": {"sv": 1, "en": 1}}
-    assert found.known("label") == 4
+    assert found.count("label") == 4
 
 
 def test_the_rows_of_one_source_are_looked_at_alone(path: Path) -> None:

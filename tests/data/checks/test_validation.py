@@ -5,11 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tunegate.data.checks import validation
 from tunegate.data.checks.outcomes import Outcome, Rows
 from tunegate.data.checks.suites import Expectation
-from tunegate.data.checks.validation import Judged, judge
-from tunegate.data.rows import Row
+from tunegate.data.checks.validation import Validation, decide, part_rows
+from tunegate.data.rows import PLACED_ROW, Row
 from tunegate.errors import RefusedError
+from tunegate.files import sha256_of
+from tunegate.tables import read_parquet
 
 Make = Callable[..., Row]
 
@@ -21,8 +24,8 @@ def outcome(
     return Outcome(expectation, success, observed, np.array(failing, dtype=np.int64))
 
 
-def run(rows: Rows, *outcomes: Outcome, share: float = 1.0) -> Judged:
-    return judge("mine", rows, list(outcomes), max_quarantined_share=share)
+def run(rows: Rows, *outcomes: Outcome, share: float = 1.0) -> Validation:
+    return decide("mine", rows, list(outcomes), max_quarantined_share=share)
 
 
 @pytest.fixture
@@ -115,3 +118,42 @@ def test_an_id_with_control_characters_is_named_escaped(row: Make, stored: Calla
     with pytest.raises(RefusedError) as caught:
         run(rows, outcome("c", "critical", 0))
     assert "fail: 'a\\x1b[2Jb\\n' (" in caught.value.problem
+
+
+def quarantining(*outcomes: Outcome) -> Validation:
+    away = sorted({int(number) for outcome in outcomes for number in outcome.failing})
+    return Validation(np.array(away, dtype=np.int64), outcomes, {}, {})
+
+
+@pytest.fixture
+def path(row: Callable[..., Row], stored: Callable[[list[Row]], Path]) -> Path:
+    return stored([row(name) for name in "abcdefg"])
+
+
+@pytest.mark.parametrize("group", [65_536, 2, 1])
+def test_rows_part_in_their_order_with_every_reason_wherever_a_batch_begins(
+    path: Path, tmp_path: Path, group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "GROUP_ROWS", group)
+    part_rows(
+        path,
+        quarantining(outcome("v", "warning", 1, 6), outcome("w", "warning", 1, 3)),
+        tmp_path / "passed",
+        tmp_path / "away",
+    )
+    passed, away = read_parquet(tmp_path / "passed"), read_parquet(tmp_path / "away")
+    assert passed.column("id").to_pylist() == ["a", "c", "e", "f"]
+    assert passed.schema.equals(PLACED_ROW)
+    assert [(row["id"], row["place"], row["reasons"]) for row in away.to_pylist()] == [
+        ("b", "f.csv:b", ["v(text)", "w(text)"]),
+        ("d", "f.csv:d", ["w(text)"]),
+        ("g", "f.csv:g", ["v(text)"]),
+    ]
+
+
+def test_without_a_quarantine_the_rows_are_the_same_bytes_and_the_quarantine_is_an_empty_table(
+    path: Path, tmp_path: Path
+) -> None:
+    part_rows(path, quarantining(), tmp_path / "passed", tmp_path / "away")
+    assert sha256_of(tmp_path / "passed") == sha256_of(path)
+    assert read_parquet(tmp_path / "away").num_rows == 0

@@ -25,10 +25,10 @@ def is_well_formed(messages: Messages) -> bool:
 
 def template_path(folder: Path, name: str, place: str) -> Path:
     """The chat template `name` in `folder`. Raises InputError with the nearest name when there is none."""
-    known = sorted(file.name for file in folder.glob("*.jinja"))
-    if name not in known:
-        problem = f"no chat template {name!r}{did_you_mean(name, known)}"
-        remedy = f"{folder} has {listed(known)}" if known else f"put the template into {folder}"
+    names = sorted(file.name for file in folder.glob("*.jinja"))
+    if name not in names:
+        problem = f"no chat template {name!r}{did_you_mean(name, names)}"
+        remedy = f"{folder} has {listed(names)}" if names else f"put the template into {folder}"
         raise InputError(problem, place=place, remedy=remedy)
     return folder / name
 

@@ -44,19 +44,19 @@ def column_names(path: Path) -> list[str]:
 
 def chunks(path: Path, columns: Iterable[str], rows: int = CHUNK_ROWS) -> Iterator[Chunk]:
     """The columns asked for, of all rows of a Parquet file of canonical rows, in order, about `rows` rows at a time."""
-    wanted = sorted(set(columns))
-    stored = sorted({name for column in wanted for name in _stored(column)})
+    names = sorted(set(columns))
+    stored = sorted({name for column in names for name in _stored(column)})
     held: list[Any] = []
     start, size = 0, 0
     # Small batches, since how large a row is is known only when it has been read.
     for batch in parquet_batches(path, columns=stored, rows=min(rows, BATCH_ROWS)):
         if held and (sum(part.num_rows for part in held) >= rows or size + batch.nbytes > CHUNK_BYTES):
-            yield _chunk(held, wanted, start)
+            yield _chunk(held, names, start)
             start, held, size = start + sum(part.num_rows for part in held), [], 0
         held.append(batch)
         size += batch.nbytes
     if held:
-        yield _chunk(held, wanted, start)
+        yield _chunk(held, names, start)
 
 
 def digests(values: Any) -> Any:
@@ -76,12 +76,12 @@ def _stored(column: str) -> tuple[str, ...]:
     return ("slices",) if column.startswith(SLICE) else _STORED.get(column, (column,))
 
 
-def _chunk(batches: list[Any], wanted: list[str], start: int) -> Chunk:
+def _chunk(batches: list[Any], names: list[str], start: int) -> Chunk:
     import pyarrow
 
     table = pyarrow.Table.from_batches(batches)
     rows = {name: table.column(name).combine_chunks() for name in table.column_names}
-    return Chunk(start, table.num_rows, {name: _column(rows, name, table.num_rows) for name in wanted})
+    return Chunk(start, table.num_rows, {name: _column(rows, name, table.num_rows) for name in names})
 
 
 def _column(rows: dict[str, Any], name: str, count: int) -> Any:
@@ -95,26 +95,26 @@ def _column(rows: dict[str, Any], name: str, count: int) -> Any:
     if name not in _STORED:
         return rows[name]
     talk = rows["messages"]
-    said, row = talk.flatten(), pc.list_parent_indices(talk).to_numpy()
+    messages, row = talk.flatten(), pc.list_parent_indices(talk).to_numpy()
     if name == "answer":
-        # A conversation without messages is one without an answer, not a row that is none.
+        # A conversation without messages is one without an answer, not a row that is not one.
         empty = pc.if_else(talk.is_valid(), "", None)
-        return pc.coalesce(_last(said, row, np.ones(len(row), dtype=bool), count), rows["label"], empty)
-    asked = pc.equal(said.field("role"), "user").fill_null(False).to_numpy(zero_copy_only=False)
+        return pc.coalesce(_last(messages, row, np.ones(len(row), dtype=bool), count), rows["label"], empty)
+    by_user = pc.equal(messages.field("role"), "user").fill_null(False).to_numpy(zero_copy_only=False)
     if name == "text":
-        return pc.coalesce(_last(said, row, asked, count), rows["text"], "")
-    turns = np.bincount(row[asked], minlength=count)
+        return pc.coalesce(_last(messages, row, by_user, count), rows["text"], "")
+    turns = np.bincount(row[by_user], minlength=count)
     return pyarrow.array(np.where(talk.is_null().to_numpy(zero_copy_only=False), 1, turns))
 
 
-def _last(said: Any, row: Any, chosen: Any, count: int) -> Any:
+def _last(messages: Any, row: Any, chosen: Any, count: int) -> Any:
     """The content of the last chosen message of each row; null where a row has none."""
     import pyarrow
 
     position = np.full(count, -1)
     # Of several values for one place, numpy keeps the last.
     position[row[chosen]] = np.flatnonzero(chosen)
-    return said.field("content").take(pyarrow.array(position, mask=position < 0))
+    return messages.field("content").take(pyarrow.array(position, mask=position < 0))
 
 
 def _of_each(expression: str, values: Any) -> Any:

@@ -89,9 +89,9 @@ def _batches(context: Any) -> Any:
 def _make(expectation: Expectation, index: int, place: str, templates: Path) -> Any:
     from great_expectations.expectations import registry
 
-    known = registry.list_registered_expectation_implementations()
-    if expectation.type not in known:
-        problem = f"unknown expectation {expectation.type!r}{did_you_mean(expectation.type, known)}"
+    types = registry.list_registered_expectation_implementations()
+    if expectation.type not in types:
+        problem = f"unknown expectation {expectation.type!r}{did_you_mean(expectation.type, types)}"
         remedy = "write the type as in Great Expectations' gallery of expectations, or as in docs/checks.md"
         raise InputError(problem, place=f"{place}.type", remedy=remedy)
     kind = registry.get_expectation_impl(expectation.type)

@@ -1,6 +1,6 @@
 """Tables as Great Expectations wants them, `pandas.DataFrame`s, made of Arrow columns without a Python object a value.
 
-Reads and writes nothing. Rows keep their number in the file as the index. Does not know any expectation.
+Rows keep their number in the file as the index.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ OBJECT_BYTES = 100
 """What pandas may need for each text of a whole column, beyond the text itself: it makes a Python object of it."""
 
 
-class Gathered:
+class ColumnBuffer:
     """Whole columns, gathered chunk by chunk, in no more than `memory` bytes."""
 
     def __init__(self, columns: list[str], memory: int) -> None:
@@ -28,8 +28,7 @@ class Gathered:
         text = pyarrow.types.is_string(values.type)
         self._needed += 2 * values.nbytes + (OBJECT_BYTES * len(values) if text else 0)
         if self._needed > self._memory:
-            there_is = f"{self._memory / 2**20:.0f} MB that there are"
-            problem = f"needs the whole column {name!r} in memory, more than the {there_is}"
+            problem = f"needs the whole column {name!r} in memory, more than {self._memory / 2**20:.0f} MB"
             remedy = "raise compute.memory in params.yaml, or write an expectation that judges each row alone"
             raise MachineError(problem, place=place_of(name), remedy=remedy)
         self._parts[name].append(values)

@@ -75,14 +75,14 @@ class Rows:
 
     def named(self, numbers: Iterable[int]) -> dict[int, Named]:
         """Id and place of each of these few rows."""
-        wanted = np.unique(np.fromiter(numbers, dtype=np.int64))
-        found: dict[int, Named] = {}
+        rows = np.unique(np.fromiter(numbers, dtype=np.int64))
+        named: dict[int, Named] = {}
         start = 0
         for batch in parquet_batches(self.path, columns=["id", "place"], rows=GROUP_ROWS):
-            if len(found) == len(wanted):
+            if len(named) == len(rows):
                 break
-            here = wanted[(wanted >= start) & (wanted < start + batch.num_rows)]
+            here = rows[(rows >= start) & (rows < start + batch.num_rows)]
             for number, row in zip(here.tolist(), batch.take(here - start).to_pylist(), strict=True):
-                found[number] = Named(row["id"], row["place"])
+                named[number] = Named(row["id"], row["place"])
             start += batch.num_rows
-        return found
+        return named

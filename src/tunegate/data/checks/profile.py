@@ -42,7 +42,7 @@ class Lengths:
 
 @dataclass
 class Profile:
-    """What was seen of the rows of `source`, or of all sources."""
+    """What the rows of `source`, or of all sources, are like."""
 
     source: str | None
     rows: int = 0
@@ -59,7 +59,7 @@ class Profile:
     repeated: int = 0
     """Rows whose text, answer and rejected answer are those of another row, too."""
 
-    def known(self, column: str) -> int:
+    def count(self, column: str) -> int:
         """Rows with a value in a column of few values."""
         counts = self.values.get(column)
         return counts.total() if counts else 0
@@ -68,21 +68,21 @@ class Profile:
 def profile_of(path: Path, source: str | None = None) -> Profile:
     """What the rows in the Parquet file are like, or those of one source. Raises InputError when there are none."""
     names = column_names(path)
-    found = Profile(source, values={name: Counter() for name in names if name == "label" or name.startswith(SLICE)})
+    profile = Profile(source, values={name: Counter() for name in names if name == "label" or name.startswith(SLICE)})
     sources: set[str] = set()
     pairs = []
-    for chunk in chunks(path, ["source", *TEXTS, "turns", *found.values, "messages"]):
+    for chunk in chunks(path, ["source", *TEXTS, "turns", *profile.values, "messages"]):
         sources.update(chunk.columns["source"].unique().to_pylist())
         chosen = _chosen(chunk, source)
-        _count(found, chosen)
+        _count(profile, chosen)
         pairs.append(_pairs(chosen))
-    if not found.rows:
-        wanted = f" of source {source!r}{did_you_mean(source, sources)}" if source else ""
+    if not profile.rows:
+        which = f" of source {source!r}{did_you_mean(source, sources)}" if source else ""
         remedy = f"the sources are {listed(sorted(sources))}" if sources else "run `dvc repro ingest`"
-        raise InputError(f"no rows{wanted}", place=str(path), remedy=remedy)
+        raise InputError(f"no rows{which}", place=str(path), remedy=remedy)
     _, counts = np.unique(np.concatenate(pairs), return_counts=True)
-    found.repeated = int(counts[counts > 1].sum())
-    return found
+    profile.repeated = int(counts[counts > 1].sum())
+    return profile
 
 
 def _chosen(chunk: Chunk, source: str | None) -> dict[str, Any]:
@@ -94,22 +94,26 @@ def _chosen(chunk: Chunk, source: str | None) -> dict[str, Any]:
     return {name: values.filter(mask) for name, values in chunk.columns.items()}
 
 
-def _count(found: Profile, columns: dict[str, Any]) -> None:
+def _count(profile: Profile, columns: dict[str, Any]) -> None:
     import pyarrow.compute as pc
 
     rows = len(columns["source"])
-    found.rows += rows
-    found.talks += rows - columns["messages"].null_count
-    found.malformed += sum(not is_well_formed(json.loads(talk)) for talk in columns["messages"].drop_null().to_pylist())
-    found.turns = max(found.turns, pc.max(columns["turns"]).as_py() or 0)
-    for name, lengths in found.lengths.items():
+    profile.rows += rows
+    profile.talks += rows - columns["messages"].null_count
+    profile.malformed += sum(
+        not is_well_formed(json.loads(talk)) for talk in columns["messages"].drop_null().to_pylist()
+    )
+    profile.turns = max(profile.turns, pc.max(columns["turns"]).as_py() or 0)
+    for name, lengths in profile.lengths.items():
         lengths.add(pc.utf8_length(columns[name]))
-    for name, counts in found.values.items():
+    for name, counts in profile.values.items():
         if counts is not None:
-            seen = pc.value_counts(columns[name].drop_null())
-            counts.update(dict(zip(seen.field("values").to_pylist(), seen.field("counts").to_pylist(), strict=True)))
+            frequencies = pc.value_counts(columns[name].drop_null())
+            counts.update(
+                dict(zip(frequencies.field("values").to_pylist(), frequencies.field("counts").to_pylist(), strict=True))
+            )
             if len(counts) > MANY_VALUES:
-                found.values[name] = None
+                profile.values[name] = None
 
 
 def _pairs(columns: dict[str, Any]) -> Any:

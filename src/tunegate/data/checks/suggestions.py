@@ -30,13 +30,13 @@ def suggest(profile: Profile, name: str, templates: Path) -> dict[str, Any]:
 
     With a profile of one source, every expectation judges the rows of that source alone.
     """
-    found = [*_of_table(profile), *_of_text(profile), *_of_labels(profile), *_of_slices(profile)]
-    found += [*_of_talks(profile, templates), *_of_tokens(templates)]
+    expectations = [*_of_table(profile), *_of_text(profile), *_of_labels(profile), *_of_slices(profile)]
+    expectations += [*_of_talks(profile, templates), *_of_tokens(templates)]
     if profile.source is not None:
         column = {"name": "source"}
         condition = {"type": "comparison", "column": column, "operator": "==", "parameter": profile.source}
-        found = [e | {"kwargs": e["kwargs"] | {"row_condition": condition}} for e in found]
-    return {"name": name, "expectations": found}
+        expectations = [e | {"kwargs": e["kwargs"] | {"row_condition": condition}} for e in expectations]
+    return {"name": name, "expectations": expectations}
 
 
 def _expectation(kind: str, severity: str, description: str, **kwargs: Any) -> Suggested:
@@ -58,13 +58,13 @@ def _of_text(profile: Profile) -> Iterator[Suggested]:
         if not len(profile.lengths[column]):
             continue
         shortest, usual, longest = (profile.lengths[column].at(share) for share in (0, 0.99, 1))
-        seen = f"Seen: {shortest} to {longest} characters, 99 % of rows up to {usual}."
+        summary = f"Seen: {shortest} to {longest} characters, 99 % of rows up to {usual}."
         if shortest:
             what = "Shorter is hardly a question." if column == "text" else "An empty answer teaches nothing."
             at_least = max(1, shortest // HEAD_ROOM) if column == "text" else 1
-            yield _expectation(kind, severity, f"{seen} {what}", column=column, min_value=at_least)
+            yield _expectation(kind, severity, f"{summary} {what}", column=column, min_value=at_least)
         most = _round_up(HEAD_ROOM * max(longest, 1))
-        why = f"{seen} Longer is likely to meet tokenize.max_length."
+        why = f"{summary} Longer is likely to meet tokenize.max_length."
         yield _expectation(kind, "warning", why, column=column, max_value=most)
         if column != "text" and len(profile.lengths[column]) == profile.rows:
             why = f"Seen: all {profile.rows} rows have one."
@@ -76,13 +76,13 @@ def _of_labels(profile: Profile) -> Iterator[Suggested]:
     if not counts:
         return
     rarest = min(counts.values())
-    seen = f"Seen: {len(counts)} labels, the rarest in {rarest} rows."
+    summary = f"Seen: {len(counts)} labels, the rarest in {rarest} rows."
     if len(counts) > 1:
-        why = f"{seen} One answer to every question is a broken export, not a task."
+        why = f"{summary} One answer to every question is a broken export, not a task."
         kind = "expect_column_unique_value_count_to_be_between"
         yield _expectation(kind, "critical", why, column="label", min_value=max(2, len(counts) // HEAD_ROOM))
-    if len(counts) <= LABEL_SET and profile.known("label") >= HEAD_ROOM * len(counts):
-        why = f"{seen} Any other is a slip, or a new label that belongs into this list."
+    if len(counts) <= LABEL_SET and profile.count("label") >= HEAD_ROOM * len(counts):
+        why = f"{summary} Any other is a slip, or a new label that belongs into this list."
         labels = sorted(counts)
         yield _expectation("expect_column_values_to_be_in_set", "warning", why, column="label", value_set=labels)
 
@@ -91,20 +91,22 @@ def _of_slices(profile: Profile) -> Iterator[Suggested]:
     for column, counts in sorted(profile.values.items()):
         if not column.startswith(SLICE) or counts is None:
             continue
-        known = counts.total()
-        if not known:
+        present = counts.total()
+        if not present:
             continue
-        share = known / profile.rows
-        seen = f"Seen: {known} of {profile.rows} rows have it, {len(counts)} different values."
+        share = present / profile.rows
+        summary = f"Seen: {present} of {profile.rows} rows have it, {len(counts)} different values."
         kind = "expect_column_values_to_not_be_null"
         if share == 1:
-            why = f"{seen} A row without it is in no metric of this slice."
+            why = f"{summary} A row without it is in no metric of this slice."
             yield _expectation(kind, "warning", why, column=column)
         elif share >= 0.1:
             mostly = math.floor(share * 100 / HEAD_ROOM) / 100
-            yield _expectation(kind, "info", f"{seen} Far fewer is a mapping that broke.", column=column, mostly=mostly)
-        if len(counts) <= SLICE_SET and known >= HEAD_ROOM * len(counts):
-            why = f"{seen} Any other is a slip, or a new value that belongs into this list."
+            yield _expectation(
+                kind, "info", f"{summary} Far fewer is a mapping that broke.", column=column, mostly=mostly
+            )
+        if len(counts) <= SLICE_SET and present >= HEAD_ROOM * len(counts):
+            why = f"{summary} Any other is a slip, or a new value that belongs into this list."
             values = sorted(counts)
             yield _expectation("expect_column_values_to_be_in_set", "info", why, column=column, value_set=values)
 
@@ -112,18 +114,18 @@ def _of_slices(profile: Profile) -> Iterator[Suggested]:
 def _of_talks(profile: Profile, templates: Path) -> Iterator[Suggested]:
     if not profile.talks:
         return
-    seen = f"Seen: {profile.talks} of {profile.rows} rows are conversations."
-    found = sorted(templates.glob("*.jinja"))
+    summary = f"Seen: {profile.talks} of {profile.rows} rows are conversations."
+    files = sorted(templates.glob("*.jinja"))
     # With several templates, which one the model has is for a person to say.
-    template = {"template": found[0].name} if len(found) == 1 else {}
-    why = f"{seen} One that does not alternate, or that no template renders, teaches the wrong turns."
+    template = {"template": files[0].name} if len(files) == 1 else {}
+    why = f"{summary} One that does not alternate, or that no template renders, teaches the wrong turns."
     severity = "warning"
     if profile.malformed:
         # As a warning, it would move rows away that a person has not looked at.
         why, severity = f"{why} {profile.malformed} are not well formed: mend them, then write warning.", "info"
     yield _expectation("expect_conversation_to_be_well_formed", severity, why, column="messages", **template)
     most = _round_up(HEAD_ROOM * max(profile.turns, 1))
-    why = f"{seen} Seen: up to {profile.turns} messages of the user."
+    why = f"{summary} Seen: up to {profile.turns} messages of the user."
     yield _expectation("expect_column_values_to_be_between", "warning", why, column="turns", max_value=most)
 
 

@@ -1,8 +1,8 @@
 """A suite over the rows of a Parquet file, however many: chunk by chunk where a row is judged alone.
 
-Reads the columns that the suite looks at. What is judged by whole columns gets them at the end, as numbers of 64 bits
-where only equality matters; what would not fit into the memory it may use is refused. Where chunks begin is of no
-consequence to any outcome. Does not know what follows from a failure: `validation` does.
+Reads the columns that the suite looks at. An expectation of whole columns gets them at the end, as numbers of 64 bits
+where only equality matters; a column that does not fit into the memory it may use is refused. Where chunks begin
+changes no outcome. What follows from a failure is in `validation`.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ import numpy as np
 
 from tunegate.data.checks.columns import CHUNK_ROWS, Chunk, chunks, column_names, digests
 from tunegate.data.checks.engine import Engine, make_expectations
-from tunegate.data.checks.frames import Gathered, frame_of, shape_frame
+from tunegate.data.checks.frames import ColumnBuffer, frame_of, shape_frame
 from tunegate.data.checks.outcomes import Outcome, Rows
 from tunegate.data.checks.scopes import Scope, judges_values, scope_of
 from tunegate.data.checks.suites import Suite, check_columns
@@ -32,21 +32,21 @@ class Checked(NamedTuple):
 
 
 @dataclass
-class _Tally:
-    """What was found of one expectation that judges rows."""
+class _RowCounts:
+    """How many rows one expectation judged, and which failed it."""
 
-    judged: int = 0
+    rows: int = 0
     failed: int = 0
     failing: list[Any] = field(default_factory=list)
 
     def add(self, result: dict[str, Any]) -> None:
-        self.judged += result["element_count"] - result.get("missing_count", 0)
+        self.rows += result["element_count"] - result.get("missing_count", 0)
         self.failed += result["unexpected_count"]
         self.failing.append(np.array(result["unexpected_index_list"], dtype=np.int64))
 
     def holds(self, mostly: float) -> bool:
         """Great Expectations' rule: nothing judged is nothing wrong."""
-        return not self.judged or (self.judged - self.failed) / self.judged >= mostly
+        return not self.rows or (self.rows - self.failed) / self.rows >= mostly
 
 
 def run_suite(
@@ -60,8 +60,8 @@ def run_suite(
     """
     names = column_names(path)
     check_columns(suite, names, place)
-    made = make_expectations(suite, place, templates)
-    run = _Run(suite, made, place, memory)
+    expectations = make_expectations(suite, place, templates)
+    run = _Run(suite, expectations, place, memory)
     for chunk in chunks(path, run.columns, chunk_rows):
         run.add(chunk)
     if not run.sources:
@@ -72,68 +72,68 @@ def run_suite(
 
 
 class _Run:
-    """One suite on its way through the chunks."""
+    """The run of one suite through the chunks."""
 
-    def __init__(self, suite: Suite, made: list[Any], place: str, memory: int) -> None:
-        self._suite, self._made, self._place = suite, made, place
+    def __init__(self, suite: Suite, expectations: list[Any], place: str, memory: int) -> None:
+        self._suite, self._expectations, self._place = suite, expectations, place
         self._engine = Engine()
         self._scopes: list[Scope] = [scope_of(e) for e in suite.expectations]
         self._by_row = self._columns("rows")
-        self._gathered = {scope: Gathered(self._columns(scope), memory) for scope in ("digests", "values")}
+        self._buffers = {scope: ColumnBuffer(self._columns(scope), memory) for scope in ("digests", "values")}
         conditions = {c for e in self._of("digests") for c in e.condition_columns}
         self._as_they_are = {"values": set(self._columns("values")), "digests": conditions}
-        self._tallies = {i: _Tally() for i, scope in enumerate(self._scopes) if scope == "rows"}
-        self._known: Counter[str] = Counter()
+        self._counts = {i: _RowCounts() for i, scope in enumerate(self._scopes) if scope == "rows"}
+        self._not_null: Counter[str] = Counter()
         self.names: dict[str, int] = {}
         self.sources: list[Any] = []
-        judged = [e for e in suite.expectations if judges_values(e)]
-        self.columns = {"source", *self._by_row, *(c for e in judged for c in e.columns)}
-        for gathered in self._gathered.values():
-            self.columns.update(gathered.columns)
+        judging = [e for e in suite.expectations if judges_values(e)]
+        self.columns = {"source", *self._by_row, *(c for e in judging for c in e.columns)}
+        for buffer in self._buffers.values():
+            self.columns.update(buffer.columns)
 
     def add(self, chunk: Chunk) -> None:
         """Judge the rows of a chunk, and keep what must be seen whole."""
         self.sources.append(self._codes(chunk.columns["source"]))
         for name, values in chunk.columns.items():
-            self._known[name] += chunk.rows - values.null_count
-        for scope, gathered in self._gathered.items():
-            for name in gathered.columns:
+            self._not_null[name] += chunk.rows - values.null_count
+        for scope, buffer in self._buffers.items():
+            for name in buffer.columns:
                 values = chunk.columns[name]
-                gathered.add(name, values if name in self._as_they_are[scope] else digests(values), self._where)
-        if self._tallies:
+                buffer.add(name, values if name in self._as_they_are[scope] else digests(values), self._where)
+        if self._counts:
             frame = frame_of({name: chunk.columns[name] for name in self._by_row}, chunk.start, chunk.rows)
             for index, result in self._evaluate("rows", frame).items():
-                self._tallies[index].add(result.result)
+                self._counts[index].add(result.result)
 
     def check_nulls(self, rows: int) -> None:
-        """Raise InputError for a column that says nothing: whatever is asked of it would hold.
+        """Raise InputError for a column that is null in every row: any expectation of it would hold.
 
-        Not for answers: rows are without them where data/sources.yaml says so, and then nothing is asked.
+        Not for answers: rows are without them where data/sources.yaml says so, and then nothing is judged.
         """
         for index, expectation in enumerate(self._suite.expectations):
             for column in expectation.columns if judges_values(expectation) else ():
-                if not self._known[column] and column != ANSWER:
+                if not self._not_null[column] and column != ANSWER:
                     problem = f"{expectation.type}: {column!r} is null in all of {rows} rows, so it checks nothing"
                     remedy = "drop the expectation, or map the column in data/sources.yaml"
                     raise InputError(problem, place=f"{self._place}: expectations[{index}].kwargs", remedy=remedy)
 
     def finish(self, names: list[str], rows: int) -> list[Outcome]:
         """The outcome of each expectation; `names` are the columns of the table."""
-        frames = {scope: gathered.frame(rows) for scope, gathered in self._gathered.items() if self._of(scope)}
+        frames = {scope: buffer.frame(rows) for scope, buffer in self._buffers.items() if self._of(scope)}
         if self._of("shape"):
             frames["shape"] = shape_frame(names, rows)
-        found: dict[int, Outcome] = {}
+        outcomes: dict[int, Outcome] = {}
         for scope in list(frames):
             for index, result in self._evaluate(scope, frames.pop(scope)).items():
-                found[index] = self._unasked(index) or self._whole(index, result)
-        for index, tally in self._tallies.items():
-            found[index] = self._outcome(index, tally, tally.holds(self._made[index].mostly))
-        return [found[index] for index in range(len(self._made))]
+                outcomes[index] = self._unanswered(index) or self._whole(index, result)
+        for index, counts in self._counts.items():
+            outcomes[index] = self._outcome(index, counts, counts.holds(self._expectations[index].mostly))
+        return [outcomes[index] for index in range(len(self._expectations))]
 
-    def _unasked(self, index: int) -> Outcome | None:
+    def _unanswered(self, index: int) -> Outcome | None:
         """The outcome of an expectation of the answers where no row has one."""
         expectation = self._suite.expectations[index]
-        if expectation.columns != [ANSWER] or self._known[ANSWER] or not judges_values(expectation):
+        if expectation.columns != [ANSWER] or self._not_null[ANSWER] or not judges_values(expectation):
             return None
         return Outcome(expectation, True, "no row has an answer", np.empty(0, np.int64))
 
@@ -141,16 +141,16 @@ class _Run:
         if "unexpected_index_list" not in result.result:
             observed = _observed(result.to_json_dict()["result"])
             return Outcome(self._suite.expectations[index], bool(result.success), observed, np.empty(0, np.int64))
-        tally = _Tally()
-        tally.add(result.result)
-        return self._outcome(index, tally, bool(result.success))
+        counts = _RowCounts()
+        counts.add(result.result)
+        return self._outcome(index, counts, bool(result.success))
 
-    def _outcome(self, index: int, tally: _Tally, success: bool) -> Outcome:
-        return Outcome(self._suite.expectations[index], success, None, np.sort(np.concatenate(tally.failing)))
+    def _outcome(self, index: int, counts: _RowCounts, success: bool) -> Outcome:
+        return Outcome(self._suite.expectations[index], success, None, np.sort(np.concatenate(counts.failing)))
 
     def _evaluate(self, scope: str, frame: Any) -> dict[int, Any]:
-        made = [self._made[i] for i, found in enumerate(self._scopes) if found == scope]
-        return self._engine.run(made, frame, self._place)
+        chosen = [self._expectations[i] for i, own in enumerate(self._scopes) if own == scope]
+        return self._engine.run(chosen, frame, self._place)
 
     def _codes(self, sources: Any) -> Any:
         encoded = sources.dictionary_encode()
@@ -158,7 +158,7 @@ class _Run:
         return np.array(codes, dtype=np.int32)[encoded.indices.to_numpy()]
 
     def _of(self, scope: str) -> list[Any]:
-        return [e for e, found in zip(self._suite.expectations, self._scopes, strict=True) if found == scope]
+        return [e for e, own in zip(self._suite.expectations, self._scopes, strict=True) if own == scope]
 
     def _columns(self, scope: str) -> list[str]:
         return sorted({c for e in self._of(scope) for c in e.columns + e.condition_columns})
@@ -171,8 +171,8 @@ class _Run:
 
 
 def _observed(result: dict[str, Any]) -> Any:
-    """What was found of the whole table: a value, or else what was not expected and what was missed."""
+    """What the whole table has: a value, or else what was not expected and what was missing."""
     value = result.get("observed_value")
     if value is not None:
         return value
-    return {key: found for key, found in result.items() if found is not None and found != []} or None
+    return {key: values for key, values in result.items() if values is not None and values != []} or None

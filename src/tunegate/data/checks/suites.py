@@ -88,9 +88,9 @@ def load_suite(folder: Path, name: str) -> Suite:
     """The suite `name` in `folder`. Raises InputError with the nearest name when there is none."""
     path = folder / f"{name}.json"
     if not path.is_file():
-        known = sorted(file.stem for file in folder.glob("*.json"))
-        remedy = f"set validate.suite to one of {listed(known)}" if known else "write one: docs/checks.md shows how"
-        raise InputError(f"no suite {name!r}{did_you_mean(name, known)}", place=str(path), remedy=remedy)
+        names = sorted(file.stem for file in folder.glob("*.json"))
+        remedy = f"set validate.suite to one of {listed(names)}" if names else "write one: docs/checks.md shows how"
+        raise InputError(f"no suite {name!r}{did_you_mean(name, names)}", place=str(path), remedy=remedy)
     value = read_json(path)
     _check_numbers(value, path)
     remedy = "keep name and expectations, and for each type, kwargs, severity, max_quarantined_share, description"

@@ -1,18 +1,20 @@
 """What follows from a suite's outcomes: stop, quarantine, or go on.
 
-Reads the ids of rows that it names. Does not know Great Expectations: `running` does. A row that fails several
-expectations has the first of them as its reason in the ledger; the quarantine has all.
+A row that fails several expectations has the first of them as its reason in the ledger; the quarantine has all.
 """
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tunegate.data.checks.outcomes import SHOWN_KEYS, Numbers, Outcome, Rows
 from tunegate.data.ledger.stage_ledger import make_ledger
+from tunegate.data.rows import PLACED_ROW
 from tunegate.errors import RefusedError
+from tunegate.tables import GROUP_ROWS, parquet_batches, parquet_writer
 from tunegate.text import listed
 
 NAMED_IN_ERROR = 10
@@ -22,7 +24,7 @@ LETTERS_IN_ERROR = 40
 
 
 @dataclass(frozen=True)
-class Judged:
+class Validation:
     """The rows that go to quarantine, the outcomes that move them, the normalised result and the stage's ledger."""
 
     quarantined: Numbers
@@ -31,7 +33,7 @@ class Judged:
     ledger: dict[str, Any]
 
 
-def judge(suite: str, rows: Rows, outcomes: list[Outcome], *, max_quarantined_share: float) -> Judged:
+def decide(suite: str, rows: Rows, outcomes: list[Outcome], *, max_quarantined_share: float) -> Validation:
     """Part the rows by `outcomes`. Raises RefusedError for a critical failure and for too many rows in quarantine."""
     for outcome in outcomes:
         if outcome.expectation.severity == "critical" and not outcome.success:
@@ -42,32 +44,51 @@ def judge(suite: str, rows: Rows, outcomes: list[Outcome], *, max_quarantined_sh
     firsts = _firsts(moving)
     quarantined = np.sort(np.concatenate(firsts)) if firsts else np.empty(0, np.int64)
     _check_share(suite, quarantined, moving, rows, max_quarantined_share)
-    return Judged(quarantined, moving, _result(suite, rows, outcomes, quarantined), _ledger(rows, moving, firsts))
+    return Validation(quarantined, moving, _result(suite, rows, outcomes, quarantined), _ledger(rows, moving, firsts))
+
+
+def part_rows(path: Path, validation: Validation, passed: Path, quarantine: Path) -> None:
+    """Write the rows of the Parquet file `path` to the files `passed` and `quarantine`, in their order."""
+    import pyarrow as pa
+
+    with_reasons = PLACED_ROW.append(pa.field("reasons", pa.list_(pa.string())))
+    start = 0
+    with parquet_writer(passed, PLACED_ROW) as keep, parquet_writer(quarantine, with_reasons) as set_aside:
+        for batch in parquet_batches(path, columns=PLACED_ROW.names, rows=GROUP_ROWS):
+            away = _in_batch(validation.quarantined, start, batch.num_rows)
+            if len(away):
+                stays = np.ones(batch.num_rows, dtype=bool)
+                stays[away - start] = False
+                reasons = pa.array(_reasons(validation.moving, away, start, batch.num_rows), pa.list_(pa.string()))
+                set_aside(pa.Table.from_batches([batch.take(away - start)]).append_column("reasons", reasons))
+                batch = batch.filter(pa.array(stays))  # noqa: PLW2901
+            keep(batch)
+            start += batch.num_rows + len(away)
 
 
 def _firsts(moving: tuple[Outcome, ...]) -> list[Numbers]:
     """For each outcome the rows that no outcome before it moves."""
-    seen = np.empty(0, np.int64)
+    moved = np.empty(0, np.int64)
     firsts = []
     for outcome in moving:
-        firsts.append(np.setdiff1d(outcome.failing, seen, assume_unique=True))
-        seen = np.union1d(seen, outcome.failing)
+        firsts.append(np.setdiff1d(outcome.failing, moved, assume_unique=True))
+        moved = np.union1d(moved, outcome.failing)
     return firsts
 
 
 def _refuse(suite: str, outcome: Outcome, rows: Rows) -> None:
     if len(outcome.failing):
         named = _named(outcome.failing, rows)
-        found = f"{len(outcome.failing)} of {len(rows)} rows fail: {named}"
+        fault = f"{len(outcome.failing)} of {len(rows)} rows fail: {named}"
     else:
         kwargs = json.dumps(outcome.expectation.kwargs, ensure_ascii=False)
-        found = f"found {_brief(outcome.observed)}, expected {kwargs}"
+        fault = f"found {_brief(outcome.observed)}, expected {kwargs}"
     remedy = "mend the rows at their source; with severity warning the rows would go to quarantine instead"
-    raise RefusedError(f"{outcome.expectation.name}: {found}", place=f"suite {suite}", remedy=remedy)
+    raise RefusedError(f"{outcome.expectation.name}: {fault}", place=f"suite {suite}", remedy=remedy)
 
 
 def _brief(observed: Any) -> str:
-    """What was found, without whole texts: of many values the first, each cut."""
+    """What was observed, without whole texts: of many values the first, each cut."""
     if isinstance(observed, dict):
         return "{" + ", ".join(f"{_brief(key)}: {_brief(value)}" for key, value in observed.items()) + "}"
     if isinstance(observed, list):
@@ -82,8 +103,8 @@ def _check_own_share(suite: str, outcome: Outcome, rows: Rows) -> None:
     limit = outcome.expectation.max_quarantined_share
     share = len(outcome.failing) / len(rows)
     if limit is not None and share > limit:
-        found = f"{len(outcome.failing)} of {len(rows)} rows ({share:.1%}) would go to quarantine"
-        problem = f"{outcome.expectation.name}: {found}: {_named(outcome.failing, rows)}"
+        count = f"{len(outcome.failing)} of {len(rows)} rows ({share:.1%})"
+        problem = f"{outcome.expectation.name}: {count} would go to quarantine: {_named(outcome.failing, rows)}"
         remedy = f"mend the rows, or raise the expectation's max_quarantined_share (now {limit})"
         raise RefusedError(problem, place=f"suite {suite}", remedy=remedy)
 
@@ -102,12 +123,12 @@ def _check_share(suite: str, quarantined: Numbers, moving: tuple[Outcome, ...], 
 
 def _named(numbers: Numbers, rows: Rows, moving: tuple[Outcome, ...] = ()) -> str:
     """The first of the rows by id and place, and what moves each."""
-    said = []
+    names = []
     for number, row in rows.named(numbers[:NAMED_IN_ERROR].tolist()).items():
         reason = next((f": {outcome.expectation.name}" for outcome in moving if number in outcome.failing), "")
-        said.append(f"{_printable(row.id)} ({row.place}){reason}")
-    more = f" and {len(numbers) - len(said)} more" if len(numbers) > len(said) else ""
-    return listed(said) + more
+        names.append(f"{_printable(row.id)} ({row.place}){reason}")
+    more = f" and {len(numbers) - len(names)} more" if len(numbers) > len(names) else ""
+    return listed(names) + more
 
 
 def _printable(name: str) -> str:
@@ -116,10 +137,10 @@ def _printable(name: str) -> str:
 
 def _result(suite: str, rows: Rows, outcomes: list[Outcome], quarantined: Numbers) -> dict[str, Any]:
     named = rows.named(number for outcome in outcomes for number in outcome.failing[:SHOWN_KEYS].tolist())
-    found = [outcome.to_json(rows, named) for outcome in outcomes]
-    away = rows.per_source(quarantined)
+    results = [outcome.to_json(rows, named) for outcome in outcomes]
+    moved = rows.per_source(quarantined)
     per_source = {
-        source: {"rows": count, "quarantined": away.get(source, 0)} for source, count in rows.per_source().items()
+        source: {"rows": count, "quarantined": moved.get(source, 0)} for source, count in rows.per_source().items()
     }
     return {
         "suite": suite,
@@ -127,17 +148,31 @@ def _result(suite: str, rows: Rows, outcomes: list[Outcome], quarantined: Number
         "quarantined": len(quarantined),
         "per_source": per_source,
         "success": all(outcome.success for outcome in outcomes),
-        "expectations": sorted(found, key=lambda item: (item["type"], json.dumps(item["kwargs"], sort_keys=True))),
+        "expectations": sorted(results, key=lambda item: (item["type"], json.dumps(item["kwargs"], sort_keys=True))),
     }
 
 
 def _ledger(rows: Rows, moving: tuple[Outcome, ...], firsts: list[Numbers]) -> dict[str, Any]:
-    came = rows.per_source()
+    entered = rows.per_source()
     dropped: dict[str, dict[str, int]] = {}
     for outcome, numbers in zip(moving, firsts, strict=True):
         for source, count in rows.per_source(numbers).items():
             reasons = dropped.setdefault(source, {})
             name = f"quarantine: {outcome.expectation.name}"
             reasons[name] = reasons.get(name, 0) + count
-    went = {source: count - sum(dropped.get(source, {}).values()) for source, count in came.items()}
-    return make_ledger("validate", sources_in=came, sources_out=went, dropped=dropped)
+    passed = {source: count - sum(dropped.get(source, {}).values()) for source, count in entered.items()}
+    return make_ledger("validate", sources_in=entered, sources_out=passed, dropped=dropped)
+
+
+def _in_batch(numbers: Numbers, start: int, count: int) -> Any:
+    first, last = np.searchsorted(numbers, (start, start + count))
+    return numbers[first:last]
+
+
+def _reasons(moving: tuple[Outcome, ...], away: Any, start: int, count: int) -> list[list[str]]:
+    """The names of the expectations that each of the rows fails, in the order of the suite."""
+    reasons: list[list[str]] = [[] for _ in away]
+    for outcome in moving:
+        for index in np.searchsorted(away, _in_batch(outcome.failing, start, count)).tolist():
+            reasons[index].append(outcome.expectation.name)
+    return reasons

@@ -1,7 +1,7 @@
 """The work database: what must see all rows at once (unique ids, joins, sorting) and may not fit into memory.
 
 DuckDB in a file of its own inside of the folder that a stage is writing, so that it goes when the stage ends; beyond
-its memory it uses the disk. Rows have no order in it: whoever needs one says ORDER BY. Does not know any table.
+its memory it uses the disk. Rows have no order in it: a query that needs one says ORDER BY.
 """
 
 import contextlib
@@ -56,8 +56,8 @@ def budget(compute: Compute) -> int:
 
     Raises InputError for less than LEAST.
     """
-    if told := os.environ.get(MEMORY_VARIABLE):
-        return parsed(told, MEMORY_VARIABLE)
+    if value := os.environ.get(MEMORY_VARIABLE):
+        return parsed(value, MEMORY_VARIABLE)
     return parsed(compute.memory, "params.yaml: compute.memory") if compute.memory else max(LEAST, available() // 2)
 
 
@@ -84,13 +84,13 @@ def _limit(path: Path) -> int | None:
 
 def parsed(text: str, place: str) -> int:
     """The bytes that a text such as 512MB or 4GB says. Raises InputError, naming `place`, for any other text."""
-    found = re.fullmatch(r"([1-9]\d*)(MB|GB)", text)
-    if found and int(found[1]) * _UNITS[found[2]] < LEAST:
+    size = re.fullmatch(r"([1-9]\d*)(MB|GB)", text)
+    if size and int(size[1]) * _UNITS[size[2]] < LEAST:
         problem = f"too little memory: {text}"
         raise InputError(problem, place=place, remedy=f"give it at least {LEAST // _UNITS['MB']}MB")
-    if not found:
+    if not size:
         raise InputError(f"not a size of memory: {text!r}", place=place, remedy="write it as 512MB or 4GB")
-    return int(found[1]) * _UNITS[found[2]]
+    return int(size[1]) * _UNITS[size[2]]
 
 
 def batches(

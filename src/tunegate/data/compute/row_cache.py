@@ -65,8 +65,8 @@ def remembered(name: str, key: str, work: Work, batches: Iterable[pa.RecordBatch
     with parquet_writer(path, target) as write:
         for batch in itertools.chain([first], source):
             hashes, checks = _hashes(batch)
-            places, known = memory.look_up(hashes, checks)
-            rows = _joined(places, known, work(batch.filter(pa.array(places < 0))))
+            places, cached = memory.look_up(hashes, checks)
+            rows = _joined(places, cached, work(batch.filter(pa.array(places < 0))))
             if PLACE in schema.names:
                 rows = rows.set_column(schema.names.index(PLACE), PLACE, batch[PLACE])
             rows = rows.cast(schema)
@@ -79,20 +79,20 @@ class _Memory:
 
     def __init__(self, path: Path, key: str) -> None:
         self._path = path
-        found = _read_hashes(path, key)
-        self._order = np.argsort(found[0], kind="stable")
-        self._hashes, self._checks = (column[self._order] for column in found)
+        columns = _read_hashes(path, key)
+        self._order = np.argsort(columns[0], kind="stable")
+        self._hashes, self._checks = (column[self._order] for column in columns)
         self._group = lru_cache(_GROUPS_HELD)(self._read_group)
 
     def look_up(self, hashes: np.ndarray, checks: np.ndarray) -> tuple[np.ndarray, list[pa.Table]]:
-        """Where each row stands in the memory, -1 for an unknown one, and the known rows, sorted by place."""
+        """Where each row stands in the memory, -1 for one that is not there, and the cached rows, sorted by place."""
         places = self._places(hashes, checks)
-        wanted = np.unique(places[places >= 0])
+        hits = np.unique(places[places >= 0])
         try:
-            groups = np.unique(wanted // GROUP_ROWS)
-            return places, [self._group(int(g)).take(wanted[wanted // GROUP_ROWS == g] % GROUP_ROWS) for g in groups]
+            groups = np.unique(hits // GROUP_ROWS)
+            return places, [self._group(int(g)).take(hits[hits // GROUP_ROWS == g] % GROUP_ROWS) for g in groups]
         except InputError:
-            # Damaged: from here on nothing is known.
+            # Damaged: from here on nothing is reused.
             self._hashes = self._hashes[:0]
             return np.full(len(hashes), -1), []
 
@@ -100,19 +100,19 @@ class _Memory:
         if not len(self._hashes):
             return np.full(len(hashes), -1)
         at = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
-        known = (self._hashes[at] == hashes) & (self._checks[at] == checks)
-        return np.where(known, self._order[at], -1)
+        equal = (self._hashes[at] == hashes) & (self._checks[at] == checks)
+        return np.where(equal, self._order[at], -1)
 
     def _read_group(self, number: int) -> pa.Table:
         return parquet_group(self._path, number).drop_columns(_HASHES.names)
 
 
-def _joined(places: np.ndarray, known: list[pa.Table], made: pa.RecordBatch) -> pa.Table:
-    """One row for each of `places`: the known one, which are sorted by place, or the next of `made`."""
+def _joined(places: np.ndarray, cached: list[pa.Table], fresh_rows: pa.RecordBatch) -> pa.Table:
+    """One row for each of `places`: the cached one, which are sorted by place, or the next of `fresh_rows`."""
     order = np.searchsorted(np.unique(places[places >= 0]), places)
     fresh = places < 0
-    order[fresh] = sum(part.num_rows for part in known) + np.arange(fresh.sum())
-    return pa.concat_tables([*known, pa.Table.from_batches([made])]).take(order)
+    order[fresh] = sum(part.num_rows for part in cached) + np.arange(fresh.sum())
+    return pa.concat_tables([*cached, pa.Table.from_batches([fresh_rows])]).take(order)
 
 
 def _read_hashes(path: Path, key: str) -> list[np.ndarray]:
@@ -126,8 +126,8 @@ def _read_hashes(path: Path, key: str) -> list[np.ndarray]:
 def _hashes(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
     """128 bits of each row's sha256, in two halves."""
     connection = _duckdb()
-    connection.register("asked", batch.drop_columns([PLACE]) if PLACE in batch.schema.names else batch)
-    digests = connection.sql("SELECT unhex(sha256(to_json(asked)::VARCHAR)) AS digest FROM asked").to_arrow_table()
+    connection.register("rows", batch.drop_columns([PLACE]) if PLACE in batch.schema.names else batch)
+    digests = connection.sql("SELECT unhex(sha256(to_json(rows)::VARCHAR)) AS digest FROM rows").to_arrow_table()
     halves = np.frombuffer(b"".join(digests["digest"].to_pylist()), dtype="<u8").reshape(-1, 4)
     return halves[:, 0], halves[:, 1]
 

@@ -61,13 +61,13 @@ def drop_near_duplicates(connection: "duckdb.DuckDBPyConnection", threshold: flo
     connection.execute("CREATE TABLE nearest (n BIGINT, earlier BIGINT, similarity DOUBLE)")
     order = "SELECT later, earlier, similarity FROM near_duplicates ORDER BY later, similarity DESC, earlier"
     for batch in batches(connection, order):
-        found = []
+        pairs = []
         for later, earlier, similarity in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             if not gone[later] and not gone[earlier]:
                 gone[later] = True
-                found.append((later, earlier, similarity))
-        if found:
-            add(connection, "nearest", pa.table(list(zip(*found, strict=True)), names=["n", "earlier", "similarity"]))
+                pairs.append((later, earlier, similarity))
+        if pairs:
+            add(connection, "nearest", pa.table(list(zip(*pairs, strict=True)), names=["n", "earlier", "similarity"]))
     connection.execute("""
         INSERT INTO dropped SELECT nearest.n, 'near_duplicate', keys.id, similarity
         FROM nearest JOIN keys ON keys.n = nearest.earlier

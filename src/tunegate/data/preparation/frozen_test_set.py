@@ -47,9 +47,9 @@ def read_frozen(folder: Path, sha256: str | None, *, place: str) -> tuple[Frozen
     if not path.is_file():
         remedy = "restore the file, or set prepare.test_set to null"
         raise InputError(f"{path}: no such file", place=f"{place}: prepare.test_set", remedy=remedy)
-    found = sha256_of(path)
-    if found != sha256:
-        problem = f"{sha256} is not the sha256 of {path}, which is {found}"
+    actual = sha256_of(path)
+    if actual != sha256:
+        problem = f"{sha256} is not the sha256 of {path}, which is {actual}"
         remedy = "restore the file; or, to test on its rows, write the sha256 that it has"
         raise InputError(problem, place=f"{place}: prepare.test_set", remedy=remedy)
     return parse(Frozen, read_json(path), place=str(path), remedy="restore the file from git").rows
@@ -70,10 +70,10 @@ def freeze(batches: Iterable[Any], folder: Path) -> tuple[int, str]:
 
 def content_of(record: dict[str, Any]) -> str:
     """sha256 of what a row says: its group, texts, messages and slices; not of where it came from."""
-    said = [record["group"], record["text"], record["label"], record["messages"], sorted(record["slices"])]
+    content = [record["group"], record["text"], record["label"], record["messages"], sorted(record["slices"])]
     # Not as a null: test sets that were frozen before there were rejected answers stay what they are.
-    said += [record["rejected"]] if record.get("rejected") is not None else []
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    content += [record["rejected"]] if record.get("rejected") is not None else []
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def check_frozen(
@@ -85,15 +85,15 @@ def check_frozen(
     """
     if not rows:
         return
-    found = {record["id"]: content_of(record) for batch in batches for record in batch.to_pylist()}
-    missing = [row.id for row in rows if row.id not in found]
-    edited = [row.id for row in rows if found.get(row.id, row.sha256) != row.sha256]
+    contents = {record["id"]: content_of(record) for batch in batches for record in batch.to_pylist()}
+    missing = [row.id for row in rows if row.id not in contents]
+    edited = [row.id for row in rows if contents.get(row.id, row.sha256) != row.sha256]
     where = f"{place}: prepare.test_set"
     if missing:
         query = "SELECT id, reason FROM dropped JOIN keys USING (n) WHERE list_contains($1, id)"
         why = dict(connection.execute(query, [missing]).fetchall())
-        told = listed([f"{name} ({why.get(name, 'not among the rows')})" for name in missing])
-        raise InputError(f"{len(missing)} rows of the frozen test set are missing: {told}", place=where, remedy=_AGAIN)
+        names = listed([f"{name} ({why.get(name, 'not among the rows')})" for name in missing])
+        raise InputError(f"{len(missing)} rows of the frozen test set are missing: {names}", place=where, remedy=_AGAIN)
     if edited:
         problem = f"{len(edited)} rows of the frozen test set say something else now: {listed(edited)}"
         raise InputError(problem, place=where, remedy=_AGAIN)

@@ -65,10 +65,10 @@ def label_details(connection: "duckdb.DuckDBPyConnection") -> dict[str, Any]:
     if labels > MOST_LABELS or (labels > _FEW and labels * 2 > rows):
         return {}
     details: dict[str, dict[str, int]] = {}
-    for label, *counts in connection.execute("SELECT label, train, valid, test FROM labels ORDER BY label").fetchall():
-        told = details.setdefault(_told(label), dict.fromkeys(SPLITS, 0))
-        for split, count in zip(SPLITS, counts, strict=True):
-            told[split] += count
+    for label, *row in connection.execute("SELECT label, train, valid, test FROM labels ORDER BY label").fetchall():
+        counts = details.setdefault(_told(label), dict.fromkeys(SPLITS, 0))
+        for split, count in zip(SPLITS, row, strict=True):
+            counts[split] += count
     return details
 
 

@@ -46,26 +46,26 @@ def issues(
     lonely = {label for label, members in spread.items() if len(members) < 2}
     # Each class is a model of its own: beyond so many, the largest are looked at.
     lonely |= set(sorted(spread, key=lambda label: (-len(spread[label]), label))[MOST_CLASSES:])
-    judged = [place for place in chosen if labels[place] not in lonely]
-    found, accuracy, why = [], None, None
+    examined = [place for place in chosen if labels[place] not in lonely]
+    issues_found, accuracy, why = [], None, None
     if len(spread) - len(lonely) < 2:
         why = "there are no two classes of two groups each"
-    elif (features := _features([texts[place] for place in judged])) is None:
+    elif (features := _features([texts[place] for place in examined])) is None:
         why = "the texts have no words and no parts of words"
     else:
-        names = [labels[place] for place in judged]
-        probabilities, classes = _unseen(features, names, [groups[place] for place in judged], seed)
+        names = [labels[place] for place in examined]
+        probabilities, classes = _unseen(features, names, [groups[place] for place in examined], seed)
         numbers = _numbered(names, classes)
         accuracy = round(float((probabilities.argmax(axis=1) == numbers).mean()), 4)
-        found = _doubtful([ids[place] for place in judged], numbers, probabilities, classes)
+        issues_found = _doubtful([ids[place] for place in examined], numbers, probabilities, classes)
     return {
         "rows": len(ids),
-        "examined": len(judged),
-        "left_out": len(chosen) - len(judged),
+        "examined": len(examined),
+        "left_out": len(chosen) - len(examined),
         "classes_left_out": len(lonely),
         "accuracy": accuracy,
         "why": why,
-        "issues": found,
+        "issues": issues_found,
     }
 
 
@@ -105,7 +105,7 @@ def _hash(seed: int, name: str) -> bytes:
 
 
 def _unseen(features: Any, labels: list[str], groups: list[str], seed: int) -> tuple[Any, list[str]]:
-    """Probabilities (rows, classes) by models that have not seen the row's group, and the names of the classes."""
+    """Probabilities (rows, classes) by models not trained on the row's group, and the names of the classes."""
     import numpy as np
     from threadpoolctl import threadpool_limits
 
@@ -116,9 +116,9 @@ def _unseen(features: Any, labels: list[str], groups: list[str], seed: int) -> t
     # More threads add in another order, and the last digits differ.
     with threadpool_limits(1):
         for fold in sorted(set(folds.tolist())):
-            train, judged = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            train, held_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
             model = _model().fit(features[train], numbers[train])
-            probabilities[np.ix_(judged, model.classes_)] = model.predict_proba(features[judged])
+            probabilities[np.ix_(held_out, model.classes_)] = model.predict_proba(features[held_out])
     return probabilities, classes
 
 
@@ -139,12 +139,12 @@ def _features(texts: list[str]) -> Any:
 
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, max_features=_FEATURES)
     parts = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), sublinear_tf=True, max_features=_FEATURES)
-    found = []
+    matrices = []
     for weights in (words, parts):
         # Raised where no word stands in two texts, as in short ones without spaces, and where a text has no parts.
         with contextlib.suppress(ValueError):
-            found.append(weights.fit_transform(texts))
-    return csr_matrix(hstack(found)) if found else None
+            matrices.append(weights.fit_transform(texts))
+    return csr_matrix(hstack(matrices)) if matrices else None
 
 
 def _model() -> Any:

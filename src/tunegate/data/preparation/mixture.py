@@ -21,23 +21,25 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def mix(connection: "duckdb.DuckDBPyConnection", mixture: Mapping[str, Mix], *, frozen: int, place: str) -> None:
+def apply_mixture(
+    connection: "duckdb.DuckDBPyConnection", mixture: Mapping[str, Mix], *, frozen: int, place: str
+) -> None:
     """Drop what `mixture` has too much of, as `over_cap` and `over_weight`; the first `frozen` rows always stay.
 
     Raises InputError for a source that there is not, and for one of which nothing is left.
     """
     if not mixture:
         return
-    known = [name for (name,) in connection.execute("SELECT DISTINCT source FROM keys ORDER BY 1").fetchall()]
+    sources = [name for (name,) in connection.execute("SELECT DISTINCT source FROM keys ORDER BY 1").fetchall()]
     for name in mixture:
-        if name not in known:
-            problem = f"no source {name!r}{did_you_mean(name, known)}"
-            raise InputError(problem, place=f"{place}: prepare.mixture", remedy=f"the sources are {listed(known)}")
-    caps = {name: wanted.cap for name, wanted in mixture.items() if wanted.cap is not None}
+        if name not in sources:
+            problem = f"no source {name!r}{did_you_mean(name, sources)}"
+            raise InputError(problem, place=f"{place}: prepare.mixture", remedy=f"the sources are {listed(sources)}")
+    caps = {name: mix.cap for name, mix in mixture.items() if mix.cap is not None}
     _limit(connection, caps, "over_cap", frozen)
     sizes = dict(connection.execute("SELECT source, count(*) FROM kept GROUP BY source").fetchall())
     # A weight that nobody wrote is no weight: a cap alone does not tie its source to the others.
-    weights = {name: wanted.weight for name, wanted in mixture.items() if "weight" in wanted.model_fields_set}
+    weights = {name: mix.weight for name, mix in mixture.items() if "weight" in mix.model_fields_set}
     _limit(connection, shares(sizes, weights, place=place), "over_weight", frozen)
     kept = {name for (name,) in connection.execute("SELECT DISTINCT source FROM kept").fetchall()}
     for name in mixture:

@@ -17,7 +17,7 @@ from tunegate.data.compute.row_cache import key_of, reused
 from tunegate.data.preparation.deduplication import drop_duplicates, drop_near_duplicates
 from tunegate.data.preparation.frozen_test_set import FrozenRow, check_frozen
 from tunegate.data.preparation.label_balance import check_labels
-from tunegate.data.preparation.mixture import mix
+from tunegate.data.preparation.mixture import apply_mixture
 from tunegate.data.preparation.outputs import doubtful_labels, ledger_of, write_tables
 from tunegate.data.preparation.personal_data.masking import Masker
 from tunegate.data.preparation.personal_data.tags import read_key
@@ -39,7 +39,7 @@ WORK = "work"
 def prepare(
     rows: Iterable[Any],
     folder: Path,
-    wanted: Prepare,
+    settings: Prepare,
     compute: Compute,
     *,
     frozen: tuple[FrozenRow, ...] = (),
@@ -52,44 +52,44 @@ def prepare(
     """
     key = read_key(os.environ)
     # Made here once, so that a key that does not fit is an error of this process, before any work.
-    Masker(wanted.personal_data, key)
-    treatment = Treatment(wanted, key)
+    Masker(settings.personal_data, key)
+    treatment = Treatment(settings, key)
     # Without a row, too, there are tables.
     none = treatment(pa.RecordBatch.from_pylist([], schema=PLACED_ROW))
-    treated = itertools.chain([none], reused("prepare", key_of(wanted.model_dump()), treatment, rows, compute))
+    treated = itertools.chain([none], reused("prepare", key_of(settings.model_dump()), treatment, rows, compute))
     with connect(folder / WORK, budget(compute)) as connection:
         load(connection, treated, {row.id: number for number, row in enumerate(frozen)})
-        _select(connection, wanted, len(frozen), place)
-        _split(connection, wanted, len(frozen), place)
+        _select(connection, settings, len(frozen), place)
+        _split(connection, settings, len(frozen), place)
         write_tables(connection, folder)
         query = (
             "SELECT rows.* EXCLUDE (n, changes) FROM rows JOIN (SELECT n FROM placed WHERE split = 'test') USING (n)"
         )
         check_frozen(batches(connection, query), frozen, connection, place=place)
-        if wanted.label_noise:
-            write_json(folder / "label_issues.json", doubtful_labels(connection, wanted.split_key))
+        if settings.label_noise:
+            write_json(folder / "label_issues.json", doubtful_labels(connection, settings.split_key))
         ledger = ledger_of(connection)
     write_json(folder / "ledger.json", ledger)
     return ledger
 
 
-def _select(connection: "duckdb.DuckDBPyConnection", wanted: Prepare, frozen: int, place: str) -> None:
+def _select(connection: "duckdb.DuckDBPyConnection", settings: Prepare, frozen: int, place: str) -> None:
     """Drop rows that repeat others and rows of which there are too many."""
-    if wanted.deduplicate:
+    if settings.deduplicate:
         drop_duplicates(connection, frozen=frozen)
-    if wanted.near_duplicates is not None:
-        drop_near_duplicates(connection, wanted.near_duplicates, frozen=frozen)
-    mix(connection, wanted.mixture, frozen=frozen, place=place)
-    check_labels(connection, wanted.min_rows_per_label, place=place)
+    if settings.near_duplicates is not None:
+        drop_near_duplicates(connection, settings.near_duplicates, frozen=frozen)
+    apply_mixture(connection, settings.mixture, frozen=frozen, place=place)
+    check_labels(connection, settings.min_rows_per_label, place=place)
 
 
-def _split(connection: "duckdb.DuckDBPyConnection", wanted: Prepare, frozen: int, place: str) -> None:
+def _split(connection: "duckdb.DuckDBPyConnection", settings: Prepare, frozen: int, place: str) -> None:
     """Place rows in splits and drop those whose question stands in a split that wins."""
-    split_groups(connection, wanted, frozen=frozen)
+    split_groups(connection, settings, frozen=frozen)
     drop_equal_questions(connection)
-    if wanted.near_duplicates is not None:
-        drop_near_questions(connection, wanted.near_duplicates)
-    test, valid = wanted.test_share, wanted.valid_share
+    if settings.near_duplicates is not None:
+        drop_near_questions(connection, settings.near_duplicates)
+    test, valid = settings.test_share, settings.valid_share
     groups = connection.execute('SELECT count(DISTINCT "group") FROM placed').fetchall()[0][0]
     shares: dict[Split, float] = {"train": 1 - test - valid, "valid": valid, "test": test}
     check_not_empty(sizes(connection), shares, groups=groups, place=place)

@@ -23,7 +23,7 @@ Left = dict[int, tuple[str, str | None]]
 def exceeded(batch: pa.RecordBatch, settings: Prepare) -> Left:
     """The rows of a batch that break a rule of `settings`, each with the first one that it breaks."""
     left: Left = {}
-    # What is found later replaces what was found before.
+    # A later reason replaces an earlier one.
     left.update(_repetitive(batch, settings))
     left.update(_too_long(batch, settings))
     left.update(_too_short(batch, settings))
@@ -46,8 +46,8 @@ def _too_long(batch: pa.RecordBatch, settings: Prepare) -> Iterator[tuple[int, t
         return
     lengths = _lengths(batch["text"]) + np.maximum(_lengths(batch["label"]), _lengths(batch["rejected"]))
     for number, row in conversations(batch):
-        said = sum(len(message["content"]) for message in row.messages or ())
-        lengths[number] = said + max(0, len(row.rejected or "") - len(row.answer))
+        length = sum(len(message["content"]) for message in row.messages or ())
+        lengths[number] = length + max(0, len(row.rejected or "") - len(row.answer))
     for number in np.flatnonzero(lengths > settings.max_characters).tolist():
         yield number, ("too_long", f"{lengths[number]} characters")
 
@@ -58,10 +58,10 @@ def _repetitive(batch: pa.RecordBatch, settings: Prepare) -> Iterator[tuple[int,
     texts = [text or "" for text in batch["text"].to_pylist()]
     others: dict[int, str] = {}
     for number, row in conversations(batch):
-        said = [message["content"] for message in row.messages or ()]
-        texts[number] = "\n".join(said)
+        contents = [message["content"] for message in row.messages or ()]
+        texts[number] = "\n".join(contents)
         if row.rejected is not None:
-            others[number] = "\n".join([*said[:-1], row.rejected])
+            others[number] = "\n".join([*contents[:-1], row.rejected])
     shares = repetition(texts)
     if others:
         rejected = list(others)

@@ -58,8 +58,8 @@ class Treatment:
         rows, changes, left = self._changed(batch)
         left = {**exceeded(rows, self.settings), **left}
         reasons = [left.get(number, (None, None)) for number in range(rows.num_rows)]
-        told = [changes, [reason for reason, _ in reasons], [other for _, other in reasons]]
-        columns = [*rows.columns, *told, *self._keys(rows)]
+        notes = [changes, [reason for reason, _ in reasons], [other for _, other in reasons]]
+        columns = [*rows.columns, *notes, *self._keys(rows)]
         types = TREATED.types
         arrays = [
             one if isinstance(one, pa.Array) else pa.array(one, kind) for one, kind in zip(columns, types, strict=True)
@@ -94,14 +94,14 @@ class Treatment:
 
     def _concerned(self, batch: pa.RecordBatch) -> Any:
         """The numbers of the rows that a step may change or leave out."""
-        found = np.zeros(batch.num_rows, dtype=bool)
+        concerned = np.zeros(batch.num_rows, dtype=bool)
         if self.settings.repair_text:
-            found |= anywhere(batch, may_need_repair)
+            concerned |= anywhere(batch, may_need_repair)
         if self.settings.strip_html:
-            found |= anywhere(batch, lambda texts: pc.match_substring_regex(texts, html.SCREEN))
-        found |= anywhere(batch, secrets.concerns)
-        found |= anywhere(batch, Masker(self.settings.personal_data, self.key).concerns)
-        return np.flatnonzero(found)
+            concerned |= anywhere(batch, lambda texts: pc.match_substring_regex(texts, html.SCREEN))
+        concerned |= anywhere(batch, secrets.concerns)
+        concerned |= anywhere(batch, Masker(self.settings.personal_data, self.key).concerns)
+        return np.flatnonzero(concerned)
 
     def _keys(self, rows: pa.RecordBatch) -> list[list[Any]]:
         questions, answers = ([text or "" for text in rows[name].to_pylist()] for name in ("text", "label"))
@@ -127,15 +127,15 @@ def point(group: str, key: str) -> float:
 
 def anywhere(batch: pa.RecordBatch, test: Callable[[Any], Any]) -> Any:
     """For each row, whether `test`, from Arrow strings to booleans, holds of any text of it or of any message."""
-    found = np.zeros(batch.num_rows, dtype=bool)
+    rows = np.zeros(batch.num_rows, dtype=bool)
     for name in TEXTS:
         if batch[name].null_count < batch.num_rows:
-            found |= pc.fill_null(test(batch[name]), False).to_numpy(zero_copy_only=False)
+            rows |= pc.fill_null(test(batch[name]), False).to_numpy(zero_copy_only=False)
     messages = batch["messages"]
     if messages.null_count < batch.num_rows:
-        said = pc.fill_null(test(pc.struct_field(pc.list_flatten(messages), "content")), False)
-        found[pc.list_parent_indices(messages).filter(said).to_numpy()] = True
-    return found
+        hits = pc.fill_null(test(pc.struct_field(pc.list_flatten(messages), "content")), False)
+        rows[pc.list_parent_indices(messages).filter(hits).to_numpy()] = True
+    return rows
 
 
 def _digest(text: str) -> bytes:

@@ -27,14 +27,14 @@ class Steps:
         row, changes = self._mended(row)
         if changes and _lacks_words(row):
             return self._masked(row), changes, "empty_after_repair"
-        kept, found = secrets.treat(row, self.settings.secrets)
-        changes += found
+        kept, finds = secrets.treat(row, self.settings.secrets)
+        changes += finds
         if kept is None:
-            return self._masked(row), [*found, *changes[: -len(found)]], "secret"
-        treated, found = self._personal.treat(kept)
-        changes += found
+            return self._masked(row), [*finds, *changes[: -len(finds)]], "secret"
+        treated, finds = self._masker.treat(kept)
+        changes += finds
         if treated is None:
-            return self._masked(kept), [*found, *changes[: -len(found)]], "personal_data"
+            return self._masked(kept), [*finds, *changes[: -len(finds)]], "personal_data"
         return treated, changes, None
 
     def _mended(self, row: Row) -> tuple[Row, list[str]]:
@@ -53,7 +53,7 @@ class Steps:
         return self._masking.treat(masked)[0] or masked
 
     @cached_property
-    def _personal(self) -> Masker:
+    def _masker(self) -> Masker:
         return Masker(self.settings.personal_data, self.key)
 
     @cached_property

@@ -1,9 +1,9 @@
 """Secrets in rows: private keys, tokens of clouds and forges, addresses with a password, passwords that are assigned.
 
-Tokens are told by the prefix that their issuer gave them, passwords by the word before them and by looking random:
-`password: changeme`, `token = os.environ["X"]` and "the password must have 8 characters" are no secrets. Every pattern
-is bounded: the time is linear in the text. A bare random string is not found. Reads and writes nothing; what it returns
-names the sort of a secret, never the secret.
+Tokens are recognised by the prefix that their issuer gave them, passwords by the word before them and by looking
+random: `password: changeme`, `token = os.environ["X"]` and "the password must have 8 characters" are not secrets. Every
+pattern is bounded: the time is linear in the text. A bare random string is not found. What is returned names the sort
+of a secret, never the secret.
 """
 
 import math
@@ -91,17 +91,17 @@ def concerns(texts: Any) -> Any:
 
 def treat(row: Row, action: Action) -> tuple[Row | None, list[str]]:
     """`row` with its secrets masked; None when it has some and is dropped; and what was found, without its values."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
 
     def treated(text: str) -> str:
         secrets = find(text)
-        found.update(secret.sort for secret in secrets)
+        counts.update(secret.sort for secret in secrets)
         return replaced(text, secrets, lambda _: "[SECRET]") if action == "mask" else text
 
     row = with_texts(row, treated)
     word = "masked" if action == "mask" else "found"
-    changes = sorted(f"{word}: {sort} x{count}" if count > 1 else f"{word}: {sort}" for sort, count in found.items())
-    if found and action == "drop":
+    changes = sorted(f"{word}: {sort} x{count}" if count > 1 else f"{word}: {sort}" for sort, count in counts.items())
+    if counts and action == "drop":
         return None, changes
     return row, changes
 

@@ -19,10 +19,10 @@ class Place(Protocol):
         """The character after its last."""
 
 
-Found = TypeVar("Found", bound=Place)
+SpanT = TypeVar("SpanT", bound=Place)
 
 
-def first_come(places: Iterable[Found], length: int) -> list[Found]:
+def first_come(places: Iterable[SpanT], length: int) -> list[SpanT]:
     """The places in a text of `length` characters that overlap none before them, from left to right."""
     taken = bytearray(length)
     kept = []
@@ -33,10 +33,10 @@ def first_come(places: Iterable[Found], length: int) -> list[Found]:
     return sorted(kept, key=lambda place: place.start)
 
 
-def replaced(text: str, places: Iterable[Found], made: Callable[[Found], str]) -> str:
-    """`text` with what `made` gives at each of `places`, which are in order and do not overlap."""
+def replaced(text: str, places: Iterable[SpanT], replacement: Callable[[SpanT], str]) -> str:
+    """`text` with what `replacement` gives at each of `places`, which are in order and do not overlap."""
     parts, done = [], 0
     for place in places:
-        parts += [text[done : place.start], made(place)]
+        parts += [text[done : place.start], replacement(place)]
         done = place.end
     return "".join([*parts, text[done:]])

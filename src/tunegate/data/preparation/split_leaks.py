@@ -1,4 +1,4 @@
-"""Questions that stand in two splits, under other groups' names: what the model is tested on, it may not have seen.
+"""Questions that stand in two splits, under other groups' names: what the model is tested on, it must not have seen.
 
 Test wins over valid, valid over train; the loser's row is left out, whatever its answer. Equal is the question but for
 case, width and white space; near is what `similarity.near_duplicates` finds. Works in the tables of `row_tables`.

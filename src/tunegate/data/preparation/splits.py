@@ -22,13 +22,13 @@ SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 _BY_POINT = """CASE WHEN {point} < $test THEN 'test' WHEN {point} < $test_and_valid THEN 'valid' ELSE 'train' END"""
 
 
-def split_groups(connection: "duckdb.DuckDBPyConnection", wanted: Prepare, *, frozen: int) -> None:
+def split_groups(connection: "duckdb.DuckDBPyConnection", settings: Prepare, *, frozen: int) -> None:
     """Give every group of the kept rows its split; the first `frozen` rows are the frozen test set.
 
     With one, a row of its groups that is not in it is dropped as `not_in_frozen_test`: it may be in no other split.
     """
-    shares = {"test": wanted.test_share, "test_and_valid": wanted.test_share + wanted.valid_share}
-    query = _stratified() if wanted.stratify else _hashed()
+    shares = {"test": settings.test_share, "test_and_valid": settings.test_share + settings.valid_share}
+    query = _stratified() if settings.stratify else _hashed()
     connection.execute(f'CREATE TABLE split_of ("group" VARCHAR, split VARCHAR); INSERT INTO split_of {query}', shares)
     if frozen:
         connection.execute("UPDATE split_of SET split = 'train' WHERE split = 'test'")
@@ -47,8 +47,8 @@ def split_groups(connection: "duckdb.DuckDBPyConnection", wanted: Prepare, *, fr
 
 def sizes(connection: "duckdb.DuckDBPyConnection") -> dict[Split, int]:
     """How many rows are in each split."""
-    found = dict(connection.execute("SELECT split, count(*) FROM placed GROUP BY split").fetchall())
-    return {name: found.get(name, 0) for name in SPLITS}
+    counts = dict(connection.execute("SELECT split, count(*) FROM placed GROUP BY split").fetchall())
+    return {name: counts.get(name, 0) for name in SPLITS}
 
 
 def check_not_empty(rows: Mapping[Split, int], shares: Mapping[Split, float], *, groups: int, place: str) -> None:

@@ -1,8 +1,8 @@
 """Questions that two collections share, exactly or nearly: test rows among training rows, above all.
 
-What near means and how pairs are found is that of `shingles` and `near`, here for rows in batches or for texts at hand.
-A pair at just the threshold is found with a chance of 99 %, a more similar one with more, an equal one always. Keeps
-its tables in a work database; writes no file of its own.
+What near means and how pairs are found is in `shingles` and `near_duplicates`; here for rows in batches or texts. A pair
+at just the threshold is found with a chance of 99 %, a more similar one with more, an equal one always. Keeps its tables
+in a work database; writes no file of its own.
 """
 
 import dataclasses
@@ -48,8 +48,8 @@ class Match:
 def matches(left: Mapping[str, str], right: Mapping[str, str], *, threshold: float) -> list[Match]:
     """For every text of `left` (by id) that `right` has too, or nearly, its most similar one there; sorted by id."""
     with tempfile.TemporaryDirectory() as folder, connect(Path(folder), modest_memory()) as connection:
-        found = near_pairs(_batches(left), _batches(right), threshold, connection)
-        return [Match(**pair) for pair in found.to_pylist()]
+        pairs = near_pairs(_batches(left), _batches(right), threshold, connection)
+        return [Match(**pair) for pair in pairs.to_pylist()]
 
 
 def near_pairs(
@@ -65,14 +65,14 @@ def near_pairs(
         connection.execute(f"CREATE OR REPLACE TABLE {table} ({_columns(plan)})")
         _load(connection, table, batches, plan)
     pairs_between(connection, ("near_left", "near_right"), "near_found", plan, threshold)
-    found: pa.Table = connection.sql("""
+    pairs: pa.Table = connection.sql("""
         SELECT near_left.id AS left, min_by(near_right.id, (-similarity, other)) AS right, max(similarity) AS similarity
         FROM near_found JOIN near_left ON one = near_left.n JOIN near_right ON other = near_right.n
         GROUP BY near_left.id ORDER BY 1
     """).to_arrow_table()
     for table in ("near_left", "near_right", "near_found"):
         connection.execute(f"DROP TABLE {table}")
-    return found.cast(PAIRS)
+    return pairs.cast(PAIRS)
 
 
 def compared(batch: Any) -> list[str]:
@@ -84,10 +84,10 @@ def compared(batch: Any) -> list[str]:
     if "messages" not in batch.schema.names or batch["messages"].null_count == len(texts):
         return texts
     turns = batch["messages"].to_pylist()
-    return [text if said is None else _said(said) for text, said in zip(texts, turns, strict=True)]
+    return [text if talk is None else _before_answer(talk) for text, talk in zip(texts, turns, strict=True)]
 
 
-def _said(messages: list[Mapping[str, str]]) -> str:
+def _before_answer(messages: list[Mapping[str, str]]) -> str:
     return "\n".join(message["content"] for message in messages[:-1] if message["role"] != "system")
 
 
