@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tunegate.data.compute.database import open_database
 from tunegate.tables import BATCH_ROWS, parquet_batches
 
 FIXED = ("id", "group", "source", "text", "answer", "label", "rejected", "turns", "messages")
@@ -118,11 +119,9 @@ def _last(messages: Any, row: Any, chosen: Any, count: int) -> Any:
 
 
 def _of_each(expression: str, values: Any) -> Any:
-    import duckdb
     import pyarrow
 
-    given = pyarrow.table({"value": values})
-    with duckdb.connect(config={"autoinstall_known_extensions": False}) as connection:
-        connection.register("given", given)
-        done = connection.sql(f"SELECT {expression} AS done FROM given").to_arrow_table()  # noqa: S608
-    return done.column("done").combine_chunks()
+    with open_database() as connection:
+        connection.register("given", pyarrow.table({"value": values}))
+        results = connection.sql(f"SELECT {expression} AS result FROM given").to_arrow_table()  # noqa: S608
+    return results.column("result").combine_chunks()

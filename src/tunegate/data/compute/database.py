@@ -30,25 +30,29 @@ def connect(folder: Path, memory: int, threads: int | None = None) -> "duckdb.Du
     """A new, empty work database in `folder` that keeps at most `memory` bytes of its pages in memory.
 
     `threads` is the number of processors to use; None for as many as the memory allows: each sorts and joins in a part
-    of its own. No extension is fetched or loaded.
+    of its own.
     """
-    import duckdb
-
     folder.mkdir(parents=True, exist_ok=True)
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{memory}B",
-        "temp_directory": str(folder / "spilled"),
-        "preserve_insertion_order": False,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "threads": threads or max(1, min(os.cpu_count() or 1, memory // _MEMORY_OF_A_THREAD)),
-    }
     path = folder / "work.duckdb"
     path.unlink(missing_ok=True)
-    connection = duckdb.connect(str(path), config=settings)
+    connection = open_database(
+        path,
+        memory_limit=f"{memory}B",
+        temp_directory=str(folder / "spilled"),
+        preserve_insertion_order=False,
+        threads=threads or max(1, min(os.cpu_count() or 1, memory // _MEMORY_OF_A_THREAD)),
+    )
     # Nobody opens it again.
     connection.execute("PRAGMA disable_checkpoint_on_shutdown")
     return connection
+
+
+def open_database(path: Path | None = None, **settings: str | bool | int) -> "duckdb.DuckDBPyConnection":
+    """A database in the file `path`, or in memory, that neither fetches nor loads an extension by itself."""
+    import duckdb
+
+    closed = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    return duckdb.connect(str(path or ":memory:"), config={**closed, **settings})
 
 
 def budget(compute: Compute) -> int:

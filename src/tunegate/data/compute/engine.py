@@ -1,7 +1,7 @@
 """Where the batches of a stage are worked on: in this process, or on the machines of a Ray cluster.
 
-A stage maps a pure function over batches; what comes out, and in which order, is the same everywhere. Reads and writes
-nothing; does not know what a batch holds. Ray listens on this machine alone unless RAY_ADDRESS names a cluster.
+A stage maps a pure function over batches; what comes out, and in which order, is the same everywhere. Ray listens on
+this machine alone unless RAY_ADDRESS names a cluster.
 """
 
 import itertools

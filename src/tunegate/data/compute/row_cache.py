@@ -1,9 +1,9 @@
-"""Work on single rows that an earlier run has done already: one new row in a hundred must not cost all of it again.
+"""A cache of work on single rows between runs: one new row in a hundred must not cost all of it again.
 
 `remembered` maps a function that makes one row of each row. Below STATE/reuse it keeps what came out the last time,
 with the sha256 of what went in; rows that went in before are looked up, and only the others are worked on. The same
 rows come out with a memory, without one and with a stale one: its key names settings, code and libraries, and a
-file that cannot be read is as good as none. Takes 24 bytes per remembered row. Does not know what the work is.
+file that cannot be read is ignored. Takes 24 bytes per remembered row.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 import tunegate
+from tunegate.data.compute.database import open_database
 from tunegate.data.compute.engine import mapped
 from tunegate.errors import InputError
 from tunegate.files import STATE, sha256_of_tree
@@ -134,10 +135,8 @@ def _hashes(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def _duckdb() -> Any:
-    import duckdb
-
-    # In memory, one thread: rows come out in the order in which they went in.
-    return duckdb.connect(config={"threads": 1})
+    # One thread: rows come out in the order in which they went in.
+    return open_database(threads=1)
 
 
 @cache

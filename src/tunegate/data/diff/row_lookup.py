@@ -6,6 +6,7 @@ DuckDB reads the column `id` and, of the others, only the one row. Does not know
 from pathlib import Path
 from typing import Any
 
+from tunegate.data.compute.database import open_database
 from tunegate.errors import InputError
 
 NEAREST = 3
@@ -15,10 +16,7 @@ class Lookup:
     """Looks rows up; close it, or use it as a context."""
 
     def __init__(self) -> None:
-        import duckdb
-
-        closed: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-        self._connection = duckdb.connect(config=closed)
+        self._connection = open_database()
 
     def __enter__(self) -> "Lookup":
         return self

@@ -1,4 +1,4 @@
-"""Rows that say what an earlier row says: equal ones, and near ones with the same answer. The first of them stays.
+"""Rows that repeat an earlier row: equal ones, and near ones with the same answer. The first of them stays.
 
 Equal is question and answer but for case, width and white space (cleaning.comparable); near is what
 `similarity.near_duplicates` finds. A row without an answer also repeats an equal or near question that has one,

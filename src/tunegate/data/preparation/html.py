@@ -27,7 +27,7 @@ def strip_html(text: str) -> str:
         return text
     for tag in _UNSEEN:
         text = _without_unclosed(text, tag)
-    # A tag that is not closed is none: a parser of HTML 5 would drop all that follows.
+    # A tag without its `>` is text: a parser of HTML 5 would drop all that follows.
     tags = text.rfind(">") + 1
     text = text[:tags] + text[tags:].replace("<", "&lt;")
     # Outside of a table it drops the tags of cells, and inside of one it moves other text.

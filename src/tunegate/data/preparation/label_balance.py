@@ -55,7 +55,7 @@ def label_notes(connection: "duckdb.DuckDBPyConnection") -> dict[str, int | floa
 
 
 def label_details(connection: "duckdb.DuckDBPyConnection") -> dict[str, Any]:
-    """The rows of each label in each split, for the details of a ledger; those that are told alike, together.
+    """The rows of each label in each split, for the details of a ledger; those with the same shown name, together.
 
     None of more than MOST_LABELS labels, nor where there are about as many as rows: those are answers, not classes, and
     a ledger has no texts.

@@ -26,7 +26,7 @@ def apply_mixture(
 ) -> None:
     """Drop what `mixture` has too much of, as `over_cap` and `over_weight`; the first `frozen` rows always stay.
 
-    Raises InputError for a source that there is not, and for one of which nothing is left.
+    Raises InputError for a source that does not exist, and for one of which no row is left.
     """
     if not mixture:
         return
@@ -38,7 +38,7 @@ def apply_mixture(
     caps = {name: mix.cap for name, mix in mixture.items() if mix.cap is not None}
     _limit(connection, caps, "over_cap", frozen)
     sizes = dict(connection.execute("SELECT source, count(*) FROM kept GROUP BY source").fetchall())
-    # A weight that nobody wrote is no weight: a cap alone does not tie its source to the others.
+    # A weight that is not written is not a weight: a cap alone does not tie its source to the others.
     weights = {name: mix.weight for name, mix in mixture.items() if "weight" in mix.model_fields_set}
     _limit(connection, shares(sizes, weights, place=place), "over_weight", frozen)
     kept = {name for (name,) in connection.execute("SELECT DISTINCT source FROM kept").fetchall()}

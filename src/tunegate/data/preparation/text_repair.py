@@ -42,7 +42,7 @@ def repair_text(text: str) -> tuple[str, list[str]]:
 def may_need_repair(texts: Any) -> Any:
     """Of an Arrow array of strings, which may be changed by `repair_text`, as an array of booleans; null is False.
 
-    Clean ASCII needs none, which costs next to nothing to see.
+    Clean ASCII needs no repair, which is cheap to see.
     """
     import pyarrow.compute as pc
 

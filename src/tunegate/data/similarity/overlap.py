@@ -1,8 +1,8 @@
 """Questions that two collections share, exactly or nearly: test rows among training rows, above all.
 
-What near means and how pairs are found is in `shingles` and `near_duplicates`; here for rows in batches or texts. A pair
-at just the threshold is found with a chance of 99 %, a more similar one with more, an equal one always. Keeps its tables
-in a work database; writes no file of its own.
+What near means and how pairs are found is in `shingles` and `near_duplicates`; here for rows in batches or texts. A
+pair at just the threshold is found with a chance of 99 %, a more similar one with more, an equal one always. Keeps its
+tables in a work database.
 """
 
 import dataclasses
