@@ -22,7 +22,7 @@ from datasketch import MinHash, MinHashLSH
 
 from tunegate.data.compute.database import add, connect
 from tunegate.data.similarity.near_duplicates import pairs_within
-from tunegate.data.similarity.shingles import plan_for, shingles, sketched
+from tunegate.data.similarity.shingles import plan_for, sketched
 from tunegate.files import write_json
 from tunegate.tables import BATCH_ROWS
 
@@ -64,6 +64,11 @@ def planted(rows: int, threshold: float, seed: int) -> tuple[list[str], Pairs]:
     return texts, pairs
 
 
+def shingles(text: str) -> set[str]:
+    words = text.split()
+    return {" ".join(words[start : start + 3]) for start in range(len(words) - 2)}
+
+
 def similarity(one: str, other: str) -> float:
     ours, theirs = shingles(one), shingles(other)
     return round(len(ours & theirs) / len(ours | theirs), 6)
@@ -93,7 +98,7 @@ def theirs(texts: list[str], threshold: float) -> tuple[float, Pairs]:
     found: Pairs = set()
     for number, text in enumerate(texts):
         sketch = MinHash(num_perm=PERMUTATIONS)
-        sketch.update_batch([" ".join(run).encode() for run in shingles(text)])
+        sketch.update_batch([run.encode() for run in shingles(text)])
         found |= {(other, number) for other in lsh.query(sketch)}
         lsh.insert(number, sketch, check_duplication=False)
     return time.perf_counter() - start, found

@@ -73,7 +73,6 @@ TERMS = (
 """What the glossary explains at least."""
 
 LEFT: dict[str, str] = {
-    "docs/personal-data.md": "is no anonymisation",
     "src/tunegate/cli/__init__.py": "said; wanted",
     "src/tunegate/cli/check.py": "found; is no stage; known; said",
     "src/tunegate/cli/ci.py": "judged; made",
@@ -105,7 +104,6 @@ LEFT: dict[str, str] = {
     "src/tunegate/data/diff/word_diff.py": "found; known",
     "src/tunegate/data/patterns.py": "is no proof",
     "src/tunegate/data/preparation/label_balance.py": "told",
-    "src/tunegate/data/preparation/mixture.py": "is no weight",
     "src/tunegate/data/preparation/personal_data/masking.py": "is no anonymisation",
     "src/tunegate/data/refresh/client.py": "is no json; said; that is none",
     "src/tunegate/data/refresh/cursor_values.py": "found",

@@ -1,9 +1,9 @@
 import random
 
 import pytest
+from shingle_sets import shingles
 
 from tunegate.data.similarity.overlap import Match, matches, modest_memory
-from tunegate.data.similarity.shingles import shingles
 
 
 def test_equal_words_are_found_whatever_their_case_and_punctuation() -> None:
@@ -28,7 +28,7 @@ def test_texts_without_words_match_themselves_only() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8, 1.0])
-def test_nothing_is_missed_beside_comparing_every_pair(threshold: float) -> None:
+def test_nothing_is_missed_compared_with_every_pair(threshold: float) -> None:
     chance = random.Random(3)
     texts = [" ".join(chance.choices("abcde", k=chance.randint(1, 12))) for _ in range(120)]
     left = {f"l{i}": text for i, text in enumerate(texts[:60])}

@@ -2,8 +2,9 @@ import random
 
 import numpy as np
 import pytest
+from shingle_sets import shingles
 
-from tunegate.data.similarity.shingles import numbered, plan_for, repetition, shingles, sketched
+from tunegate.data.similarity.shingles import numbered, plan_for, repetition, sketched
 from tunegate.errors import InputError
 
 
@@ -20,7 +21,7 @@ def test_numbers_are_equal_exactly_where_shingles_are() -> None:
             assert len(sets[one] & sets[other]) == shared, (texts[one], texts[other])
 
 
-def test_a_text_has_the_same_sketch_whatever_stands_beside_it() -> None:
+def test_a_text_has_the_same_sketch_in_whatever_batch_it_is() -> None:
     texts = ["one", "two words", "three words here", "and four of them", ""]
     plan = plan_for(0.8)
     together = sketched(texts, plan).to_pylist()
@@ -52,9 +53,9 @@ def test_pairs_are_found_as_often_as_the_formula_says() -> None:
     plan = plan_for(0.8)
     lefts, rights = [], []
     for _ in range(3_000):
-        said = chance.choices(words, k=102)
-        lefts.append(" ".join(said[:92]))
-        rights.append(" ".join(said[10:]))  # 80 of 100 runs are shared
+        words_of_text = chance.choices(words, k=102)
+        lefts.append(" ".join(words_of_text[:92]))
+        rights.append(" ".join(words_of_text[10:]))  # 80 of 100 runs are shared
     one, other = sketched(lefts, plan), sketched(rights, plan)
     agree = np.zeros(len(lefts), dtype=bool)
     for name in plan.columns:

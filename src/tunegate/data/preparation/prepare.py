@@ -23,8 +23,14 @@ from tunegate.data.preparation.personal_data.masking import Masker
 from tunegate.data.preparation.personal_data.tags import read_key
 from tunegate.data.preparation.row_processing import Treatment
 from tunegate.data.preparation.row_tables import load
-from tunegate.data.preparation.split_leaks import drop_equal_questions, drop_near_questions
-from tunegate.data.preparation.splits import Split, check_not_empty, sizes, split_groups
+from tunegate.data.preparation.splits import (
+    Split,
+    check_not_empty,
+    drop_equal_questions,
+    drop_near_questions,
+    sizes,
+    split_groups,
+)
 from tunegate.data.rows import PLACED_ROW
 from tunegate.files import write_json
 from tunegate.params import Compute, Prepare

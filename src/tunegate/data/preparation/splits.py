@@ -1,14 +1,21 @@
-"""Which split a row belongs to.
+"""Which split a row belongs to, and questions that would be in two splits.
 
 A group's split depends on its name, the key and the shares alone, so that rows added later never move an old one;
 unless splits are stratified, where it depends on the other groups of its label, or else on those without any. A frozen
-test set is the test split, and the others are what they would be without it. Works in the tables of `loading`; makes
-`placed`: the kept rows, each with its split.
+test set is the test split, and the others are what they would be without it. Makes `placed`: the kept rows,
+each with its split.
+
+Of a question in two splits, under other groups' names, test wins over valid, valid over train; the loser's row is left
+out, whatever its answer. Equal is the question but for case, width and white space; near is what
+`similarity.near_duplicates` finds. Works in the tables of `row_tables`.
 """
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
+from tunegate.data.preparation.row_tables import drop_sketches_of_dropped
+from tunegate.data.similarity.near_duplicates import pairs_between
+from tunegate.data.similarity.shingles import plan_for
 from tunegate.errors import InputError
 from tunegate.params import Prepare
 
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
+_WINNERS = (("test", ("valid", "train")), ("valid", ("train",)))
 # test, then valid, then train: raising a share takes no row out of the test.
 _BY_POINT = """CASE WHEN {point} < $test THEN 'test' WHEN {point} < $test_and_valid THEN 'valid' ELSE 'train' END"""
 
@@ -83,3 +91,41 @@ def _stratified() -> str:
         )
         SELECT "group", {_BY_POINT.format(point="middle")} FROM ranked
     """  # noqa: S608
+
+
+def drop_equal_questions(connection: "duckdb.DuckDBPyConnection") -> None:
+    """Drop rows with a question that stands in a split that wins, as `question_also_in_test` or `…_valid`."""
+    for winner, losers in _WINNERS:
+        connection.execute(
+            f"""
+            INSERT INTO dropped
+            WITH asked AS (
+                SELECT question_key, min_by(id, n) AS first FROM placed WHERE split = ? GROUP BY question_key
+            )
+            SELECT n, 'question_also_in_{winner}', first, NULL FROM placed JOIN asked USING (question_key)
+            WHERE list_contains(?, split)
+            """,  # noqa: S608
+            [winner, list(losers)],
+        )
+
+
+def drop_near_questions(connection: "duckdb.DuckDBPyConnection", threshold: float) -> None:
+    """Drop rows whose question is near one in a split that wins, as `question_near_test` or `…_valid`."""
+    drop_sketches_of_dropped(connection)
+    # One table with the split in it: the search asks for each band by itself, and would join as often.
+    connection.execute("""
+        CREATE TABLE placed_sketches AS SELECT sketches.*, split FROM sketches JOIN placed USING (n);
+        DROP TABLE sketches
+    """)
+    for winner, losers in _WINNERS:
+        connection.execute("DELETE FROM placed_sketches WHERE n IN (SELECT n FROM dropped)")
+        names = ", ".join(f"'{name}'" for name in losers)
+        for view, split in (("losers", f"IN ({names})"), ("winners", f"= '{winner}'")):
+            query = f"SELECT * FROM placed_sketches WHERE split {split}"  # noqa: S608
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
+        pairs_between(connection, ("losers", "winners"), "near_questions", plan_for(threshold), threshold)
+        connection.execute(f"""
+            INSERT INTO dropped
+            SELECT one, 'question_near_{winner}', min_by(keys.id, (-similarity, other)), max(similarity)
+            FROM near_questions JOIN keys ON keys.n = other GROUP BY one
+        """)  # noqa: S608

@@ -3,8 +3,8 @@
 Two texts are near when the sets of their runs of three words overlap by at least a threshold (Jaccard similarity of
 shingles; Broder 1997). A sketch keeps, for each of some random orders of all shingles, the first one that a text has;
 equal runs of them, bands, make two texts candidates (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4). A
-whole batch is worked on at once in numpy: making one object per text would take ten times longer. Reads and writes
-nothing; the numbers are the same on every machine.
+whole batch is worked on at once in numpy: making one object per text would take ten times longer. The numbers are the
+same on every machine.
 """
 
 import hashlib
@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 
 from tunegate.errors import InputError
 
-_UNSPACED = (
+UNSPACED = (
     "\u0e00-\u0eff"  # Thai, Lao
     "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Japanese, Chinese
 )
 """Scripts that put no space between words: each of their letters counts as a word."""
-_RUN = 3
+RUN = 3
+"""Words of a shingle."""
 _RECALL = 0.99
 """Share of the pairs at just the threshold that become candidates; of more similar pairs it is more."""
 _MOST_ORDERS = 72
@@ -37,7 +38,6 @@ _TEXTS = 1_024
 
 _OTHER, _LETTER, _LONE, _MARK = range(4)
 
-Shingles = frozenset[tuple[str, ...]]
 Numbers = NDArray[np.uint64]
 Counts = NDArray[np.int64]
 
@@ -75,27 +75,21 @@ def plan_for(threshold: float) -> Plan:
     raise InputError(problem, remedy="choose a threshold of at least 0.1")
 
 
-def shingles(text: str) -> Shingles:
-    """The runs of three words of a text, case folded, or its words where it has fewer; never empty."""
-    words = _words(text)
-    return frozenset(tuple(words[start : start + _RUN]) for start in range(max(1, len(words) - _RUN + 1)))
-
-
 def numbered(texts: Sequence[str]) -> tuple[Numbers, Counts]:
     """The shingles of all texts as numbers, one after the other and with repetitions, and where each text's start.
 
     Equal shingles have equal numbers; that two others share one is as unlikely as for 64 random bits.
     """
     parts = [_word_numbers(texts[first : first + _TEXTS]) for first in range(0, len(texts), _TEXTS)]
-    values = np.concatenate([*(part for part, _ in parts), np.zeros(_RUN - 1, dtype=np.uint64)])
+    values = np.concatenate([*(part for part, _ in parts), np.zeros(RUN - 1, dtype=np.uint64)])
     lengths = np.concatenate([*(part for _, part in parts), np.zeros(0, dtype=np.int64)])
-    counts = np.maximum(1, lengths - _RUN + 1)
+    counts = np.maximum(1, lengths - RUN + 1)
     starts = np.cumsum(counts) - counts
     inside = np.arange(counts.sum()) - np.repeat(starts, counts)
     at = np.repeat(np.cumsum(lengths) - lengths, counts) + inside
     left = np.repeat(lengths, counts) - inside
     mixed: Numbers = np.zeros(len(at), dtype=np.uint64)
-    for step in range(_RUN):
+    for step in range(RUN):
         # A text of fewer words has zeros for the words that it lacks, not those of the text behind it.
         mixed = _mixed(mixed ^ np.where(left > step, values[at + step], np.uint64(0)))
     return mixed, starts
@@ -129,22 +123,12 @@ def repetition(texts: Sequence[str]) -> NDArray[np.float64]:
     return 1 - np.array(different, dtype=np.float64) / np.maximum(1, ends - starts)
 
 
-def _words(text: str) -> list[str]:
-    return _word().findall(text.casefold()) or [text.strip()]
-
-
-@cache
-def _word() -> re.Pattern[str]:
-    marks = "".join(filter(_is_mark, map(chr, range(sys.maxunicode + 1))))
-    return re.compile(rf"(?:(?=[{_UNSPACED}])\w|(?:(?![{_UNSPACED}])\w[{marks}]*)+)[{marks}]*")
-
-
 def _is_mark(character: str) -> bool:
     return unicodedata.category(character)[0] == "M"
 
 
 def _word_numbers(texts: Sequence[str]) -> tuple[Numbers, Counts]:
-    """A number for each of the `_words` of each text, and how many words each text has.
+    """A number for each word of each text, and how many words each text has.
 
     Found and hashed in one array of all characters: a word's hash is that of all characters up to its end less that of
     those before it (Karp, Rabin 1987), modulo 2**64.
@@ -189,7 +173,7 @@ def _kinds(codes: int) -> NDArray[np.uint8]:
     table[ord("_")] = _LETTER
     if codes > 128:
         table[np.fromiter(map(_is_mark, characters), dtype=np.bool_, count=codes)] = _MARK
-        for low, high in re.findall("(.)-(.)", _UNSPACED):
+        for low, high in re.findall("(.)-(.)", UNSPACED):
             script = table[ord(low) : ord(high) + 1]
             script[script == _LETTER] = _LONE
     return table
