@@ -87,8 +87,8 @@ def prepared(tmp_path: Path) -> Callable[..., Outcome]:
 
 
 @pytest.fixture
-def sentence() -> Callable[[int], str]:
-    """`sentence(7)`: a text of twenty words that no other number has."""
+def prose() -> Callable[[int], str]:
+    """`prose(7)`: a text of twenty words that no other number has."""
 
     def text(number: int) -> str:
         return " ".join(f"{word}{number}" for word in WORDS) + f" and that is all of number {number}"

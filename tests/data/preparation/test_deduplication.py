@@ -25,22 +25,20 @@ def test_duplicates_stay_when_asked(row: Make, prepared: Callable[..., Any]) -> 
 
 
 def test_a_near_row_with_the_same_answer_is_dropped_with_its_similarity(
-    row: Make, sentence: Text, prepared: Callable[..., Any]
+    row: Make, prose: Text, prepared: Callable[..., Any]
 ) -> None:
-    rows = [row("a", text=sentence(1)), row("b", text=sentence(1) + " now"), row("c", text=sentence(2))]
+    rows = [row("a", text=prose(1)), row("b", text=prose(1) + " now"), row("c", text=prose(2))]
     outcome = prepared(rows, near_duplicates=0.8)
     assert outcome.dropped == {"b": ("near_duplicate", "a", 0.952381)}
 
 
-def test_near_questions_with_different_answers_both_stay(
-    row: Make, sentence: Text, prepared: Callable[..., Any]
-) -> None:
-    rows = [row("a", text=sentence(1)), row("b", text=sentence(1) + " now", label="y")]
+def test_near_questions_with_different_answers_both_stay(row: Make, prose: Text, prepared: Callable[..., Any]) -> None:
+    rows = [row("a", text=prose(1)), row("b", text=prose(1) + " now", label="y")]
     assert not prepared(rows, near_duplicates=0.8).dropped
 
 
-def test_a_row_is_near_only_to_one_that_stays(row: Make, sentence: Text, prepared: Callable[..., Any]) -> None:
-    steps = [sentence(1) + " one two three four five six"[: 4 * n] for n in range(7)]
+def test_a_row_is_near_only_to_one_that_stays(row: Make, prose: Text, prepared: Callable[..., Any]) -> None:
+    steps = [prose(1) + " one two three four five six"[: 4 * n] for n in range(7)]
     rows = [row(f"r{n}", text=text) for n, text in enumerate(steps)]
     outcome = prepared(rows, near_duplicates=0.9)
     kept = set(outcome.where)
@@ -49,10 +47,10 @@ def test_a_row_is_near_only_to_one_that_stays(row: Make, sentence: Text, prepare
 
 
 def test_a_system_prompt_that_all_share_makes_no_conversations_near(
-    row: Make, sentence: Text, prepared: Callable[..., Any]
+    row: Make, prose: Text, prepared: Callable[..., Any]
 ) -> None:
     def chat(question: str) -> tuple[dict[str, str], ...]:
-        turns = [("system", " ".join(map(sentence, range(100, 110)))), ("user", question), ("assistant", "Yes.")]
+        turns = [("system", " ".join(map(prose, range(100, 110)))), ("user", question), ("assistant", "Yes.")]
         return tuple({"role": role, "content": content} for role, content in turns)
 
     rows = [row(f"r{n}", text=None, label=None, messages=chat(f"Is number {n} open?")) for n in range(3)]
@@ -70,8 +68,8 @@ def test_conversations_in_which_the_user_says_nothing_are_not_near_each_other(
     assert set(outcome.where) == {"a", "b"}
 
 
-def test_one_question_may_have_many_pairs_of_answers(row: Make, sentence: Text, prepared: Callable[..., Any]) -> None:
-    rows = [row(f"r{n}", text=sentence(1), rejected=other) for n, other in enumerate(("y", "z", "Z ", None, "y"))]
+def test_one_question_may_have_many_pairs_of_answers(row: Make, prose: Text, prepared: Callable[..., Any]) -> None:
+    rows = [row(f"r{n}", text=prose(1), rejected=other) for n, other in enumerate(("y", "z", "Z ", None, "y"))]
     outcome = prepared(rows, near_duplicates=0.8)
     assert outcome.dropped == {"r2": ("duplicate", "r1", None), "r4": ("duplicate", "r0", None)}
 
@@ -85,11 +83,10 @@ def test_an_unanswered_question_repeats_an_answered_one_wherever_that_stands(
 
 
 def test_raw_text_is_compared_with_raw_text_exactly_and_nearly(
-    row: Make, sentence: Text, prepared: Callable[..., Any]
+    row: Make, prose: Text, prepared: Callable[..., Any]
 ) -> None:
     rows = [
-        row(f"r{n}", text=text, label=None)
-        for n, text in enumerate((sentence(1), sentence(1), sentence(1) + " now", sentence(2)))
+        row(f"r{n}", text=text, label=None) for n, text in enumerate((prose(1), prose(1), prose(1) + " now", prose(2)))
     ]
     assert prepared(rows, near_duplicates=0.8).dropped == {
         "r1": ("duplicate", "r0", None),
@@ -98,12 +95,12 @@ def test_raw_text_is_compared_with_raw_text_exactly_and_nearly(
 
 
 def test_an_unanswered_question_near_an_answered_one_goes_before_it_can_take_that_out_of_training(
-    row: Make, sentence: Text, prepared: Callable[..., Any]
+    row: Make, prose: Text, prepared: Callable[..., Any]
 ) -> None:
     rows = [
-        row("open", text=sentence(1) + " now", label=None),
-        row("a", text=sentence(1)),
-        row("b", text=sentence(2), label=None),
+        row("open", text=prose(1) + " now", label=None),
+        row("a", text=prose(1)),
+        row("b", text=prose(2), label=None),
     ]
     outcome = prepared(rows, near_duplicates=0.8)
     assert outcome.dropped == {"open": ("near_duplicate", "a", 0.952381)}

@@ -35,9 +35,9 @@ def test_freezing_moves_no_row_and_later_rows_go_elsewhere(
 
 
 def test_a_frozen_row_wins_over_an_earlier_duplicate_a_near_one_and_a_cap(
-    row: Make, sentence: Callable[[int], str], prepared: Callable[..., Any], tmp_path: Path
+    row: Make, prose: Callable[[int], str], prepared: Callable[..., Any], tmp_path: Path
 ) -> None:
-    old = [row(f"r{n}", text=sentence(n)) for n in range(60)]
+    old = [row(f"r{n}", text=prose(n)) for n in range(60)]
     before = prepared(old, **SHARES)
     rows = frozen(before, tmp_path / "frozen")
     tested = next(one for one in old if one.id == rows[0].id)

@@ -29,13 +29,13 @@ EVERYTHING = {
 
 
 @pytest.fixture
-def everything(row: Make, sentence: Callable[[int], str]) -> list[Row]:
+def everything(row: Make, prose: Callable[[int], str]) -> list[Row]:
     """Rows of which each step has some to work on."""
     dice = random.Random(5)
     rows = []
     for number in range(240):
         text = dice.choice(
-            [f" {sentence(number)}", sentence(number // 3) + " now" * dice.randint(0, 1), "Hi?", "<b>Vad är</b>"]
+            [f" {prose(number)}", prose(number // 3) + " now" * dice.randint(0, 1), "Hi?", "<b>Vad är</b>"]
         )
         text += dice.choice(["", "", "", " jane@acme-roofs.com", f" ghp_{'0aB1cD2eF3' * 4}"])
         values: dict[str, Any] = {"text": text, "label": dice.choice("xy")}

@@ -11,8 +11,8 @@ Make = Callable[..., Row]
 
 def chat(*turns: str) -> dict[str, Any]:
     roles = ["user", "assistant"] * len(turns)
-    sentence = tuple({"role": role, "content": turn} for role, turn in zip(roles, turns, strict=False))
-    return {"text": None, "label": None, "messages": sentence}
+    messages = tuple({"role": role, "content": turn} for role, turn in zip(roles, turns, strict=False))
+    return {"text": None, "label": None, "messages": messages}
 
 
 def test_a_row_whose_question_is_shorter_than_allowed_is_dropped_with_its_length(

@@ -56,12 +56,12 @@ def test_a_row_that_is_empty_after_its_repair_is_masked_where_it_is_written_down
 
 def test_a_rejected_answer_is_mended_and_masked_like_any_other_text(row: Make, prepared: Callable[..., Any]) -> None:
     talk = ({"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Nobody."})
-    sentence = {"text": None, "label": None, "messages": talk}
+    texts = {"text": None, "label": None, "messages": talk}
     rows = [
-        row("a", **sentence, rejected="<b>Vad Ã¤r</b> det?"),
-        row("b", **sentence, rejected="Ask ada@firma.se"),
-        row("c", **sentence, rejected=f"Use {TOKEN}"),
-        row("d", **sentence, rejected="\u200b"),
+        row("a", **texts, rejected="<b>Vad Ã¤r</b> det?"),
+        row("b", **texts, rejected="Ask ada@firma.se"),
+        row("c", **texts, rejected=f"Use {TOKEN}"),
+        row("d", **texts, rejected="\u200b"),
         row("e", label="roof", rejected="ada@firma.se"),
         row("f", label="roof", rejected="ask ada@firma.se"),
     ]

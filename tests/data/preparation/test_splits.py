@@ -110,9 +110,9 @@ def test_a_label_that_a_row_gets_later_does_not_move_it(row: Make, prepared: Cal
 
 
 @pytest.fixture
-def places(row: Make, sentence: Text, prepared: Callable[..., Any]) -> dict[str, list[str]]:
+def places(row: Make, prose: Text, prepared: Callable[..., Any]) -> dict[str, list[str]]:
     """The names of groups by the split that they are in."""
-    where = prepared([row(f"r{n}", text=sentence(n)) for n in range(60)], **LARGE_SHARES).where
+    where = prepared([row(f"r{n}", text=prose(n)) for n in range(60)], **LARGE_SHARES).where
     return {split: [name for name, place in where.items() if place == split] for split in ("train", "valid", "test")}
 
 
@@ -122,7 +122,7 @@ def places(row: Make, sentence: Text, prepared: Callable[..., Any]) -> dict[str,
 )
 def test_an_equal_question_is_left_out_of_the_split_that_loses(
     row: Make,
-    sentence: Text,
+    prose: Text,
     prepared: Callable[..., Any],
     places: dict[str, list[str]],
     winner: str,
@@ -130,9 +130,9 @@ def test_an_equal_question_is_left_out_of_the_split_that_loses(
     reason: str,
 ) -> None:
     one, other = places[winner][0], places[loser][1]
-    rows = [row(f"r{n}", text=sentence(n)) for n in range(60)]
-    rows = [row(r.id, text=f" {sentence(99).upper()}", label="another") if r.id == other else r for r in rows]
-    rows = [row(r.id, text=sentence(99)) if r.id == one else r for r in rows]
+    rows = [row(f"r{n}", text=prose(n)) for n in range(60)]
+    rows = [row(r.id, text=f" {prose(99).upper()}", label="another") if r.id == other else r for r in rows]
+    rows = [row(r.id, text=prose(99)) if r.id == one else r for r in rows]
     assert prepared(rows, **LARGE_SHARES).dropped == {other: (f"question_also_{reason}", one, None)}
 
 
@@ -142,7 +142,7 @@ def test_an_equal_question_is_left_out_of_the_split_that_loses(
 )
 def test_a_near_question_is_left_out_too_whatever_its_answer(
     row: Make,
-    sentence: Text,
+    prose: Text,
     prepared: Callable[..., Any],
     places: dict[str, list[str]],
     winner: str,
@@ -150,9 +150,9 @@ def test_a_near_question_is_left_out_too_whatever_its_answer(
     reason: str,
 ) -> None:
     one, other = places[winner][0], places[loser][1]
-    rows = [row(f"r{n}", text=sentence(n)) for n in range(60)]
-    rows = [row(r.id, text=sentence(99) + " now", label="another") if r.id == other else r for r in rows]
-    rows = [row(r.id, text=sentence(99)) if r.id == one else r for r in rows]
+    rows = [row(f"r{n}", text=prose(n)) for n in range(60)]
+    rows = [row(r.id, text=prose(99) + " now", label="another") if r.id == other else r for r in rows]
+    rows = [row(r.id, text=prose(99)) if r.id == one else r for r in rows]
     outcome = prepared(rows, near_duplicates=0.8, **LARGE_SHARES)
     assert outcome.dropped == {other: (f"question_{reason}", one, pytest.approx(0.95, abs=0.01))}
 
@@ -163,9 +163,9 @@ def test_one_question_in_two_groups_of_one_split_is_no_leak(row: Make, prepared:
 
 
 def test_a_row_left_out_of_valid_for_the_test_takes_nothing_out_of_train(
-    row: Make, sentence: Text, prepared: Callable[..., Any], places: dict[str, list[str]]
+    row: Make, prose: Text, prepared: Callable[..., Any], places: dict[str, list[str]]
 ) -> None:
     tested, judged, trained = (places[split][0] for split in ("test", "valid", "train"))
-    texts = {tested: sentence(99), judged: sentence(99) + " now here", trained: sentence(99) + " now here too for"}
-    rows = [row(f"r{n}", text=texts.get(f"r{n}", sentence(n)), label=f"l{n}") for n in range(60)]
+    texts = {tested: prose(99), judged: prose(99) + " now here", trained: prose(99) + " now here too for"}
+    rows = [row(f"r{n}", text=texts.get(f"r{n}", prose(n)), label=f"l{n}") for n in range(60)]
     assert set(prepared(rows, near_duplicates=0.85, **LARGE_SHARES).dropped) == {judged}
