@@ -87,7 +87,6 @@ LEFT: dict[str, str] = {
     "src/tunegate/cli/search.py": "found; rehears; said; told",
     "src/tunegate/cli/summary.py": "found",
     "src/tunegate/cli/verify.py": "found; said",
-    "src/tunegate/data/checks/chat.py": "is no template",
     "src/tunegate/data/compute/database.py": "is no limit",
     "src/tunegate/data/diff/declarations.py": "found",
     "src/tunegate/data/diff/display.py": "found; is no anonymisation; whoever",

@@ -1,7 +1,6 @@
 """What makes a conversation fit to be learned from: its turns, and a chat template that renders it.
 
-Reads a chat template. Jinja runs in its sandbox: a template sees the messages and nothing else. Does not know Great
-Expectations, nor any tokenizer.
+Reads a chat template. Jinja runs in its sandbox: a template sees the messages and nothing else.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +35,7 @@ def template_path(folder: Path, name: str, place: str) -> Path:
 def renderer(template: Path) -> Callable[[Messages], bool]:
     """A function that says whether the chat template renders a conversation.
 
-    Raises InputError when the file is no template. Its environment is that of Hugging Face's chat templates.
+    Raises InputError when the file is not a template. Its environment is that of Hugging Face's chat templates.
     """
     import jinja2
     import jinja2.sandbox

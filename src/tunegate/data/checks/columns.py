@@ -2,8 +2,7 @@
 
 `id`, `group`, `source`, `label`, `rejected` are the row's; `text` is what the user asked last, `answer` what the model
 is to say, null in a row without one, `messages` a conversation as JSON, `turns` how many messages the user wrote,
-`slices.<name>` a slice's value. Reads the columns it needs of a Parquet file of canonical rows. Does not know what is
-expected of them.
+`slices.<name>` a slice's value. Reads the columns it needs of a Parquet file of canonical rows.
 """
 
 from collections.abc import Iterable, Iterator

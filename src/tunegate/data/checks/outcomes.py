@@ -1,7 +1,7 @@
 """What became of the expectations, and the rows that they were about, by number.
 
 Reads the ids and places of rows that are named in a result. Rows are numbered in the order of their file: a million
-failing rows are eight megabytes. Does not know what follows from a failure.
+failing rows are eight megabytes.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ SHOWN_VALUES = 100
 """Values that a result lists where a whole column was observed."""
 
 
-class Named(NamedTuple):
+class RowReference(NamedTuple):
     """A row as people find it."""
 
     id: str
@@ -40,7 +40,7 @@ class Outcome:
     observed: Any
     failing: Numbers
 
-    def to_json(self, rows: "Rows", named: dict[int, Named]) -> dict[str, Any]:
+    def to_json(self, rows: "Rows", named: dict[int, RowReference]) -> dict[str, Any]:
         """The outcome for result.json, without ids of its own and without times."""
         observed = self.observed
         if isinstance(observed, list) and len(observed) > SHOWN_VALUES:
@@ -73,16 +73,16 @@ class Rows:
         counts = np.bincount(self.codes if numbers is None else self.codes[numbers], minlength=len(self.names))
         return {name: int(count) for name, count in sorted(zip(self.names, counts, strict=True)) if count}
 
-    def named(self, numbers: Iterable[int]) -> dict[int, Named]:
+    def named(self, numbers: Iterable[int]) -> dict[int, RowReference]:
         """Id and place of each of these few rows."""
         rows = np.unique(np.fromiter(numbers, dtype=np.int64))
-        named: dict[int, Named] = {}
+        named: dict[int, RowReference] = {}
         start = 0
         for batch in parquet_batches(self.path, columns=["id", "place"], rows=GROUP_ROWS):
             if len(named) == len(rows):
                 break
             here = rows[(rows >= start) & (rows < start + batch.num_rows)]
             for number, row in zip(here.tolist(), batch.take(here - start).to_pylist(), strict=True):
-                named[number] = Named(row["id"], row["place"])
+                named[number] = RowReference(row["id"], row["place"])
             start += batch.num_rows
         return named

@@ -1,7 +1,6 @@
 """What the ingested rows are like: lengths, labels, slices, repeats, conversations. Counts, chunk by chunk.
 
-Reads the rows, or those of one source. Keeps a few bytes for each row and no text. Does not know what to expect of
-rows: `suggestions` does.
+Reads the rows, or those of one source. Keeps a few bytes for each row and no text.
 """
 
 import json

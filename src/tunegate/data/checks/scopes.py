@@ -1,7 +1,6 @@
 """How much of the table an expectation must see at once: a row, two numbers, or whole columns.
 
-Reads and writes nothing. Knows types of expectation by name; what is not named here is given whole columns, which is
-always right and never sparing.
+Types are known by name; one that is not named here gets whole columns, which is always right and takes most memory.
 """
 
 from typing import Literal
@@ -68,5 +67,5 @@ def scope_of(expectation: Expectation) -> Scope:
 
 
 def judges_values(expectation: Expectation) -> bool:
-    """Whether the expectation says nothing, and so must not be asked, of a column that is null in every row."""
+    """Whether the expectation would check nothing, and so must be refused, on a column that is null in every row."""
     return scope_of(expectation) != "shape" and expectation.type not in _MAY_BE_ALL_NULL

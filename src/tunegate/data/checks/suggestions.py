@@ -18,7 +18,7 @@ from tunegate.files import read_text
 HEAD_ROOM = 2
 """How many times longer, or fewer, rows may become."""
 LABEL_SET = 200
-"""More labels than these are no set that a person keeps."""
+"""More labels than these are too many for a list that a person edits."""
 SLICE_SET = 50
 CONTROL_TOKEN = re.compile(r"<\|[A-Za-z0-9_ -]+\|>|\[/?INST\]|</?s>|<(?:start|end)_of_turn>")
 

@@ -1,7 +1,6 @@
 """data/expectations/<suite>.json: what must hold of the rows, as Great Expectations writes it, without ids or times.
 
-Reads a suite. Knows its form and the columns of the table that is checked; does not know which types of expectation
-there are, nor how they are evaluated: `running` does.
+The form of a suite and the columns that it names are checked here; types of expectation and their arguments in `engine`.
 """
 
 from collections.abc import Collection, Iterator

@@ -2,7 +2,6 @@
 
 Every stage that touches rows writes one beside its output; `combine` makes reports/data.json of them. A ledger whose
 numbers do not add up cannot be made and cannot be read. It counts only: the rows themselves are in the Parquet files.
-Does not know what a reason means.
 """
 
 from collections import Counter

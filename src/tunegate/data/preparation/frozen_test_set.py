@@ -1,7 +1,6 @@
 """The frozen test set: rows that are the test split, whatever rows are added elsewhere.
 
-Reads and writes data/frozen/test.json: id, group and content (as a sha256) of each row. Does not know how rows come
-into a test split otherwise.
+Reads and writes data/frozen/test.json: id, group and content (as a sha256) of each row.
 """
 
 import hashlib
@@ -81,7 +80,7 @@ def check_frozen(
 ) -> None:
     """Raise InputError naming the frozen rows that are not in `batches`, the test split, or say something else there.
 
-    `connection` has the tables of `loading`, which know why a row is missing.
+    `connection` has the tables of `row_tables`, which know why a row is missing.
     """
     if not rows:
         return

@@ -1,6 +1,6 @@
 """How many rows each label has, in all and in each split: enough to learn and to test it, and how evenly.
 
-Works in the tables of `loading` and `splits`; changes nothing.
+Works in the tables of `row_tables` and `splits`; changes nothing.
 """
 
 import math

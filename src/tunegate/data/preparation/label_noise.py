@@ -2,7 +2,7 @@
 
 Five times, a logistic regression of words and parts of words learns from four fifths of the groups and judges the last
 fifth; cleanlab (confident learning, arXiv 1911.00068) picks the rows where it is surer of another label than it usually
-is. It reads and writes no file, changes no row, and does not know which of the two labels is right: a person decides.
+is. It changes no row and does not decide which of the two labels is right: a person does.
 """
 
 import contextlib

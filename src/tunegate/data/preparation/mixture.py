@@ -3,7 +3,7 @@
 Which rows of a source are used is decided by a keyed hash of their group. Whole groups are taken in its order; one that
 does not fit any more is left out, and smaller ones behind it fill the room. Where groups are of one row, adding rows
 displaces as few as possible, and a smaller share is a part of a larger one. Rows of a frozen test set count, and are
-never displaced. Works in the tables of `loading`.
+never displaced. Works in the tables of `row_tables`.
 """
 
 import math

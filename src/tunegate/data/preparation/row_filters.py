@@ -2,7 +2,7 @@
 whose rejected answer is the chosen one.
 
 Counted in characters of the text as it will be trained on: of two answers, the longer counts, and either may repeat
-itself. Reads and writes nothing.
+itself.
 """
 
 from collections.abc import Iterator

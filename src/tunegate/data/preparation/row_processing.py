@@ -2,7 +2,7 @@
 
 A pure function of a batch, so that batches may be worked on anywhere and in any order. Most rows need nothing done:
 Arrow finds those that may, and only they become Python objects. Also gives each row the keys by which rows are compared
-with others later on. Reads and writes nothing; does not know other rows.
+with others later on.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The steps that change one row, in their order: HTML, repair, secrets, personal data.
 
 A row that is left out for what is in it keeps neither: in dropped.parquet, too, its secrets and personal data are
-masked. Reads and writes nothing.
+masked.
 """
 
 from dataclasses import dataclass

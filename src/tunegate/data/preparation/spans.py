@@ -1,6 +1,6 @@
-"""Places in a text: those that come first win, and other words are put there.
+"""Spans of a text: of those that overlap the first is kept, and other text is put in their place.
 
-In time linear in the text, however many places there are. Reads and writes nothing; does not know what stands there.
+In time linear in the text, however many spans there are.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,8 +1,7 @@
 """Text repair, and the form in which two texts count as equal.
 
 Mends what is certainly damage (broken encodings, control characters, foreign line ends, stray white space) and counts
-each repair. Leaves quotation marks, case and inner spaces alone: they may be what the model is to learn. Reads and
-writes nothing.
+each repair. Leaves quotation marks, case and inner spaces alone: they may be what the model is to learn.
 """
 
 import re

@@ -5,7 +5,7 @@ Works on tables with a number `n` for each text, which gives their order, its `s
 very many texts share, because they were made from one form, would give the square of their number of pairs: only the
 first LEADERS of them are compared with all. For the others their rarest shingles are bands, too: two sets of a
 similarity t have one of the rarest 1 - t of their shingles in common (prefix filtering; Chaudhuri, Ganti, Kaushik
-2006), and what a form has is not rare. Knows neither rows nor why near texts matter.
+2006), and what a form has is not rare.
 """
 
 from typing import TYPE_CHECKING
