@@ -1,6 +1,6 @@
 """data/expectations/<suite>.json: what must hold of the rows, as Great Expectations writes it, without ids or times.
 
-The form of a suite and the columns that it names are checked here; types of expectation and their arguments in `engine`.
+The form of a suite and the columns that it names are checked here; types and arguments of expectations in `engine`.
 """
 
 from collections.abc import Collection, Iterator

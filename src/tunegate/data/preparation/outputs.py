@@ -1,6 +1,6 @@
 """What the stage `prepare` writes: the splits, the rows that were left out, what was changed, and the ledger.
 
-Every table is sorted by id in the work database and written batch by batch. Reads the tables of `row_tables` and `splits`.
+Every table is sorted by id in the work database and written batch by batch.
 """
 
 import zlib
