@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.preparation.row_processing import point
 from tunegate.data.preparation.splits import check_not_empty
 from tunegate.data.rows import Row
 from tunegate.errors import InputError
@@ -20,12 +19,6 @@ def test_the_shares_are_kept(row: Make, prepared: Callable[..., Any]) -> None:
     counts = Counter(prepared([row(f"g{n}") for n in range(4_000)], **SHARES).where.values())
     assert counts["test"] == pytest.approx(800, abs=4 * 26)  # four standard deviations of a fair draw
     assert counts["valid"] == pytest.approx(400, abs=4 * 19)
-
-
-def test_the_hash_is_the_one_that_older_commits_were_split_with() -> None:
-    points = [point(f"g{n}", "permit-helpdesk") for n in range(24)]
-    names = ["e" if at < 0.2 else "a" if at < 0.3 else "r" for at in points]
-    assert "".join(names) == "arrrrrrarrerrrerrrrrerrr"
 
 
 def test_another_key_is_another_split(row: Make, prepared: Callable[..., Any]) -> None:
