@@ -63,7 +63,7 @@ def test_stages_of_different_runs_are_refused(staged_project: Path, run: Callabl
     ledger["per_source"]["desks"]["reasons"]["else"] = ledger["per_source"]["desks"]["reasons"].pop("duplicate")
     path.write_text(json.dumps(ledger))
     said = run("tunegate", "data", "ledger", cwd=staged_project, code=1)
-    assert "0 rows of desks are 'duplicate', but data/tokens has outcomes for 1" in said
+    assert "0 rows of desks are 'duplicate', but the outcomes in data/tokens have 1" in said
     assert "different runs" in said
 
 
