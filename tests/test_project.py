@@ -12,17 +12,15 @@ import pytest
 from tunegate.files import read_yaml
 from tunegate.params import Params, Technique, load_params
 
-LOCK = "requirements/pipeline.txt"
 ROOT = Path(__file__).resolve().parents[1]
 STAGES: dict[str, dict[str, Any]] = read_yaml(ROOT / "dvc.yaml")["stages"]
 OURS = {name: stage for name, stage in STAGES.items() if "tunegate.stages " in stage["cmd"]}
 
 
 def declared(stage: dict[str, Any]) -> set[str]:
-    """Every path that DVC is told of, apart from tunegate's own code."""
+    """Every path that DVC is told of."""
     entries = [entry for kind in ("deps", "outs", "metrics", "plots") for entry in stage.get(kind, [])]
-    paths = {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
-    return {path for path in paths if not path.startswith("src/tunegate/")}
+    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
 
 
 def test_there_are_stages_to_check() -> None:
@@ -31,15 +29,15 @@ def test_there_are_stages_to_check() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_stage_is_given_exactly_the_paths_that_dvc_knows(name: str) -> None:
-    given = set(shlex.split(OURS[name]["cmd"])[4:])
+    _, _, _, _, key, _, *paths = shlex.split(OURS[name]["cmd"])
     params = {"params.yaml"} if OURS[name].get("params") else set()
-    # The lock is in every stage's key; only some read it.
-    assert given | {LOCK} == declared(OURS[name]) | params
+    assert {key, *paths} == declared(OURS[name]) | params
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_stage_runs_the_module_and_reads_the_section_of_its_own_name(name: str) -> None:
-    assert shlex.split(OURS[name]["cmd"])[:4] == ["python", "-m", "tunegate.stages", name]
+    key = f"requirements/stages/{name}.txt"
+    assert shlex.split(OURS[name]["cmd"])[:6] == ["python", "-m", "tunegate.stages", "--key", key, name]
     assert importlib.util.find_spec(f"tunegate.stages.{name}"), "dvc.yaml names a stage that tunegate does not have"
     assert name in OURS[name]["params"]
     assert OURS[name]["desc"]

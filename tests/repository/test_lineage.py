@@ -4,7 +4,7 @@ import pytest
 
 from tunegate.errors import RefusedError
 from tunegate.files import write_json
-from tunegate.repository.lineage import Parts, check, code_digest, lineage_of, read_lineage
+from tunegate.repository.lineage import Parts, check, lineage_of, read_lineage
 
 PARTS = Parts(data="1", params="2", base="3", template="4", tokenizer="5", code="6", lock="7")
 
@@ -21,8 +21,3 @@ def test_a_key_that_is_not_its_parts_is_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "lineage.json", forged.model_dump())
     with pytest.raises(RefusedError, match="does not match its parts"):
         read_lineage(tmp_path)
-
-
-def test_the_code_s_digest_covers_only_the_named_parts() -> None:
-    assert code_digest(["training"]) != code_digest(["models"])
-    assert code_digest(["models", "training"]) == code_digest(["training", "models"])

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from tunegate.errors import TunegateError
 from tunegate.files import read_json, read_yaml, write_json, write_text
 from tunegate.models.resources import hardware
 from tunegate.params import Params, parse
@@ -20,8 +21,10 @@ TEXTS = (
     "base/tokenizer.json",
     "base/tokenizer_config.json",
     "base/chat_template.jinja",
-    "lock.txt",
+    "rewards/answers.py",
 )
+KEY = Path("requirements/stages/train.txt")
+RUNS = f"tunegate.training.loop {'0' * 32}\ntorch==2.13.0\n"
 
 
 @pytest.fixture
@@ -30,6 +33,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
     for name in TEXTS:
         write_text(Path(name), name)
+    write_text(KEY, RUNS)
     for folder in ("base", "base/teacher"):
         write_text(Path(folder, "model.safetensors"), folder)
         write_json(Path(folder, "provenance.json"), {"files": {"model.safetensors": ""}})
@@ -39,7 +43,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         values = read_yaml(SHIPPED)
         values |= {name: values[name] | changed for name, changed in sections.items()}
         params = parse(Params, values, place="params.yaml", remedy="")
-        found = lineage(params, Path("tokens"), Path("base"), Path("rewards"), Path("lock.txt"))
+        found = lineage(params, Path("tokens"), Path("base"), Path("rewards"), KEY)
         return found, fingerprint(found, params, Path("rewards"))
 
     return make
@@ -61,7 +65,6 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
         ("base/chat_template.jinja", "template"),
         ("base/tokenizer.json", "tokenizer"),
         ("base/tokenizer_config.json", "tokenizer"),
-        ("lock.txt", "lock"),
     ],
 )
 def test_another_file_is_another_training_and_is_named(made: Any, file: str, part: str) -> None:
@@ -86,7 +89,6 @@ def test_the_same_config_written_by_another_transformers_is_the_same_base(made: 
     ("sections", "keys"),
     [
         ({"train": {"learning_rate": 0.5}}, {"params", "train.learning_rate"}),
-        ({"tokenize": {"max_length": 99}}, {"params"}),
         (
             {"compute": {"processes": 2, "strategy": "ddp"}},
             {"params", "compute.processes", "compute.strategy"},
@@ -101,8 +103,44 @@ def test_another_parameter_is_another_training_and_is_named(
     assert differing(before[1], after[1]) == keys
 
 
-def test_what_is_said_of_later_stages_or_changes_no_bytes_is_the_same_training(made: Any) -> None:
-    assert made() == made(evaluate={"batch_size": 3}, compute={"reuse": False, "memory": "2GB"})
+@pytest.mark.parametrize(("line", "part"), [("tunegate.training.loop", "code"), ("torch==", "lock")])
+def test_other_code_or_packages_are_another_training_and_are_named(made: Any, line: str, part: str) -> None:
+    before = made()
+    write_text(KEY, RUNS.replace(line, f"{line}1" if line.endswith("=") else f"{line}s"))
+    assert differing(before[1], made()[1]) == {part}
+
+
+def test_the_lineage_is_made_of_what_dvc_s_key_of_train_is_made_of(made: Any) -> None:
+    """A parameter that `train` does not have in dvc.yaml is not in its lineage: DVC would not run it again for it."""
+    train = read_yaml(SHIPPED.with_name("dvc.yaml"))["stages"]["train"]
+    in_key, in_lineage = set(), set()
+    before = made()[0].key
+    for section, values in read_yaml(SHIPPED).items():
+        changed = {"learning_rate": 0.5} if section == "train" else {key: other(value) for key, value in values.items()}
+        for key, value in changed.items():
+            with_it = {"strategy": "ddp"} if key == "processes" else {}
+            try:
+                lineage_key = made(**{section: {key: value} | with_it})[0].key
+            except TunegateError:
+                continue
+            if lineage_key != before:
+                in_lineage.add(f"{section}.{key}")
+            if {section, f"{section}.{key}"} & set(train["params"]):
+                in_key.add(f"{section}.{key}")
+    assert in_lineage == in_key >= {"train.learning_rate", "compute.processes"}
+    assert {"tokens", "base", "rewards", KEY.as_posix()} <= {path.removeprefix("data/").removeprefix("models/")
+                                                             for path in train["deps"]}  # fmt: skip
+
+
+def other(value: Any) -> Any:
+    """Another value of the same kind; where the schema refuses it, the parameter is not looked at."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value * 2 or 1
+    return (
+        {None: "2GB", "none": "ddp", "local": "ray"}.get(value, value) if not isinstance(value, dict | list) else value
+    )
 
 
 @pytest.mark.parametrize("library", identity.LIBRARIES)
@@ -112,12 +150,6 @@ def test_a_checkpoint_of_another_version_of_a_library_is_told_by_its_name(
     before, real = made(), importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == library else real(name))
     assert differing(before[1], made()[1]) == {library}
-
-
-def test_another_code_is_another_training(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = made()
-    monkeypatch.setattr(identity, "code_digest", lambda _parts: "0" * 64)
-    assert differing(before[1], made()[1]) == {"code"}
 
 
 def test_another_reward_function_under_the_same_name_is_another_training(made: Any) -> None:

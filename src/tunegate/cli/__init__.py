@@ -16,6 +16,7 @@ from tunegate.cli import (
     gate,
     image,
     init,
+    keys,
     launch,
     lock,
     noise,
@@ -47,6 +48,7 @@ app.command("curve", epilog=curve.EPILOG)(curve.curve)
 app.add_typer(data.app, name="data")
 app.command("gate")(gate.gate)
 app.add_typer(image.app, name="image")
+app.command("keys")(keys.keys)
 app.command("launch", epilog=launch.EPILOG)(launch.launch)
 app.add_typer(lock.app, name="lock")
 app.command("noise")(noise.noise)

@@ -22,6 +22,7 @@ from tunegate.repository.lock import FILE as LOCK
 from tunegate.repository.lock import parse_lock
 from tunegate.repository.revisions import Repository, open_repository
 from tunegate.repository.snapshot import Snapshot
+from tunegate.text import listed
 
 if TYPE_CHECKING:
     from tunegate.data.sources.declaration import Source
@@ -170,6 +171,13 @@ def _has(values: Any, key: str) -> bool:
     return True
 
 
+def _keys(_project: Project) -> Iterator[TunegateError]:
+    from tunegate.cli.keys import outdated_keys
+
+    for path, _key, _stage, changes in outdated_keys():
+        yield InputError(listed(changes, 3), place=str(path), remedy="run `tunegate keys` and commit the files")
+
+
 def _lock(project: Project) -> Iterator[TunegateError]:
     file = project.repository.root / LOCK
     if file.is_file():
@@ -194,4 +202,4 @@ def _staleness(project: Project) -> Iterator[TunegateError]:
         yield InputError(f"{name} is no stage of {PIPELINE}", place=LOCK, remedy="delete its entry")
 
 
-_LOOKS: tuple[Look, ...] = (_params, _sources, _catalogue, _policies, _pipeline, _lock)
+_LOOKS: tuple[Look, ...] = (_params, _sources, _catalogue, _policies, _pipeline, _keys, _lock)

@@ -1,7 +1,7 @@
 """`tunegate init`: a new repository, made from the files of tunegate's own.
 
 Reads the template: tunegate's repository itself, or its copy in an installed wheel. Which files it has is said once, in
-pyproject.toml under force-include. Writes them into a new folder, changed by the four rules in `project_files` and
+pyproject.toml under force-include. Writes them into a new folder, changed by the three rules in `project_files` and
 nowhere else, and adds tunegate's own wheel where no index can have it. An example (examples/<name>) is what differs
 from such a project. It does not run the pipeline, and does not know what the files mean.
 """
@@ -50,7 +50,7 @@ def init(
 
 
 def project_files(name: str, example: str = "") -> dict[str, str]:
-    """Path to text of every file in a new project: the template's, or the example's, except for four rules.
+    """Path to text of every file in a new project: the template's, or the example's, except for three rules.
 
     Raises InputError when `name` is none for a model, or there is no such example.
     """
@@ -59,16 +59,12 @@ def project_files(name: str, example: str = "") -> dict[str, str]:
         raise InputError(problem, place="the project's name", remedy="choose one with --name")
     sources = template() | (example_files(example) if example else {})
     files = {path: read_text(source) for path, source in sources.items()}
-    # 1. tunegate's code is not there to depend on; its version, in the lock, is.
-    files["dvc.yaml"] = "".join(
-        line for line in files["dvc.yaml"].splitlines(keepends=True) if not line.strip().startswith("- src/tunegate/")
-    )
-    # 2. The lock names tunegate.
+    # 1. The lock names tunegate.
     for path in PINNED:
         files[path] += f"tunegate=={tunegate.__version__}\n"
-    # 3. The model has a name of its own.
+    # 2. The model has a name of its own.
     files["params.yaml"] = files["params.yaml"].replace(f"  name: {example or DEFAULT_NAME}\n", f'  name: "{name}"\n')
-    # 4. What speaks of the project itself.
+    # 3. What speaks of the project itself.
     for source in files_below(OVERLAY):
         path = source.relative_to(OVERLAY).as_posix()
         if not (example and path in example_files(example)):

@@ -7,12 +7,10 @@ know where the parts come from.
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
-import tunegate
 from tunegate.errors import RefusedError
-from tunegate.files import read_json, sha256_of
+from tunegate.files import read_json
 from tunegate.params import Closed, parse
 
 FILE = "lineage.json"
@@ -24,7 +22,7 @@ class Parts(Closed):
     data: str
     """The tokenised training and validation rows."""
     params: str
-    """params.yaml's sections up to and including `train`."""
+    """The parameters of the stage `train`, as params.yaml has them."""
     base: str
     """The base model's weights."""
     template: str
@@ -32,9 +30,9 @@ class Parts(Closed):
     tokenizer: str
     """The tokenizer's files."""
     code: str
-    """The sources of tunegate that make a model."""
+    """The modules of tunegate that the stage `train` runs (`tunegate.repository.stage_keys`)."""
     lock: str
-    """The environment's lock file."""
+    """The packages that it runs, with their versions."""
 
 
 class Lineage(Closed):
@@ -70,10 +68,3 @@ def digest(value: object) -> str:
     """sha256 of a value as canonical JSON: sorted keys, no white space, no NaN."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def code_digest(modules: Iterable[str]) -> str:
-    """sha256 over the installed sources of the named parts of tunegate, for instance ("training", "models")."""
-    root = Path(tunegate.__file__).parent
-    sources = sorted(file for module in modules for file in (root / module).rglob("*.py"))
-    return digest({file.relative_to(root).as_posix(): sha256_of(file) for file in sources})

@@ -6,8 +6,10 @@ answer is the same in a fresh clone; the run cache asked is this machine's. Read
 """
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from tunegate.errors import InputError
@@ -15,12 +17,17 @@ from tunegate.repository.lock import Entry, Lock, Locked
 from tunegate.repository.pipeline import Pipeline, Stage, open_pipeline
 from tunegate.repository.runs import Runs, key_of
 from tunegate.repository.snapshot import Snapshot
+from tunegate.repository.stage_keys import FOLDER, differences, parse_key
+from tunegate.text import listed
 
 Kind = Literal[
     "new stage", "command", "params", "device", "data", "code", "environment", "file", "input", "output", "upstream"
 ]
 """`input` is what another stage made and makes no longer so; `upstream` a stage that must run first to know."""
 Status = Literal["skipped", "restored", "may run", "runs"]
+
+_SHOWN = 6
+"""Modules or packages that one cause names."""
 
 Hashes = Mapping[str, str | None]
 
@@ -93,7 +100,7 @@ class _Plan:
         entry = self._lock.get(stage.name)
         now = {path: self._md5(stage, path) for path in stage.deps}
         files = {path: md5 for path, md5 in now.items() if not self._pipeline.makers(stage.deps[path])}
-        own = [] if stage.frozen else list(_own_causes(stage, entry, files))
+        own = [] if stage.frozen else list(self._explained(_own_causes(stage, entry, files), entry))
         upstream = [] if stage.frozen else list(self._upstream_causes(stage, entry, now))
         causes = [*own, *upstream]
         lost = list(self._lost(stage, entry)) if entry and self._own and not causes else []
@@ -104,6 +111,29 @@ class _Plan:
             status = "restored" if restored else "runs" if own or lost or not self._waits(stage) else "may run"
         self._remember(stage, entry, run if status in ("skipped", "restored") else None)
         return StaleStage(stage.name, status, [*causes, *lost])
+
+    def _explained(self, causes: Iterable[Cause], entry: Entry | None) -> Iterator[Cause]:
+        """The causes; in place of a changed key file, the modules and packages that differ in it."""
+        for cause in causes:
+            locked = entry.deps.get(cause.what) if entry else None
+            changes = self._key_changes(cause.what, locked.md5) if locked else []
+            texts = {kind: [text for sort, text in changes if sort == kind] for kind in ("code", "environment")}
+            for kind in filter(texts.get, texts):
+                yield Cause(kind, cause.what, listed(texts[kind], _SHOWN))  # type: ignore[arg-type]
+            if not changes:
+                yield cause
+
+    def _key_changes(self, path: str, md5: str) -> list[tuple[str, str]]:
+        """What differs between the stage's key file that was locked, where git has it, and the one of now."""
+        snapshot = self._snapshot
+        now = snapshot.text(path) if PurePosixPath(path).is_relative_to(FOLDER.as_posix()) else None
+        if now is None:
+            return []
+        for content in snapshot.repository.versions([snapshot.commit or "HEAD"], path).values():
+            if hashlib.md5(content, usedforsecurity=False).hexdigest() == md5:
+                place = snapshot.place(path)
+                return differences(parse_key(content.decode(), place=place), parse_key(now, place=place))
+        return []
 
     def _md5(self, stage: Stage, path: str) -> str | None:
         """What the stage will read there: empty where there is nothing, None where only a run will tell."""

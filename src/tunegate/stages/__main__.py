@@ -1,4 +1,4 @@
-"""`python -m tunegate.stages [--memory SIZE] NAME PATH…`: run one stage; the commands of dvc.yaml.
+"""`python -m tunegate.stages [--memory SIZE] [--key FILE] NAME PATH…`: run one stage; the commands of dvc.yaml.
 
 The stage's module is imported in here, under the printer of errors, so that an interrupt during its seconds of imports
 ends as quietly as one later.
@@ -9,6 +9,7 @@ import inspect
 import os
 import pkgutil
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import tunegate.stages
@@ -23,8 +24,12 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> None:
-    if arguments and arguments[0] == "--memory":
-        arguments = _with_memory(arguments[1:])
+    options = {"--memory": _limit_memory, "--key": _require_key}
+    while arguments and arguments[0] in options:
+        if len(arguments) == 1:
+            raise UsageError(f"{arguments[0]} wants a value", remedy="dvc.yaml shows the command of every stage")
+        options[arguments[0]](arguments[1])
+        arguments = arguments[2:]
     names = sorted(module.name for module in pkgutil.iter_modules(tunegate.stages.__path__) if module.name[0] != "_")
     if not arguments or arguments[0] not in names:
         raise UsageError("name a stage: " + ", ".join(names), remedy="dvc.yaml shows the command of every stage")
@@ -34,15 +39,18 @@ def _run(arguments: list[str]) -> None:
     module.main(*paths)
 
 
-def _with_memory(arguments: list[str]) -> list[str]:
+def _limit_memory(size: str) -> None:
     # An option, not an argument of the stage: how much memory it takes does not change what it writes.
     from tunegate.data.compute.database import MEMORY_VARIABLE, parsed
 
-    if not arguments:
-        raise UsageError("--memory wants a size", remedy="write it as 512MB or 4GB")
-    parsed(arguments[0], "--memory")
-    os.environ[MEMORY_VARIABLE] = arguments[0]
-    return arguments[1:]
+    parsed(size, "--memory")
+    os.environ[MEMORY_VARIABLE] = size
+
+
+def _require_key(path: str) -> None:
+    from tunegate.repository.stage_keys import require_key
+
+    require_key(Path(path))
 
 
 def _check(module: ModuleType, paths: list[str]) -> None:

@@ -13,22 +13,20 @@ from tunegate.tables import read_parquet
 from tunegate.training.parallel.launcher import launch, needed
 
 
-def main(
-    params: str, tokens: str, base: str, rewards: str, lock: str, adapter: str, trajectory: str, cost: str
-) -> None:
+def main(params: str, tokens: str, base: str, rewards: str, key: str, adapter: str, trajectory: str, cost: str) -> None:
     """Write the adapter's folder, the trajectory and what they cost."""
     settings = load_params(Path(params))
     if needed(settings.compute):
-        paths = (params, tokens, base, rewards, lock, adapter, trajectory, cost)
+        paths = (params, tokens, base, rewards, key, adapter, trajectory, cost)
         launch("train", paths, settings.compute, settings.train.device)
         return
     from tunegate.training.parallel.rendezvous import joined
 
     with joined(settings.compute, settings.train.device) as team:
-        _train(settings, team, tokens, base, rewards, lock, adapter, trajectory, cost)
+        _train(settings, team, tokens, base, rewards, key, adapter, trajectory, cost)
 
 
-def _train(settings: Params, team: Any, tokens: str, base: str, rewards: str, lock: str, *outs: str) -> None:
+def _train(settings: Params, team: Any, tokens: str, base: str, rewards: str, key: str, *outs: str) -> None:
     from tunegate.models.folders import TUNED
     from tunegate.models.resources import hardware, measured
     from tunegate.models.tokens.examples import examples_from
@@ -37,7 +35,7 @@ def _train(settings: Params, team: Any, tokens: str, base: str, rewards: str, lo
     from tunegate.training.setup import begin
     from tunegate.training.trajectory import cost_of, summary, to_csv
 
-    made_of = identity.lineage(settings, Path(tokens), Path(base), Path(rewards), Path(lock))
+    made_of = identity.lineage(settings, Path(tokens), Path(base), Path(rewards), Path(key))
     fingerprint = identity.fingerprint(made_of, settings, Path(rewards))
     rows = {split: examples_from(read_parquet(Path(tokens) / f"{split}.parquet")) for split in ("train", "valid")}
     labels, model, technique = begin(settings.train, Path(base), rows["train"], rows["valid"])

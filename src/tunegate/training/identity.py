@@ -15,14 +15,9 @@ from tunegate.models.base_identity import base_parts
 from tunegate.models.devices import require_device
 from tunegate.models.resources import hardware
 from tunegate.params import Params
-from tunegate.repository.lineage import Lineage, Parts, code_digest, digest, lineage_of
+from tunegate.repository.lineage import Lineage, Parts, digest, lineage_of
+from tunegate.repository.stage_keys import read_key
 from tunegate.training.techniques.rewards import files_of
-
-CODE = ("data", "models", "training")
-"""The parts of tunegate whose sources decide what the weights become."""
-
-SECTIONS = ("base", "ingest", "validate", "prepare", "tokenize", "train")
-"""The sections of params.yaml up to and including `train`."""
 
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "numpy", "safetensors")
 """The libraries on whose code the next step's bits depend."""
@@ -31,17 +26,20 @@ SPLIT = ("processes", "nodes", "strategy")
 """What of `compute` decides how sums of floats are split."""
 
 
-def lineage(params: Params, tokens: Path, base: Path, rewards: Path, lock: Path) -> Lineage:
-    """The lineage of an adapter trained on `tokens` over `base`, perhaps by `rewards`, in the environment of `lock`."""
+def lineage(params: Params, tokens: Path, base: Path, rewards: Path, key: Path) -> Lineage:
+    """The lineage of an adapter trained on `tokens` over `base`, perhaps by `rewards`, by the code that `key` lists.
+
+    Made of what DVC's key of the stage `train` is made of, and of nothing else: what DVC takes for the same run has
+    the same lineage.
+    """
     splits = {split: sha256_of(tokens / f"{split}.parquet") for split in ("train", "valid")}
-    values = params.model_dump(by_alias=True, include=set(Params.model_fields), mode="json")
+    values = params.train.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    runs = read_key(key)
     parts = Parts(
         data=digest(splits),
-        params=digest(
-            {section: values[section] for section in SECTIONS} | {"compute": _split(params)} | _files(params, rewards)
-        ),
-        code=code_digest(CODE),
-        lock=sha256_of(lock),
+        params=digest({"train": values, "compute": _split(params)} | _files(params, rewards)),
+        code=runs.code,
+        lock=runs.environment,
         **base_parts(base),
     )
     return lineage_of(parts)
