@@ -9,7 +9,8 @@ import typer
 
 from tunegate.errors import InputError, RefusedError, TunegateError
 from tunegate.files import read_text, read_yaml, write_text
-from tunegate.repository.stage_keys import LOCK, StageKey, differences, parse_key, stage_keys
+from tunegate.repository.import_graph import LOCK, stage_keys
+from tunegate.repository.stage_keys import StageKey, differences, parse_key
 from tunegate.text import listed
 
 PIPELINE, SOURCES = Path("dvc.yaml"), Path("data/sources.yaml")

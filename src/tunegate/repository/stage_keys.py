@@ -1,64 +1,27 @@
-"""What a stage runs: the modules of tunegate that its code reaches, and the packages that these modules import.
+"""requirements/stages/<stage>.txt: what a stage runs, a line for each module of tunegate and each package.
 
-    requirements/stages/<stage>.txt    a line each: `tunegate.files 3f2a9c…` and `torch==2.13.0`
+    tunegate.files 3f2a9c…
+    torch==2.13.0
 
-The one source of a stage's key. DVC's `train` depends on that file and on no folder of code, and the lineage's `code`
-and `environment` are digests of its lines, so the two cannot disagree. Written from the import graph (lazy imports
-included) and the lock of packages; a stage refuses to run where its file is not what is installed. What can decide no
-byte of an output is left out, and named here with the reason.
+The one source of a stage's key: DVC's `train` depends on that file and on no folder of code, and the lineage's `code`
+and `lock` are digests of its lines, so that the two cannot disagree. `tunegate.repository.import_graph` makes them.
 """
 
-import ast
-import functools
 import hashlib
-import importlib.metadata
-import importlib.util
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tunegate.errors import InputError, RefusedError
+from tunegate.errors import InputError
 from tunegate.files import read_text
-from tunegate.text import listed
 
 FOLDER = Path("requirements/stages")
-LOCK = Path("requirements/pipeline.txt")
-
-MODULES_LEFT_OUT: Mapping[str, str] = {
-    "tunegate.errors": "error texts: a stage that refuses writes nothing",
-    "tunegate.text": "hints and lists in error texts",
-    "tunegate.locks": "which process goes first, not what it writes",
-    "tunegate.params": "the schema of params.yaml: the values are parameters of the stage, and so in its key",
-    "tunegate.tracking": "what MLflow is told, after a stage's files are decided",
-    "tunegate.repository.working_copy": "the commit that MLflow is told",
-}
-"""Modules and rooms in no key, by reason. What they import is not followed either."""
-
-PACKAGES_LEFT_OUT: Mapping[str, str] = {
-    name: reason
-    for reason, names in {
-        "connections: no stage opens one but `base`, which verifies the checksum of what it fetches": (
-            "anyio", "certifi", "charset-normalizer", "fsspec", "h11", "hf-xet", "httpcore2", "httpx2",
-            "httpx2-jsfetch", "idna", "requests", "sniffio", "truststore", "urllib3",
-        ),
-        "progress bars, tables and colours on a terminal, and the command lines of other packages": (
-            "click", "colorama", "rich", "tabulate", "termcolor", "tqdm", "typer", "wcwidth",
-        ),
-        "which process goes first": ("filelock",),
-        "what the machine has and uses": ("nvidia-ml-py", "psutil"),
-        "compiling models and extensions, which no stage does": ("networkx", "setuptools"),
-    }.items()
-    for name in names
-}  # fmt: skip
-"""Packages in no key, by reason. What they require is not followed either."""
-
-_REMEDY = "run `tunegate keys` and commit the files"
-_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
-_DIGITS = 32
-_STRING = r"""\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'"""
-_NO_CODE = re.compile(rf"({_STRING})|\s*#[^\n]*|\n[ \t]*(?=\n)", re.DOTALL)
-"""Comments and empty lines; strings as the group, so that nothing is looked for in them."""
+REMEDY = "run `tunegate keys` and commit the files"
+DIGITS = 32
+"""Hexadecimal digits of a module's digest."""
+PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
+"""A pinned package in a requirements file: name and version."""
 
 
 class StageKey(NamedTuple):
@@ -72,12 +35,12 @@ class StageKey(NamedTuple):
     @property
     def code(self) -> str:
         """sha256 of the modules' lines."""
-        return _sha256("".join(f"{name} {digest}\n" for name, digest in self.modules.items()))
+        return sha256_of_text("".join(f"{name} {digest}\n" for name, digest in self.modules.items()))
 
     @property
     def environment(self) -> str:
         """sha256 of the packages' lines."""
-        return _sha256("".join(f"{name}=={version}\n" for name, version in self.packages.items()))
+        return sha256_of_text("".join(f"{name}=={version}\n" for name, version in self.packages.items()))
 
     def text(self, stage: str) -> str:
         """The content of the stage's file."""
@@ -92,31 +55,21 @@ def parse_key(text: str, *, place: str) -> StageKey:
     modules: dict[str, str] = {}
     packages: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        if module := re.fullmatch(rf"(tunegate(?:\.\w+)*) ([0-9a-f]{{{_DIGITS}}})", line):
+        if module := re.fullmatch(rf"(tunegate(?:\.\w+)*) ([0-9a-f]{{{DIGITS}}})", line):
             modules[module[1]] = module[2]
-        elif package := _PIN.fullmatch(line):
+        elif package := PIN.fullmatch(line):
             packages[package[1]] = package[2]
         elif line and not line.startswith("#"):
             problem = f"neither a module with its digest nor a pinned package: {line[:60]!r}"
-            raise InputError(problem, place=f"{place}:{number}", remedy=_REMEDY)
+            raise InputError(problem, place=f"{place}:{number}", remedy=REMEDY)
     return StageKey(modules, packages)
 
 
 def read_key(path: Path) -> StageKey:
     """The stage's file at `path`. Raises InputError where there is none, or it is damaged."""
     if not path.is_file():
-        raise InputError("no such file", place=str(path), remedy=_REMEDY)
+        raise InputError("no such file", place=str(path), remedy=REMEDY)
     return parse_key(read_text(path), place=str(path))
-
-
-def require_key(path: Path) -> None:
-    """Raise RefusedError unless the stage's file at `path` is what would run here."""
-    written = read_key(path)
-    modules = {name: digest for name in written.modules if (digest := module_digest(name))}
-    packages = {name: _here(name, version) for name, version in written.packages.items()}
-    if changes := [text for _, text in differences(written, StageKey(modules, packages))]:
-        problem = f"not what this stage runs here: {listed(changes, 5)}"
-        raise RefusedError(problem, place=str(path), remedy=f"{_REMEDY}, or `make setup` for the environment it names")
 
 
 def differences(old: StageKey, new: StageKey) -> list[tuple[str, str]]:
@@ -132,131 +85,6 @@ def differences(old: StageKey, new: StageKey) -> list[tuple[str, str]]:
     return changes
 
 
-def stage_keys(stages: Iterable[str], lock: str, more: Mapping[str, Collection[str]]) -> dict[str, StageKey]:
-    """The key of each stage, from the import graph of the installed tunegate and `lock`, a requirements file.
-
-    `more` names importable packages that a stage reads by itself, say for their data. The versions are the lock's,
-    whatever the platform; a package that the lock does not have is left out.
-    """
-    import grimp
-
-    graph = grimp.build_graph(
-        "tunegate", include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
-    )
-    pins: dict[str, list[str]] = {}
-    for name, version in _PIN.findall(lock):
-        pins.setdefault(_normal(name), []).append(version)
-    owners = importlib.metadata.packages_distributions()
-    keys = {}
-    for stage in stages:
-        modules, imported = _reached(f"tunegate.stages.{stage}", graph.find_modules_directly_imported_by)
-        distributions = {_normal(name) for top in {*imported, *more.get(stage, ())} for name in owners.get(top, ())}
-        needed = sorted(_required(distributions, pins.keys()))
-        keys[stage] = StageKey(
-            {name: module_digest(name) for name in sorted(modules)},
-            {name: "|".join(sorted(set(pins[name]))) for name in needed},
-        )
-    return keys
-
-
-@functools.cache
-def module_digest(name: str) -> str:
-    """Digest of a module's code, without comments, docstrings and empty lines; empty where there is no such module."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        return ""
-    return _sha256(code_of(read_text(Path(spec.origin))))[:_DIGITS] if spec and spec.origin else ""
-
-
-def code_of(source: str) -> str:
-    """The source without comments, docstrings and empty lines: they decide nothing.
-
-    Cut from the text, and not printed from its syntax tree, so that every version of Python gives the same.
-    """
-    lines: list[str | None] = list(source.splitlines())
-    for first, last in _docstrings(ast.parse(source)):
-        lines[first - 1 : last] = [None] * (last - first + 1)
-    rest = "\n".join(line for line in lines if line is not None)
-    return _NO_CODE.sub(lambda match: match[1] or "", rest).strip()
-
-
-def _docstrings(node: ast.Module | ast.stmt) -> Iterator[tuple[int, int]]:
-    """First and last line of each string that is a statement of a module, class or function."""
-    for statement in getattr(node, "body", []):
-        value = statement.value if isinstance(statement, ast.Expr) else None
-        if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            yield statement.lineno, statement.end_lineno or statement.lineno
-        elif isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from _docstrings(statement)
-
-
-def _reached(start: str, imports: Callable[[str], Iterable[str]]) -> tuple[set[str], set[str]]:
-    """The modules of tunegate that `start` reaches, with the packages around them, and the foreign ones they import."""
-    inside: set[str] = set()
-    outside: set[str] = set()
-    waiting = [start]
-    while waiting:
-        name = waiting.pop()
-        if name in inside or _is_left_out(name):
-            continue
-        if name.partition(".")[0] != "tunegate":
-            outside.add(name)
-            continue
-        inside.add(name)
-        waiting += [*imports(name), *_around(name)]
-    return inside, outside
-
-
-def _around(name: str) -> Iterator[str]:
-    """The packages around a module, but for `tunegate` itself: it says which version this is, and decides nothing."""
-    while name.count(".") > 1:
-        name = name.rpartition(".")[0]
-        yield name
-
-
-def _is_left_out(name: str) -> bool:
-    return name == "tunegate" or any(name == left or name.startswith(f"{left}.") for left in MODULES_LEFT_OUT)
-
-
-def _required(distributions: Iterable[str], pinned: Collection[str]) -> set[str]:
-    """These distributions and, again and again, what they require; of the pinned ones."""
-    needed: set[str] = set()
-    waiting = list(distributions)
-    while waiting:
-        name = waiting.pop()
-        if name in needed or name in PACKAGES_LEFT_OUT or name not in pinned:
-            continue
-        needed.add(name)
-        waiting += _requirements(name)
-    return needed
-
-
-def _requirements(name: str) -> list[str]:
-    """What a distribution always requires, by normalised name: whatever the platform, without its extras."""
-    try:
-        lines = importlib.metadata.requires(name) or []
-    except importlib.metadata.PackageNotFoundError:
-        return []
-    return [_normal(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in lines if "extra ==" not in line]
-
-
-def _here(name: str, written: str) -> str:
-    """The installed version, or what is `written` where that allows it, or nothing is installed on this platform.
-
-    Without its local part (`+cpu`): which build of a version it is depends on the machine.
-    """
-    try:
-        version = importlib.metadata.version(name).partition("+")[0]
-    except importlib.metadata.PackageNotFoundError:
-        return written
-    return written if version in written.split("|") else version
-
-
-def _normal(name: str) -> str:
-    """A distribution's name as PEP 503 writes it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _sha256(text: str) -> str:
+def sha256_of_text(text: str) -> str:
+    """sha256 of a text as UTF-8, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -48,7 +48,7 @@ def _limit_memory(size: str) -> None:
 
 
 def _require_key(path: str) -> None:
-    from tunegate.repository.stage_keys import require_key
+    from tunegate.repository.import_graph import require_key
 
     require_key(Path(path))
 
