@@ -43,6 +43,8 @@ def outdated_keys() -> Iterator[tuple[Path, StageKey, str, list[str]]]:
     Of the project in the working directory, with the tunegate that is installed.
     """
     files = dict(key_files())
+    if not files:
+        return
     for stage, key in stage_keys(files.values(), read_text(LOCK), {"ingest": _data_packages()}).items():
         for path in (path for path, name in files.items() if name == stage):
             text = read_text(path) if path.is_file() else ""
@@ -52,8 +54,10 @@ def outdated_keys() -> Iterator[tuple[Path, StageKey, str, list[str]]]:
 
 def key_files() -> Iterator[tuple[Path, str]]:
     """Each stage's file and the name of its code, from the commands of dvc.yaml."""
-    for stage in read_yaml(PIPELINE)["stages"].values():
-        command = stage.get("do", stage).get("cmd", "")
+    written = read_yaml(PIPELINE)
+    stages = written.get("stages") if isinstance(written, dict) else None
+    for stage in stages.values() if isinstance(stages, dict) else ():
+        command = stage.get("do", stage).get("cmd", "") if isinstance(stage, dict) else ""
         words = shlex.split(command) if isinstance(command, str) else []
         if "--key" in words:
             place = words.index("--key")

@@ -7,11 +7,11 @@ refuses to run where its file (`tunegate.repository.stage_keys`) is not what is 
 import ast
 import functools
 import importlib.metadata
-import importlib.util
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+import tunegate
 from tunegate.errors import RefusedError
 from tunegate.files import read_text
 from tunegate.repository.stage_keys import DIGITS, PIN, REMEDY, StageKey, differences, read_key, sha256_of_text
@@ -35,13 +35,13 @@ PACKAGES_LEFT_OUT: Mapping[str, str] = {
     for reason, names in {
         "connections: no stage opens one but `base`, which verifies the checksum of what it fetches": (
             "anyio", "certifi", "charset-normalizer", "fsspec", "h11", "hf-xet", "httpcore2", "httpx2",
-            "httpx2-jsfetch", "idna", "requests", "sniffio", "truststore", "urllib3",
+            "httpx2-jsfetch", "idna", "requests", "truststore", "urllib3",
         ),
         "progress bars, tables and colours on a terminal, and the command lines of other packages": (
             "click", "colorama", "rich", "tabulate", "termcolor", "tqdm", "typer", "wcwidth",
         ),
         "which process goes first": ("filelock",),
-        "what the machine has and uses": ("nvidia-ml-py", "psutil"),
+        "what the machine has and uses": ("psutil",),
         "compiling models and extensions, which no stage does": ("networkx", "setuptools"),
     }.items()
     for name in names
@@ -93,11 +93,9 @@ def stage_keys(stages: Iterable[str], lock: str, more: Mapping[str, Collection[s
 @functools.cache
 def module_digest(name: str) -> str:
     """Digest of a module's code, without comments, docstrings and empty lines; empty where there is no such module."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        return ""
-    return sha256_of_text(code_of(read_text(Path(spec.origin))))[:DIGITS] if spec and spec.origin else ""
+    place = Path(tunegate.__file__).parent.joinpath(*name.split(".")[1:])
+    path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    return sha256_of_text(code_of(read_text(path)))[:DIGITS] if path.is_file() else ""
 
 
 def code_of(source: str) -> str:
