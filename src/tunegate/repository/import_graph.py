@@ -76,13 +76,13 @@ def stage_keys(stages: Iterable[str], lock: str, more: Mapping[str, Collection[s
     )
     pins: dict[str, list[str]] = {}
     for name, version in PIN.findall(lock):
-        pins.setdefault(_normal(name), []).append(version)
+        pins.setdefault(normalised(name), []).append(version)
     owners = importlib.metadata.packages_distributions()
     keys = {}
     for stage in stages:
         modules, imported = _reached(f"tunegate.stages.{stage}", graph.find_modules_directly_imported_by)
-        distributions = {_normal(name) for top in {*imported, *more.get(stage, ())} for name in owners.get(top, ())}
-        needed = sorted(_required(distributions, pins.keys()))
+        distributions = {normalised(name) for top in {*imported, *more.get(stage, ())} for name in owners.get(top, ())}
+        needed = sorted(with_requirements(distributions, pins.keys()))
         keys[stage] = StageKey(
             {name: module_digest(name) for name in sorted(modules)},
             {name: "|".join(sorted(set(pins[name]))) for name in needed},
@@ -127,7 +127,7 @@ def _reached(start: str, imports: Callable[[str], Iterable[str]]) -> tuple[set[s
     waiting = [start]
     while waiting:
         name = waiting.pop()
-        if name in inside or _is_left_out(name):
+        if name in inside or is_left_out(name):
             continue
         if name.partition(".")[0] != "tunegate":
             outside.add(name)
@@ -144,11 +144,12 @@ def _around(name: str) -> Iterator[str]:
         yield name
 
 
-def _is_left_out(name: str) -> bool:
+def is_left_out(name: str) -> bool:
+    """Whether a module of tunegate is in no key."""
     return name == "tunegate" or any(name == left or name.startswith(f"{left}.") for left in MODULES_LEFT_OUT)
 
 
-def _required(distributions: Iterable[str], pinned: Collection[str]) -> set[str]:
+def with_requirements(distributions: Iterable[str], pinned: Collection[str]) -> set[str]:
     """These distributions and, again and again, what they require; of the pinned ones."""
     needed: set[str] = set()
     waiting = list(distributions)
@@ -167,7 +168,7 @@ def _requirements(name: str) -> list[str]:
         lines = importlib.metadata.requires(name) or []
     except importlib.metadata.PackageNotFoundError:
         return []
-    return [_normal(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in lines if "extra ==" not in line]
+    return [normalised(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in lines if "extra ==" not in line]
 
 
 def _here(name: str, written: str) -> str:
@@ -182,6 +183,6 @@ def _here(name: str, written: str) -> str:
     return written if version in written.split("|") else version
 
 
-def _normal(name: str) -> str:
+def normalised(name: str) -> str:
     """A distribution's name as PEP 503 writes it."""
     return re.sub(r"[-_.]+", "-", name).lower()
