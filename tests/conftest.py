@@ -32,6 +32,9 @@ TEMPLATE = (
 )
 FORKSERVER = pytest.StashKey["subprocess.Popen[bytes]"]()
 LONG = (
+    # Without commands: the fork server starts meanwhile.
+    "training/test_loop.py",
+    "training/techniques/test_semisupervised.py",
     "workflows/test_loop.py",
     "pipeline/test_repro.py",
     "training/parallel",
@@ -40,6 +43,7 @@ LONG = (
     "experiments",
     "cli",
 )
+"""The files and folders whose tests take longest, below this folder."""
 DESKS = {"roof": "the roof leaks above room", "heat": "no warm water in flat", "noise": "värmepumpen låter i hus"}
 
 

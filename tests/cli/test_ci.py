@@ -13,7 +13,7 @@ from tunegate.files import parse_json, read_json, read_text, read_yaml, write_ya
 def laptop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No CI around these tests; what a step says to a workflow goes to a file."""
     for name in os.environ:
-        if name.startswith(("GITHUB_", "GITLAB_", "CI", "TUNEGATE_")):
+        if name.startswith(("GITHUB_", "GITLAB_", "CI", "TUNEGATE_")) and name != "TUNEGATE_TEST_FORKSERVER":
             monkeypatch.delenv(name)
     monkeypatch.setenv("TUNEGATE_RESCORE", "0")
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "said"))
