@@ -57,7 +57,7 @@ def main() -> None:
     for name, part in parts(paired):
         for salt, names in METRICS.items():
             found = estimates(part, names, resamples=given.resamples, seed=7, salt=f"{name}/{salt}")
-            bounds += len([e.evidence.low(ALPHA) < e.evidence.high(ALPHA) for e in found.values() if e.evidence])
+            bounds += len([e.difference.low(ALPHA) < e.difference.high(ALPHA) for e in found.values() if e.difference])
         times.append(time.process_time() - before)
     added = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
     print(f"{bounds} intervals in {times[-1]:.1f} s of one core: {times[0]:.1f} s of them for the whole test set")

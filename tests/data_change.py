@@ -4,7 +4,8 @@ The change of `HEAD` adds 100 rows, edits 10, and plants 5 leaks, 3 duplicates a
 100); one row is new in quarantine.
 """
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from miniature import Miniature
 
+from tunegate.data.compute.database import connect
 from tunegate.data.diff.result import DataDiff, Shift
+from tunegate.data.diff.row_tables import load
+from tunegate.data.diff.sides import OUTPUTS, Side
 from tunegate.data.rows import PLACED_ROW, Row, table_of
 from tunegate.files import read_yaml, write_json, write_yaml
 from tunegate.tables import write_parquet
@@ -112,6 +116,24 @@ def write(data: Data, folder: Path) -> None:
     _ledger(folder / "prepared", "prepare", len(passed), counts)
     notes = {"train_tokens_out": 20 * len(data.rows), "train_tokens_trained_share": 0.25}
     _ledger(folder / "tokens", "tokenize", len(data.rows), {}, notes=notes)
+
+
+def side_at(folder: Path, data: Data) -> Side:
+    """A side whose outputs are written below `folder`."""
+    write(data, folder)
+    folders = {output: folder / Path(output).name for output in OUTPUTS}
+    hashes = {output: f"{folder.name}/{output}" for output in OUTPUTS}
+    return Side(folder.name, folders, hashes, {"desks": "MIT"}, {})
+
+
+@contextlib.contextmanager
+def compared(folder: Path, before: Data, after: Data) -> Iterator[tuple[Any, Side, Side]]:
+    """A work database in which the two are loaded, and their sides."""
+    sides = side_at(folder / "base", before), side_at(folder / "head", after)
+    (folder / "work").mkdir()
+    with connect(folder / "work", 2**28) as connection:
+        load(connection, *sides)
+        yield connection, *sides
 
 
 def _ledger(folder: Path, stage: str, rows: int, reasons: dict[str, int], **more: Any) -> None:

@@ -93,7 +93,7 @@ def verdict(**changes: Any) -> Verdict:
 
 
 @contextlib.contextmanager
-def judged(root: Path, base: str, head: str, **changes: Any) -> Iterator[Evidence]:
+def evidence_of(root: Path, base: str, head: str, **changes: Any) -> Iterator[Evidence]:
     """The project in `root` at `head` against `base`, with a verdict by hand."""
     repository = open_repository(root)
     first, second = repository.resolve(base), repository.resolve(head)

@@ -50,9 +50,9 @@ def test_a_refusal_is_written_as_the_gate_gave_it_and_is_no_failure_of_the_repor
     miniature.commit("A model that knows nothing")
     monkeypatch.chdir(miniature.root)
     report(base="main", head=None, out=OUT, verdict=None, approved_by=None, proof=False)
-    with open_evidence(base="main") as judged:
-        assert read_json(OUT / "verdict.json") == judged.verdict.model_dump(mode="json")
-    assert judged.verdict.outcome == "refused"
+    with open_evidence(base="main") as evidence:
+        assert read_json(OUT / "verdict.json") == evidence.verdict.model_dump(mode="json")
+    assert evidence.verdict.outcome == "refused"
     assert "Refused" in read_text(OUT / "report.md")
 
 

@@ -109,7 +109,7 @@ def test_another_project_whose_folder_has_the_same_name_is_another_one(
         write_json(folder / "metrics.json", {"tuned": {"accuracy": number / 2, "nll": 1.0}, "slices": {}})
         write_json(folder / "timings.json", timings)
     monkeypatch.chdir(tmp_path / "one/model")
-    found = json.loads(tunegate("summary", "--json", "--beside", "../../other/model").stdout)
+    found = json.loads(tunegate("summary", "--json", "--compare", "../../other/model").stdout)
     assert {name: values["accuracy"] for name, values in found.items()} == {
         "model": 0.0,
         str(tmp_path / "other/model"): 0.5,

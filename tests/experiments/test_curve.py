@@ -12,7 +12,7 @@ from tunegate.cli.init import project_files
 from tunegate.errors import InputError, MachineError, UsageError
 from tunegate.experiments.curve import Asked, curve_of, measure, require_sound
 from tunegate.files import read_yaml, write_text, write_yaml
-from tunegate.reporting.curve_page import render_curve
+from tunegate.reporting.pages import render_curve
 from tunegate.repository.revisions import open_repository
 
 _TOKENIZE = """

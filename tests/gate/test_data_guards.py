@@ -29,7 +29,7 @@ def test_a_share_of_rows_that_is_gone_is_held_to_its_bound_and_moved_rows_are_no
     assert decide(policy, rows=rows).outcome == "refused"
     found = decide(policy, rows=rows, moved_count=5)
     assert (found.outcome, found.candidate) == ("pass", 0.25)
-    assert found.sentence == "rows removed: 25 of 100, 25.0 % (at most 25.0 %)"
+    assert "25 of 100" in found.sentence
     assert decide({"max_edited_share": bound(0.04, "warn")}, rows=rows).outcome == "warning"
 
 
@@ -38,7 +38,7 @@ def test_drift_counts_only_where_the_whole_interval_is_beyond_the_bound() -> Non
     assert decide(policy, shifts=[shift(low=0.15, high=0.9)]).outcome == "pass"
     found = decide(policy, shifts=[shift(), shift(name="source", low=0.16), shift(of="new rows", low=0.9)])
     assert found.outcome == "refused"
-    assert "source, Cohen's w 0.20, 95 % interval 0.16 to 0.25" in found.sentence
+    assert (found.candidate, "source" in found.sentence) == (0.16, True)
 
 
 def test_a_number_that_the_commits_do_not_have_is_not_passed_in_silence() -> None:
@@ -57,7 +57,7 @@ def test_a_shift_that_was_not_computed_does_what_the_bound_says_and_names_it() -
     for action, outcome in (("refuse", "refused"), ("warn", "warning")):
         found = decide({"max_drift": bound(0.3, action)}, shifts=shifts)
         assert found.outcome == outcome
-        assert found.sentence.startswith("shift of the data: not computed of label; of the others: source, Cohen's w")
+        assert ("label" in found.sentence, "source" in found.sentence) == (True, True)
     beyond = decide({"max_drift": bound(0.3, "warn")}, shifts=[missing, shift(name="source", low=0.4)])
     assert (beyond.outcome, beyond.candidate) == ("warning", 0.4)
 
@@ -72,7 +72,9 @@ def test_every_kind_of_pair_has_a_bound_of_its_own_that_names_the_pairs() -> Non
     for key, field in bounds.items():
         found = decide({key: bound(6)}, **{field: pairs(7)})
         assert found.outcome == "refused", key
-        assert found.sentence.endswith("7 (at most 6): a0 = b0, a1 = b1, a2 = b2, a3 = b3, a4 = b4 and 2 more")
+        assert (found.candidate, found.limit) == (7, 6)
+        assert all(f"a{n} = b{n}" in found.sentence for n in range(5))
+        assert "a5" not in found.sentence
         assert decide({key: bound(7)}, **{field: pairs(7)}).outcome == "pass"
 
 
@@ -98,5 +100,5 @@ def test_a_licence_that_is_not_allowed_counts_also_without_a_base_and_a_source_t
     ]
     policy = {"max_drift": bound(0), "licenses": {"allowed": ["MIT"], "action": "refuse"}}
     found = decide(policy, base=None, sources=sources)
-    assert found.sentence == "sources under a licence that is not allowed: one (none declared)"
-    assert found.outcome == "refused"
+    assert (found.outcome, found.candidate) == ("refused", 1)
+    assert [name in found.sentence for name in ("one", "two", "old")] == [True, False, False]

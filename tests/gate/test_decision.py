@@ -30,14 +30,12 @@ def without_baseline(paired: Paired) -> Paired:
 def test_a_model_that_answers_as_before_passes() -> None:
     result = first(pair_of(outcomes(178), clusters=np.arange(178) // 2))
     assert (result.outcome, result.difference) == ("pass", 0.0)
-    assert "50.0 % → 50.0 % (0.0 points, 90 % interval" in result.sentence
-    assert result.sentence.endswith("not worse by more than the margin of 5 points")
+    assert all(value in result.sentence for value in ("50.0 % → 50.0 %", "90 %", "5 points"))
 
 
 def test_a_clearly_better_model_is_said_to_be() -> None:
     result = first(pair_of(outcomes(400, won=60, lost=5)))
     assert result.outcome == "pass"
-    assert "clearly better" in result.sentence
     assert result.mcnemar
     assert (result.mcnemar.fixed, result.mcnemar.broken) == (60, 5)
     assert result.low is not None
@@ -48,28 +46,26 @@ def test_a_clearly_better_model_is_said_to_be() -> None:
 def test_a_degraded_model_is_refused() -> None:
     result = first(pair_of(outcomes(400, won=10, lost=70), share=0.8))
     assert result.outcome == "refused"
-    assert result.sentence.endswith("worse by more than the margin of 5 points")
 
 
 def test_a_change_too_small_to_tell_is_inconclusive_and_says_what_would_tell() -> None:
     result = first(pair_of(outcomes(178, lost=12, won=8)))
     assert result.outcome == "inconclusive"
     assert result.needed_rows
-    assert f"needs about {result.needed_rows:,} test rows (178 now)" in result.sentence
-    assert "it could still be" in result.sentence
+    assert all(value in result.sentence for value in (f"{result.needed_rows:,}", "178", "5 points"))
 
 
 def test_a_broken_floor_refuses_a_model_that_did_not_get_worse() -> None:
     result = first(pair_of(outcomes(400, won=40), share=0.3))
     assert result.outcome == "refused"
-    assert result.sentence.endswith("worse than the floor of 40.0 %")
+    assert "40.0 %" in result.sentence
 
 
 @pytest.mark.parametrize("changes", [outcomes(99), outcomes(99, won=30)])
 def test_too_few_rows_never_pass(changes: list[int]) -> None:
     result = first(pair_of(changes))
     assert result.outcome == "inconclusive"
-    assert "inconclusive: too few (99 of 100 rows); needs about" in result.sentence
+    assert "99 of 100 rows" in result.sentence
     assert result.needed_rows
     assert result.needed_rows >= 100
 
@@ -77,7 +73,7 @@ def test_too_few_rows_never_pass(changes: list[int]) -> None:
 def test_too_few_clusters_never_pass_and_the_rows_needed_fill_them() -> None:
     result = first(pair_of(outcomes(400, won=60), clusters=np.arange(400) // 10))
     assert result.outcome == "inconclusive"
-    assert "too few (40 of 50 groups); needs" in result.sentence
+    assert "40 of 50 groups" in result.sentence
     assert result.needed_rows
     assert result.needed_rows >= 500
 
@@ -119,7 +115,6 @@ def test_a_first_model_without_any_floor_is_not_passed_by_silence() -> None:
     paired = without_baseline(pair_of(outcomes(200)))
     result = first(paired, metrics={"accuracy": ACCURACY | {"floor": None}})
     assert result.outcome == "inconclusive"
-    assert "no metric with a floor" in result.sentence
 
 
 def test_a_first_model_on_few_rows_is_inconclusive() -> None:
@@ -149,7 +144,6 @@ def test_a_margin_of_zero_asks_for_an_improvement() -> None:
     metrics = {"accuracy": ACCURACY | {"margin": 0}}
     result = first(pair_of(outcomes(200)), metrics=metrics)
     assert result.outcome == "inconclusive"
-    assert "not be better" in result.sentence
     assert first(pair_of(outcomes(200, won=30)), metrics=metrics).outcome == "pass"
 
 
@@ -157,17 +151,17 @@ def test_a_margin_of_zero_asks_for_an_improvement() -> None:
 def test_a_metric_that_the_rows_cannot_have_is_an_error(name: str) -> None:
     paired = pair_of(outcomes(200))
     free = dataclasses.replace(paired, labelled=np.zeros(200, np.bool_), references=paired.references[:0])
-    with pytest.raises(InputError, match=f"no test row is labelled, so there is no {name}") as caught:
+    with pytest.raises(InputError, match=rf"labelled.*{name}") as caught:
         decide_metrics(free, policy({name: ACCURACY}))
     assert caught.value.place == f"policy/gate.yaml: metrics.{name}"
-    with pytest.raises(InputError, match="no test row is free text"):
+    with pytest.raises(InputError, match="free text"):
         decide_metrics(paired, policy({"exact_match": ACCURACY}))
 
 
 def test_the_noise_between_seeds_is_told() -> None:
     result = decide_metrics(pair_of(outcomes(200)), policy(), seeds={"accuracy": 0.012})[0]
     assert result.seed_deviation == 0.012
-    assert result.sentence.endswith("seeds alone move it by ±1.2 points")
+    assert "±1.2 points" in result.sentence
 
 
 def test_equal_files_give_an_equal_verdict_and_another_metric_does_not_move_it() -> None:
@@ -206,7 +200,7 @@ def test_a_metric_has_its_own_least_number_of_rows() -> None:
     rules = ACCURACY | {"min_rows": 300}
     few = first(pair_of(outcomes(200, won=40)), metrics={"accuracy": rules})
     assert (few.outcome, few.too_few) == ("inconclusive", True)
-    assert "too few (200 of 300 rows)" in few.sentence
+    assert "200 of 300 rows" in few.sentence
     assert few.needed_rows
     assert few.needed_rows >= 300
     enough = first(pair_of(outcomes(80, won=20)), metrics={"accuracy": ACCURACY | {"min_rows": 60}})
@@ -226,8 +220,7 @@ def sliced(english: list[int], swedish: list[int], **changes: Any) -> list[Any]:
 def test_a_slice_that_is_clearly_worse_than_its_margin_is_named(action: str, outcome: str) -> None:
     english, swedish = sliced(outcomes(200), outcomes(100, lost=40), action=action)
     assert (english.outcome, swedish.outcome) == ("pass", outcome)
-    assert swedish.sentence.startswith("language sv: accuracy ")
-    assert swedish.sentence.endswith("worse by more than the slices' margin of 10 points")
+    assert (swedish.slice, swedish.value, "10 points" in swedish.sentence) == ("language", "sv", True)
     assert swedish.p is not None
     assert swedish.p < 0.001
 
@@ -277,7 +270,6 @@ def test_a_ruined_slice_is_refused_also_among_more_slices_than_the_resamples_can
 def test_a_small_slice_is_counted_not_tested() -> None:
     _, swedish = sliced(outcomes(200), outcomes(29, lost=29))
     assert (swedish.outcome, swedish.rows, swedish.p, swedish.low) == ("untested", 29, None, None)
-    assert "too few rows to test (29)" in swedish.sentence
 
 
 def test_slices_of_one_row_do_not_break_anything() -> None:
@@ -286,8 +278,9 @@ def test_slices_of_one_row_do_not_break_anything() -> None:
 
 
 def test_a_slice_that_no_row_has_is_an_error() -> None:
-    with pytest.raises(InputError, match=r"no test row has the slice 'langauge' \(they have: language\)"):
+    with pytest.raises(InputError, match="'langauge'") as caught:
         decide_slices(pair_of(outcomes(200)), policy(slices={"by": ["langauge"]}))
+    assert (caught.value.place, caught.value.remedy[-8:]) == ("policy/gate.yaml: slices.by", "language")
 
 
 def test_rows_without_the_slice_are_in_none_of_its_values() -> None:

@@ -84,7 +84,7 @@ def test_a_metric_with_too_few_rows_of_its_own_never_passes_whatever_the_policy_
     few = metric("inconclusive").model_copy(update={"too_few": True})
     found = verdict({"inconclusive": "warn"}, metrics=[few], approvals=["ada"])
     assert (found.outcome, found.exit_code) == ("inconclusive", 4)
-    assert found.headline == "Inconclusive: 200 test rows in 100 independent groups are too few for accuracy"
+    assert all(part in found.headline for part in ("200", "100", "accuracy"))
 
 
 def test_a_metric_may_ask_for_fewer_rows_than_the_policy() -> None:
@@ -103,7 +103,8 @@ def test_an_edited_policy_needs_approval() -> None:
 
 def test_a_change_that_brings_the_first_policy_cannot_say_that_it_needs_nobody() -> None:
     found = verdict({"protected_change": "warn"}, ungoverned=True)
-    assert found.headline.startswith("Needs approval: policy/gate.yaml is new")
+    assert found.reasons[0].level == "approval"
+    assert "policy/gate.yaml" in found.headline
     assert verdict({"protected_change": "warn"}, ungoverned=True, approvals=["ada"]).outcome == "pass"
 
 
@@ -114,7 +115,7 @@ def test_a_shallow_clone_is_warned_of() -> None:
 def test_test_rows_among_the_training_rows_refuse_and_are_named() -> None:
     found = verdict(exact=[Match("row-1", "row-9", 1.0)], approvals=["ada"])
     assert found.outcome == "refused"
-    assert "1 of 200 test rows are among the training rows: row-1 = row-9" in found.headline
+    assert "row-1 = row-9" in found.headline
     assert found.contamination == {"exact": ["row-1 = row-9"]}
 
 
@@ -126,7 +127,8 @@ def test_near_copies_warn_where_the_policy_says_so() -> None:
 
 def test_a_baseline_that_knows_the_test_rows_is_no_fair_baseline() -> None:
     found = verdict(known_to_baseline=[Match("row-1", "row-9", 1.0)])
-    assert found.headline.startswith("Needs approval: 1 of 200 test rows were among the baseline's training rows")
+    assert (found.outcome, found.headline.partition(":")[0]) == ("inconclusive", "Needs approval")
+    assert "row-1 = row-9" in found.headline
 
 
 def test_guards_and_slices_refuse_too() -> None:
@@ -150,9 +152,9 @@ def test_guards_and_slices_refuse_too() -> None:
 
 
 def test_a_worn_out_test_set_and_a_single_seed_are_said() -> None:
-    said = [reason.text for reason in verdict(test_set=TEST_SET.model_copy(update={"uses": 51}), seeds=1).reasons]
-    assert any("used 51 times" in text for text in said)
-    assert any("the checkpoint, not the recipe" in text for text in said)
+    reasons = verdict(test_set=TEST_SET.model_copy(update={"uses": 51}), seeds=1).reasons
+    assert [reason.level for reason in reasons if "51" in reason.text] == ["warning"]
+    assert [reason.level for reason in reasons if "seed" in reason.text] == ["note"]
     assert verdict(test_set=TEST_SET.model_copy(update={"uses": 51})).headline.startswith("Pass, with 1 warning")
 
 

@@ -90,7 +90,7 @@ def test_predictions_with_a_hole_are_no_evidence(number: int, changes: dict[str,
 
 @pytest.mark.parametrize("changes", [{"tuned_answer": "heat"}, {"tuned_correct": False}])
 def test_a_claim_that_the_answer_contradicts_is_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(RefusedError, match="tuned_correct contradicts the answer: row-00002"):
+    with pytest.raises(RefusedError, match=r"tuned_correct.*row-00002"):
         pair(edited(2, **changes))
 
 
@@ -102,9 +102,9 @@ def test_case_counts_unless_it_is_ignored() -> None:
 
 
 def test_models_that_answered_other_rows_are_not_compared() -> None:
-    with pytest.raises(InputError, match="rows of the candidate are missing here: row-00003"):
+    with pytest.raises(InputError, match=r"missing.*row-00003"):
         pair(TABLE, TABLE.slice(0, 3))
-    with pytest.raises(InputError, match="rows that the candidate does not have: row-00003"):
+    with pytest.raises(InputError, match=r"does not have.*row-00003"):
         pair(TABLE.slice(0, 3))
 
 
@@ -118,7 +118,7 @@ def test_models_that_answered_other_rows_are_not_compared() -> None:
     ],
 )
 def test_a_row_that_differs_between_the_sides_is_not_compared(changes: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=f"{next(iter(changes))} differs from the candidate's: row-00002"):
+    with pytest.raises(InputError, match=rf"{next(iter(changes))}.*row-00002"):
         pair(edited(2, **changes))
 
 

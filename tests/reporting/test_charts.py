@@ -1,7 +1,17 @@
 import xml.etree.ElementTree as ET
 
+from data_change import shift
+
 from tunegate.evaluation.metrics import OTHER, Pair
-from tunegate.reporting.charts import MAX_CLASSES, Interval, confusion_matrix, drawn_classes, interval_plot, loss_curve
+from tunegate.reporting.charts import (
+    MAX_CLASSES,
+    Interval,
+    confusion_matrix,
+    drawn_classes,
+    interval_plot,
+    loss_curve,
+    shift_plot,
+)
 
 
 def test_the_curve_spans_its_steps_and_marks_every_validation() -> None:
@@ -58,3 +68,19 @@ def test_an_interval_lies_between_its_bounds_and_the_limit_left_of_zero() -> Non
 def test_without_a_limit_nothing_is_shaded() -> None:
     svg = ET.fromstring(interval_plot(Interval(0.0, -0.1, 0.1, None), 0.1, "f1", ""))
     assert svg.find("rect") is None
+
+
+def test_a_shift_is_described_for_a_screen_reader_and_its_name_is_escaped() -> None:
+    text = shift_plot(shift(name="<label>"))
+    assert 'aria-label="&lt;label&gt;: 0.20, ' in text
+    assert text == shift_plot(shift(name="<label>"))
+
+
+def test_a_larger_shift_lies_further_right_and_none_at_the_left_end() -> None:
+    places = [float(shift_plot(shift(effect=e, low=e, high=e)).split('cx="')[1].split('"')[0]) for e in (0, 0.2, 1)]
+    assert places == sorted(places)
+    assert (places[0], places[2]) == (6.0, 214.0)
+
+
+def test_a_shift_without_numbers_draws_nothing() -> None:
+    assert shift_plot(shift(effect=None, low=None, high=None)) == ""

@@ -8,7 +8,7 @@ GAP = "\N{ZERO WIDTH SPACE}"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "escaped"),
     [
         ("a | b", "a \\| b"),
         ("*b* _i_ `c` ~ s", "\\*b\\* \\_i\\_ \\`c\\` \\~ s"),
@@ -19,8 +19,8 @@ GAP = "\N{ZERO WIDTH SPACE}"
         ("plain text, 5 % of it: so what?", "plain text, 5 % of it: so what?"),
     ],
 )
-def test_marks_are_escaped_and_lines_joined(text: str, said: str) -> None:
-    assert escape(text) == said
+def test_marks_are_escaped_and_lines_joined(text: str, escaped: str) -> None:
+    assert escape(text) == escaped
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_marks_that_turn_the_direction_of_text_are_shown_as_foreign() -> None:
     assert escape("abc\u202edef\u2066") == "abc\N{REPLACEMENT CHARACTER}def\N{REPLACEMENT CHARACTER}"
 
 
-def test_code_outlasts_backticks_and_a_pipe_is_no_code() -> None:
+def test_code_outlasts_backticks_and_a_pipe_is_not_code() -> None:
     assert (code("params.yaml"), code("a`b``c"), code("")) == ("`params.yaml`", "``` a`b``c ```", "`  `")
     assert code("a|b\\|c") == "a\\|b\\\\\\|c"
 

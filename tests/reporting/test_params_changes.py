@@ -32,7 +32,7 @@ def test_keys_are_compared_with_their_values_as_written() -> None:
     ]
 
 
-def test_a_named_item_is_found_under_its_name_and_of_a_list_only_the_difference_is_told() -> None:
+def test_a_named_item_is_found_under_its_name_and_of_a_list_only_the_difference_is_shown() -> None:
     old = {"sources": [{"name": "a", "path": "x"}], "deps": ["one", "two"]}
     new = {"sources": [{"name": "b", "path": "y"}, {"name": "a", "path": "z"}], "deps": ["two", "three"]}
     assert keyed_changes(old, new) == [
@@ -46,7 +46,7 @@ def test_lines_of_a_command_are_joined() -> None:
     assert keyed_changes({"cmd": "a\n  b"}, {"cmd": "a\n  c"}) == [Change("cmd", "a b", "a c")]
 
 
-def test_the_files_that_differ_are_told_in_their_order_and_no_others(miniature: Miniature) -> None:
+def test_the_files_that_differ_are_listed_in_their_order_and_no_others(miniature: Miniature) -> None:
     miniature.change(train__learning_rate=0.5)
     policy = miniature.root / "policy/gate.yaml"
     write_text(policy, read_text(policy).replace("margin: 0.05", "margin: 0.2") + "# a comment\n")
@@ -58,14 +58,14 @@ def test_the_files_that_differ_are_told_in_their_order_and_no_others(miniature: 
     ]
 
 
-def test_a_file_that_cannot_be_read_at_one_side_is_said_to_be_so(miniature: Miniature) -> None:
+def test_a_file_that_cannot_be_read_at_one_side_is_reported(miniature: Miniature) -> None:
     write_text(miniature.root / "data/sources.yaml", "sources: [\n")
     miniature.commit("Broken", repro=False)
     (found,) = file_changes(*snapshots(miniature, "HEAD~1", "HEAD"))
     assert found.changes[0].new.startswith("cannot be read:")
 
 
-def test_packages_are_told_by_version(miniature: Miniature) -> None:
+def test_packages_are_compared_by_version(miniature: Miniature) -> None:
     lock = miniature.root / "requirements/pipeline.txt"
     write_text(lock, "torch==2.13.0 \\\n    --hash=sha256:aa\nold==1\nsame==3\n")
     miniature.commit("One", repro=False)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 from miniature import Miniature, answers, predictions
-from verdicts import EVIL, judged, part
+from verdicts import EVIL, evidence_of, part
 
 from tunegate.data.diff.result import Pair, Pairs, RowSample
 from tunegate.files import write_text
@@ -46,8 +46,8 @@ def changed(first_miniature: Miniature, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def make(changed: Miniature) -> Make:
     def report(proofs: list[Proof] | None = None, **verdict: Any) -> PullRequest:
-        with judged(changed.root, "HEAD~1", "HEAD", **verdict) as found:
-            return pull_request_of(found, proofs)
+        with evidence_of(changed.root, "HEAD~1", "HEAD", **verdict) as evidence:
+            return pull_request_of(evidence, proofs)
 
     return report
 
@@ -204,8 +204,8 @@ def test_every_heading_names_its_section_and_headings_skip_no_level(make: Make) 
 
 
 def test_the_first_model_is_reported_without_a_baseline(changed: Miniature) -> None:
-    with judged(changed.root, "HEAD", "HEAD", slices=[]) as found:
-        first = pull_request_of(dataclasses.replace(found, baseline=None, baseline_predictions=None))
+    with evidence_of(changed.root, "HEAD", "HEAD", slices=[]) as evidence:
+        first = pull_request_of(dataclasses.replace(evidence, baseline=None, baseline_predictions=None))
     assert "this is the first model" in Page(render_html(first)).text
     assert "first model" in render_markdown(first)
 

@@ -45,7 +45,7 @@ def test_reasons_are_compared_stage_by_stage(miniature: Miniature, outputs: Outp
     assert [stage.stage for stage in found] == ["prepare", "tokenize"]
 
 
-def test_a_cost_that_an_old_commit_did_not_record_is_said_to_be_so(miniature: Miniature, outputs: Outputs) -> None:
+def test_a_cost_that_an_old_commit_did_not_record_is_shown_as_such(miniature: Miniature, outputs: Outputs) -> None:
     path = miniature.root / "inputs/reports/timings.json"
     old = {key: value for key, value in read_json(path).items() if key not in ("train", "evaluate")}
     write_json(path, old)

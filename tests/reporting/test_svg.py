@@ -14,5 +14,5 @@ def test_ticks_are_round_and_reach_the_top(high: float, last: float) -> None:
     assert (found[0], pytest.approx(found[-1])) == (0, last)
 
 
-def test_a_long_name_is_cut_where_it_stands_beside_a_drawing() -> None:
+def test_a_long_name_is_cut_next_to_a_drawing() -> None:
     assert (short_name("roof"), len(short_name("x" * 99))) == ("roof", 34)

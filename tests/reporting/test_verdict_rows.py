@@ -27,7 +27,7 @@ def test_a_metric_says_what_the_policy_asks_of_it_in_its_own_unit() -> None:
         metric("nll", role="guard", direction="lower", margin=0.25, floor=None, difference=0.1, low=-0.2, high=0.3),
         metric("macro_f1", role="info"),
     ])  # fmt: skip
-    assert [(row.change, row.tone, row.asks, row.outcome) for row in rows] == [
+    assert [(row.change, row.tone, row.requirement, row.outcome) for row in rows] == [
         ("+5.0", "better", "at worst \N{MINUS SIGN}5.0; at least 40.0 %", "pass"),
         ("+0.100", "worse", "at worst +0.250", "pass"),
         ("+5.0", "better", NONE, "shown only"),
@@ -48,7 +48,7 @@ def test_a_loss_is_drawn_on_the_left_whichever_way_is_better(
 
 def test_without_a_baseline_there_is_no_interval_and_only_the_floor_is_asked() -> None:
     (row,) = metric_rows([metric(baseline=None, difference=None, low=None, high=None)])
-    assert (row.before, row.change, row.plot, row.asks) == (NONE, NONE, "", "at least 40.0 %")
+    assert (row.before, row.change, row.plot, row.requirement) == (NONE, NONE, "", "at least 40.0 %")
 
 
 def test_slices_are_grouped_by_name_and_one_with_few_rows_has_no_interval() -> None:

@@ -124,13 +124,14 @@ def test_parameters_that_were_edited_but_not_run_change_nothing(proposed: Miniat
     assert judge(proposed, base="main") == before
 
 
-def test_another_pipeline_is_said_and_needs_approval(proposed: Miniature) -> None:
+def test_another_pipeline_is_reported_and_needs_approval(proposed: Miniature) -> None:
     pipeline = read_yaml(proposed.root / "dvc.yaml")
     pipeline["stages"]["train"]["deps"].append("params.yaml")
     write_yaml(proposed.root / "dvc.yaml", pipeline)
     proposed.commit("Train on something else")
     verdict = judge(proposed, base="main")
-    assert verdict.headline.startswith("Needs approval: the pipeline itself is changed, in train")
+    assert verdict.headline.startswith("Needs approval: ")
+    assert "train" in verdict.headline
 
 
 def test_a_branch_from_before_the_first_model_is_merged_before_it_is_judged(miniature: Miniature) -> None:
@@ -140,7 +141,7 @@ def test_a_branch_from_before_the_first_model_is_merged_before_it_is_judged(mini
     root = miniature.git("commit-tree", tree, "-m", "Nothing ran yet")
     main = miniature.git("commit-tree", f"{first}^{{tree}}", "-p", root, "-m", "The first model")
     change = miniature.git("commit-tree", f"{first}^{{tree}}", "-p", root, "-m", "Another first model")
-    with pytest.raises(InputError, match="the base has a model by now"):
+    with pytest.raises(InputError, match="the base has a model"):
         judge(miniature, base=main, head=change)
 
 
@@ -186,7 +187,7 @@ def test_two_models_that_are_all_right_or_all_wrong_are_equal(miniature: Miniatu
     assert (metric(verdict, "accuracy").difference, verdict.outcome) == (0, "pass")
 
 
-def test_a_project_outside_git_is_told_so(tmp_path: Path) -> None:
+def test_a_project_outside_git_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a git repository"), open_evidence(tmp_path):
         pass
 

@@ -64,7 +64,7 @@ def test_a_worse_model_fails_with_its_report(miniature: Miniature) -> None:
     assert (found.state, found.description.partition(":")[0]) == ("failure", "Refused")
 
 
-def test_a_change_beside_the_model_passes_and_scores_nothing_again(miniature: Miniature) -> None:
+def test_a_change_that_leaves_the_model_alone_passes_and_scores_nothing_again(miniature: Miniature) -> None:
     miniature.git("checkout", "-qb", "tune")
     write_text(miniature.root / "docs/note.md", "words\n")
     miniature.commit("Words", repro=False)
@@ -111,11 +111,8 @@ def test_a_claim_that_only_its_own_code_reproduces_waits_for_an_approval(irrepro
     claim(irreproducible)
     found = published(irreproducible, rescore=4)
     assert (found.state, found.description[:9]) == ("pending", "The claim")
-    words = (
-        "cannot be reproduced by the default branch's code (answers to 200 rows, but the test set has 199, or others"
-    )
-    assert words in found.markdown
-    assert f"its scoring code is its own: {path}): needs approval" in found.markdown
+    assert "answers to 200 rows, but the test set has 199" in found.markdown
+    assert f"{path}): needs approval" in found.markdown
     found = published(irreproducible, "grace", rescore=4)
     assert (found.state, "approved by grace" in found.markdown) == ("success", True)
 
@@ -124,7 +121,8 @@ def test_a_run_that_is_still_to_be_made_is_waited_for(miniature: Miniature) -> N
     miniature.git("checkout", "-qb", "tune")
     miniature.change(train__learning_rate=0.1)
     miniature.commit("Not run", repro=False)
-    assert published(miniature).description == "dvc.lock has no run yet of train, score; the job train makes it"
+    waiting = published(miniature)
+    assert (waiting.state, "train, score" in waiting.description) == ("pending", True)
     found = published(miniature, fork=True)
     assert (found.state, "a maintainer has to run this" in found.description) == ("pending", True)
 

@@ -3,17 +3,22 @@ import itertools
 
 import numpy as np
 import pytest
-from paired_answers import outcomes, pair_of
+from paired_answers import outcomes
 from scipy import stats
 
-from tunegate.gate.estimates import estimate
-from tunegate.statistics.paired import MOST_ROWS, Counts, Evidence, holm, mcnemar
+from tunegate.statistics.paired import MOST_ROWS, Counts, PairedDifference, holm, mcnemar
+from tunegate.statistics.paired_bootstrap import mean_difference
 
 
-def evidence_of(rows: int, lost: int, won: int) -> Evidence:
-    found = estimate(pair_of(outcomes(rows, lost=lost, won=won)), "accuracy", resamples=2000, seed=7).evidence
-    assert found
-    return found
+def difference(changes: np.ndarray, *, share: bool = True, resamples: int = 2000) -> PairedDifference:
+    """Of rows that each are one cluster; where nothing changed both are right."""
+    before = np.where(changes == 0, 1.0, changes < 0)
+    rng, clusters = np.random.default_rng(7), np.arange(len(changes))
+    return mean_difference(before, before + changes, clusters, share=share, resamples=resamples, rng=rng)
+
+
+def difference_of(rows: int, lost: int, won: int) -> PairedDifference:
+    return difference(np.array(outcomes(rows, lost=lost, won=won)))
 
 
 @pytest.mark.parametrize(("fixed", "broken"), [(0, 0), (1, 0), (3, 9), (9, 3), (5, 5), (0, 12), (40, 61)])
@@ -41,24 +46,24 @@ def test_the_reach_of_gains_alone_is_clopper_and_pearson() -> None:
 
 @pytest.mark.parametrize(("lost", "won"), [(0, 0), (5, 0), (12, 3), (20, 20), (2, 30)])
 def test_bound_and_p_value_say_the_same(lost: int, won: int) -> None:
-    evidence = evidence_of(200, lost, won)
-    high = evidence.high(0.05)
-    assert evidence.p_not_below(high + 0.003) <= 0.05
-    assert evidence.p_not_below(high - 0.003) > 0.05
-    assert evidence.low(0.05) < evidence.difference < high
+    measured = difference_of(200, lost, won)
+    high = measured.high(0.05)
+    assert measured.p_not_below(high + 0.003) <= 0.05
+    assert measured.p_not_below(high - 0.003) > 0.05
+    assert measured.low(0.05) < measured.value < high
 
 
 def test_a_p_value_goes_on_beyond_the_farthest_resample_and_never_falls_below_the_other_methods() -> None:
-    evidence = evidence_of(200, 60, 0)
-    chances = [evidence.p_not_below(bound) for bound in np.linspace(-0.25, 0.0, 200)]
-    assert evidence.p_not_below(-0.02) < 1e-10 < 1 / 2001
+    measured = difference_of(200, 60, 0)
+    chances = [measured.p_not_below(bound) for bound in np.linspace(-0.25, 0.0, 200)]
+    assert measured.p_not_below(-0.02) < 1e-10 < 1 / 2001
     assert all(0 < after <= before for before, after in itertools.pairwise(chances))
-    skewed = dataclasses.replace(evidence, roots=np.sort(-np.random.default_rng(1).exponential(3.0, 2000)))
-    assert skewed.p_not_below(-0.02) > evidence.p_not_below(-0.02)
+    skewed = dataclasses.replace(measured, roots=np.sort(-np.random.default_rng(1).exponential(3.0, 2000)))
+    assert skewed.p_not_below(-0.02) > measured.p_not_below(-0.02)
     farthest = skewed.centre - float(skewed.roots[0]) * skewed.error
     assert skewed.p_not_below(farthest + 1e-9) == pytest.approx(1 / 2001, rel=1e-3)
-    assert evidence_of(200, 200, 0).p_not_below(-0.5) < 1e-10
-    assert evidence_of(30, 30, 0).p_not_below(-0.95) > 0.1
+    assert difference_of(200, 200, 0).p_not_below(-0.5) < 1e-10
+    assert difference_of(30, 30, 0).p_not_below(-0.95) > 0.1
 
 
 @pytest.mark.parametrize(("lost", "won", "level"), [(0.15, 0.05, 1e-3), (0.2, 0.1, 1e-3), (0.2, 0.1, 1e-4)])
@@ -71,11 +76,8 @@ def test_a_slice_at_its_margin_is_refused_no_more_often_than_a_level_that_no_res
             chance = stats.multinomial.pmf([losses, gains, rows - losses - gains], rows, [lost, won, 1 - lost - won])
             if losses - gains < 0.1 * rows or chance < level * 1e-4:
                 continue
-            found = estimate(
-                pair_of(outcomes(rows, lost=losses, won=gains)), "accuracy", resamples=200, seed=7
-            ).evidence
-            assert found
-            refused += chance * (found.p_not_below(won - lost) <= level)
+            measured = difference(np.array(outcomes(rows, lost=losses, won=gains)), resamples=200)
+            refused += chance * (measured.p_not_below(won - lost) <= level)
     assert refused <= level
 
 
@@ -83,41 +85,40 @@ def test_bounds_are_no_narrower_than_the_plain_ones() -> None:
     for lost, won in [(30, 30), (10, 4), (2, 0)]:
         changes = np.array(outcomes(300, lost=lost, won=won))
         plain = stats.t.ppf(0.95, 299) * changes.std(ddof=1) / np.sqrt(300)
-        evidence = evidence_of(300, lost, won)
-        assert evidence.low(0.05) <= changes.mean() - 0.97 * plain
-        assert evidence.low(0.05) >= changes.mean() - 1.15 * plain - 2 / 300  # nor needlessly wide
+        measured = difference_of(300, lost, won)
+        assert measured.low(0.05) <= changes.mean() - 0.97 * plain
+        assert measured.low(0.05) >= changes.mean() - 1.15 * plain - 2 / 300  # nor needlessly wide
 
 
 def test_an_exactly_equal_loss_is_certain() -> None:
-    found = estimate(pair_of(outcomes(100)), "nll", resamples=100, seed=7).evidence
-    assert found
-    assert found.low(0.05) == found.high(0.05) == 0
-    assert (found.p_not_below(0.1), found.p_not_below(-0.1)) == (0.0, 1.0)
+    same = difference(np.zeros(100), share=False)
+    assert same.low(0.05) == same.high(0.05) == 0
+    assert (same.p_not_below(0.1), same.p_not_below(-0.1)) == (0.0, 1.0)
 
 
 def test_the_rows_needed_are_those_of_the_textbook_when_many_changed() -> None:
-    evidence = evidence_of(10_000, 500, 500)
+    measured = difference_of(10_000, 500, 500)
     variance = 0.1
     textbook = (stats.norm.ppf(0.95) + stats.norm.ppf(0.8)) ** 2 * variance / 0.005**2
-    assert evidence.needed_rows(0.005, alpha=0.05, power=0.8) == pytest.approx(textbook, rel=0.05)
+    assert measured.needed_rows(0.005, alpha=0.05, power=0.8) == pytest.approx(textbook, rel=0.05)
 
 
 def test_with_the_rows_needed_the_gate_decides_as_often_as_promised() -> None:
     rng = np.random.default_rng(1)
-    needed = evidence_of(200, 12, 12).needed_rows(0.05, alpha=0.05, power=0.8)
+    needed = difference_of(200, 12, 12).needed_rows(0.05, alpha=0.05, power=0.8)
     assert needed
     decided = 0
     for _ in range(200):
         lost, won, _ = rng.multinomial(needed, [0.06, 0.06, 0.88])
-        decided += evidence_of(needed, lost, won).low(0.05) > -0.05
+        decided += difference_of(needed, lost, won).low(0.05) > -0.05
     assert 0.7 <= decided / 200 <= 0.9
 
 
 def test_more_rows_are_needed_than_there_are_and_at_the_margin_no_number_is() -> None:
-    evidence = evidence_of(200, 12, 3)
-    needed = evidence.needed_rows(0.5, alpha=0.05, power=0.8)
+    measured = difference_of(200, 12, 3)
+    needed = measured.needed_rows(0.5, alpha=0.05, power=0.8)
     assert needed
     assert 200 < needed < 300
-    assert evidence.needed_rows(0.0, alpha=0.05, power=0.8) is None
-    assert evidence.needed_rows(1e-4, alpha=0.05, power=0.8) is None
+    assert measured.needed_rows(0.0, alpha=0.05, power=0.8) is None
+    assert measured.needed_rows(1e-4, alpha=0.05, power=0.8) is None
     assert MOST_ROWS == 100_000

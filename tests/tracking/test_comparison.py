@@ -4,7 +4,7 @@ import pytest
 
 from tunegate.errors import InputError
 from tunegate.files import write_text
-from tunegate.reporting.runs_page import render_runs
+from tunegate.reporting.pages import render_runs
 from tunegate.tracking.comparison import compare, find, trajectory_of
 from tunegate.tracking.outbox import ADAPTER, Record, Run, receipt_now, settle, write_record
 from tunegate.tracking.runs import TRAJECTORY

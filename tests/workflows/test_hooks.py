@@ -83,4 +83,4 @@ def test_a_push_with_a_run_that_never_was_is_stopped(miniature: Miniature, tmp_p
     git(root, "commit", "--no-verify", "-qam", "Better, I swear")
     refused = git(root, "push", "origin", "main")
     assert refused.returncode == 1
-    assert "not proven to be a run of this commit: evaluate" in refused.stdout + refused.stderr
+    assert "not proven: evaluate" in refused.stdout + refused.stderr

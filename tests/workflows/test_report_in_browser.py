@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from miniature import Miniature, answers, predictions
-from verdicts import EVIL, judged
+from verdicts import EVIL, evidence_of
 
 from tunegate.reporting.pull_request import PullRequest, pull_request_of
 from tunegate.reporting.pull_request_page import write_report
@@ -60,8 +60,8 @@ def report(first_miniature: Miniature, tmp_path_factory: pytest.TempPathFactory)
     made.predict(predictions(answers(200, 0.75, seed=3)))
     made.change(train__learning_rate=0.5)
     made.commit("Second")
-    with judged(root, "HEAD~1", "HEAD") as found:
-        whole = pull_request_of(found, [])
+    with evidence_of(root, "HEAD~1", "HEAD") as evidence:
+        whole = pull_request_of(evidence, [])
     first, *others = whole.changes.examples
     evil = dataclasses.replace(first, question=EVIL, after=EVIL)
     return dataclasses.replace(whole, changes=dataclasses.replace(whole.changes, examples=[evil, *others]))

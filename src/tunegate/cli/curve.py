@@ -28,7 +28,7 @@ def curve(
     from tqdm import tqdm
 
     from tunegate.experiments.curve import curve_of, measure
-    from tunegate.reporting.curve_page import render_curve
+    from tunegate.reporting.pages import render_curve
     from tunegate.repository.revisions import open_repository
 
     asked, repository = _asked(shares, seeds, metric), open_repository()

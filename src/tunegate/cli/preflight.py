@@ -15,7 +15,7 @@ from tunegate.cli.runs import table
 from tunegate.errors import RefusedError, visible
 from tunegate.files import to_json, write_text
 from tunegate.params import load_params
-from tunegate.reporting.preflight_page import costs_of, render_preflight
+from tunegate.reporting.pages import costs_of, render_preflight
 
 if TYPE_CHECKING:
     from tunegate.models.tokens.preview import Piece

@@ -63,7 +63,7 @@ def compare(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the loss curves, too.")] = None,
 ) -> None:
     """Compare runs with the first one: parameters that differ, numbers, costs."""
-    from tunegate.reporting.runs_page import render_runs
+    from tunegate.reporting.pages import render_runs
     from tunegate.tracking.comparison import compare as side_by_side
     from tunegate.tracking.comparison import find, trajectory_of
 

@@ -30,13 +30,14 @@ _NEXT = (
 
 def summary(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    beside: Annotated[
-        Path | None, typer.Option("--beside", metavar="DIR", help="Another project, to compare this one with.")
+    other: Annotated[
+        Path | None,
+        typer.Option("--compare", "--beside", metavar="DIR", help="Compare with the project there."),
     ] = None,
 ) -> None:
     """Show the metrics, where the results lie, and what to try next. Example: tunegate summary --json"""
-    if beside is not None:
-        _print_beside(beside, as_json)
+    if other is not None:
+        _print_comparison(other, as_json)
         return
     if not METRICS.is_file():
         raise InputError("the pipeline has not run here", place=str(METRICS), remedy="run `make demo` or `dvc repro`")
@@ -45,11 +46,11 @@ def summary(
     print(to_json(_as_json(metrics, record)) if as_json else _as_text(metrics, record), end="" if as_json else "\n")
 
 
-def _print_beside(other: Path, as_json: bool) -> None:
+def _print_comparison(other: Path, as_json: bool) -> None:
     """Both projects in one Markdown table, named as their folders are; the other by its path where both are alike."""
     mine, its = Path().resolve(), other.resolve()
     if mine == its:
-        raise UsageError("--beside names this project", remedy="name the folder of another one")
+        raise UsageError("--compare names this project", remedy="name the folder of another one")
     columns = {mine.name: measured(Path()), its.name if its.name != mine.name else str(its): measured(other)}
     print(to_json(columns) if as_json else markdown(rows_of(columns)), end="" if as_json else "\n")
 

@@ -1,14 +1,14 @@
-"""Bounds on how the data may change, judged on what tunegate.data.diff found between two commits.
+"""Bounds on how the data may change, decided on the comparison of two commits' data.
 
-Pure: takes the policy's section `data` and a comparison. A bound on a number that the commits do not have is not
-passed in silence: it warns, and a shift that was not computed does what its bound says. Without a baseline only the
-licences can be judged.
+A bound on a number that the commits do not have is not passed in silence: it warns, and a shift that was not computed
+does what its bound says. Without a baseline only the licences can be judged.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from tunegate.data.diff.result import DataDiff, Pairs, Shift
+from tunegate.gate.guards import percent
 from tunegate.gate.policy import DataPolicy, Limit
 from tunegate.gate.verdict import GuardResult
 from tunegate.text import listed
@@ -23,87 +23,87 @@ _PAIRS = {
 """Key of the policy to the guard's name, the list of the comparison, and words for it."""
 
 
-def decide_data(policy: DataPolicy, found: DataDiff) -> list[GuardResult]:
+def decide_data(policy: DataPolicy, diff: DataDiff) -> list[GuardResult]:
     """What the policy says of a change of data, in the policy's order."""
-    return list(_results(policy, found))
+    return list(_results(policy, diff))
 
 
-def _results(policy: DataPolicy, found: DataDiff) -> Iterator[GuardResult]:
-    if found.base is not None:
-        yield from _of_rows(policy, found)
+def _results(policy: DataPolicy, diff: DataDiff) -> Iterator[GuardResult]:
+    if diff.base is not None:
+        yield from _row_shares(policy, diff)
         if policy.max_drift:
-            yield _drift(policy.max_drift, found)
+            yield _drift(policy.max_drift, diff)
         for key, (name, field, words) in _PAIRS.items():
             limit: Limit | None = getattr(policy, key)
             if limit:
-                yield _pairs(name, words, limit, getattr(found, field))
+                yield _pairs(name, words, limit, getattr(diff, field))
         if policy.max_quarantined_share_increase:
-            yield _quarantine(policy.max_quarantined_share_increase, found)
+            yield _quarantine(policy.max_quarantined_share_increase, diff)
         if policy.personal_data != "allow":
-            yield _personal(Limit(limit=0, action=policy.personal_data), found)
+            yield _personal(Limit(limit=0, action=policy.personal_data), diff)
     if policy.licenses:
         allowed = set(policy.licenses.allowed)
-        wrong = [s for s in found.sources if s.change != "removed" and s.license_after not in allowed]
-        said = listed([f"{s.name} ({s.license_after or 'none declared'})" for s in wrong], _SHOWN)
-        words = f"sources under a licence that is not allowed: {said or 'none'}"
-        yield _judged("licences", words, Limit(limit=0, action=policy.licenses.action), len(wrong))
+        wrong = [s for s in diff.sources if s.change != "removed" and s.license_after not in allowed]
+        names = listed([f"{s.name} ({s.license_after or 'none declared'})" for s in wrong], _SHOWN)
+        sentence = f"sources under a licence that is not allowed: {names or 'none'}"
+        yield _result("licences", sentence, Limit(limit=0, action=policy.licenses.action), len(wrong))
 
 
-def _of_rows(policy: DataPolicy, found: DataDiff) -> Iterator[GuardResult]:
-    whole = found.total("before")
+def _row_shares(policy: DataPolicy, diff: DataDiff) -> Iterator[GuardResult]:
+    whole = diff.total("before")
     for name, limit in (("removed", policy.max_removed_share), ("edited", policy.max_edited_share)):
         if limit:
-            count = found.total("removed" if name == "removed" else "edited")
+            count = diff.total("removed" if name == "removed" else "edited")
             share = count / whole if whole else 0.0
-            said = f"rows {name}: {count:,} of {whole:,}, {_percent(share)} (at most {_percent(limit.limit)})"
-            yield _judged(f"{name} rows", said, limit, share)
+            sentence = f"rows {name}: {count:,} of {whole:,}, {percent(share)} (at most {percent(limit.limit)})"
+            yield _result(f"{name} rows", sentence, limit, share)
 
 
-def _drift(limit: Limit, found: DataDiff) -> GuardResult:
-    whole = [shift for shift in found.shifts if shift.of == "all rows"]
-    known = [shift for shift in whole if shift.low is not None]
-    missing = [shift.name for shift in whole if shift.verdict == "not computed"]
-    most: Shift | None = max(known, key=lambda shift: shift.low or 0.0, default=None)
-    said = "too few rows to tell" if most is None else _largest(most)
-    if missing and (most is None or (most.low or 0.0) <= limit.limit):
-        # A shift that nobody looked for is not within its bound.
-        problem = f"shift of the data: not computed of {listed(missing, _SHOWN)}; of the others: {said}"
+def _drift(limit: Limit, diff: DataDiff) -> GuardResult:
+    shifts = [shift for shift in diff.shifts if shift.of == "all rows"]
+    missing = [shift.name for shift in shifts if shift.verdict == "not computed"]
+    computed = [shift for shift in shifts if shift.low is not None]
+    largest: Shift | None = max(computed, key=lambda shift: shift.low or 0.0, default=None)
+    sentence = "too few rows to tell" if largest is None else _largest(largest)
+    if missing and (largest is None or (largest.low or 0.0) <= limit.limit):
+        # A shift that was not computed is not within its bound.
+        problem = f"shift of the data: not computed for {listed(missing, _SHOWN)}; the others: {sentence}"
         return _unknown("drift", problem, limit, "refused" if limit.action == "refuse" else "warning")
-    if most is None:
-        if not found.same:
-            return _unknown("drift", f"shift of the data: {said}", limit)
-        return _judged("drift", "shift of the data: none, the bytes are the same", limit, 0.0)
-    said = f"largest shift of the data: {said} (lower end at most {limit.limit:g})"
-    return _judged("drift", said, limit, most.low or 0.0)
+    if largest is None:
+        if not diff.same:
+            return _unknown("drift", f"shift of the data: {sentence}", limit)
+        return _result("drift", "shift of the data: none, the bytes are the same", limit, 0.0)
+    sentence = f"largest shift of the data: {sentence} (lower end at most {limit.limit:g})"
+    return _result("drift", sentence, limit, largest.low or 0.0)
 
 
 def _largest(shift: Shift) -> str:
     return f"{shift.name}, {shift.measure} {shift.effect:.2f}, 95 % interval {shift.low:.2f} to {shift.high:.2f}"
 
 
-def _pairs(name: str, words: str, limit: Limit, found: Pairs) -> GuardResult:
-    shown = _named([f"{pair.id} = {pair.other}" for pair in found.pairs], found.count)
-    return _judged(name, f"{words}: {found.count:,} (at most {limit.limit:g}){shown}", limit, found.count)
+def _pairs(name: str, words: str, limit: Limit, pairs: Pairs) -> GuardResult:
+    ids = _ids([f"{pair.id} = {pair.other}" for pair in pairs.pairs], pairs.count)
+    return _result(name, f"{words}: {pairs.count:,} (at most {limit.limit:g}){ids}", limit, pairs.count)
 
 
-def _quarantine(limit: Limit, found: DataDiff) -> GuardResult:
-    held = found.quarantine
-    if held is None or not held.checked_before or not held.checked_after:
+def _quarantine(limit: Limit, diff: DataDiff) -> GuardResult:
+    counts = diff.quarantine
+    if counts is None or not counts.checked_before or not counts.checked_after:
         return _unknown("quarantine", "share of rows in quarantine: not recorded on both sides", limit)
-    said = f"rows in quarantine: {held.before:,} of {held.checked_before:,} before, {held.after:,} of "
-    said += f"{held.checked_after:,} now (the share may rise by {_percent(limit.limit)})"
-    return _judged("quarantine", said, limit, held.share_increase)
+    sentence = f"rows in quarantine: {counts.before:,} of {counts.checked_before:,} before, {counts.after:,} of "
+    sentence += f"{counts.checked_after:,} now (the share may rise by {percent(limit.limit)})"
+    return _result("quarantine", sentence, limit, counts.share_increase)
 
 
-def _personal(limit: Limit, found: DataDiff) -> GuardResult:
-    if found.personal_data is None:
+def _personal(limit: Limit, diff: DataDiff) -> GuardResult:
+    if diff.personal_data is None:
         return _unknown("personal data", "personal data: the candidate's data/prepared does not record it", limit)
-    count = found.personal_data.new_rows
-    said = f"new rows with personal data or secrets: {count:,}{_named(found.personal_data.ids, count)}"
-    return _judged("personal data", said, limit, count)
+    count = diff.personal_data.new_rows
+    sentence = f"new rows with personal data or secrets: {count:,}{_ids(diff.personal_data.ids, count)}"
+    return _result("personal data", sentence, limit, count)
 
 
-def _judged(name: str, sentence: str, limit: Limit, measured: float) -> GuardResult:
+def _result(name: str, sentence: str, limit: Limit, measured: float) -> GuardResult:
     over = "refused" if limit.action == "refuse" else "warning"
     return GuardResult(
         name=name,
@@ -119,10 +119,6 @@ def _unknown(name: str, sentence: str, limit: Limit, outcome: Literal["warning",
     return GuardResult(name=name, candidate=None, baseline=None, limit=limit.limit, outcome=outcome, sentence=sentence)
 
 
-def _named(first: Sequence[str], count: int) -> str:
+def _ids(first: Sequence[str], count: int) -> str:
     more = f" and {count - _SHOWN:,} more" if count > _SHOWN else ""
     return f": {', '.join(first[:_SHOWN])}{more}" if first else ""
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

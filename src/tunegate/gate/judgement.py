@@ -1,7 +1,7 @@
 """From results to the verdict: which reasons there are, how heavy each is, and what follows.
 
-Pure: takes what was found, opens nothing. All guards must hold (an intersection-union test: no correction is needed),
-and whatever is doubtful is never a pass by silence.
+All guards must hold (an intersection-union test: no correction is needed), and whatever is doubtful never passes in
+silence.
 """
 
 import dataclasses
@@ -54,27 +54,27 @@ class Findings:
     approvals: Sequence[str]
 
 
-def judge(found: Findings) -> Verdict:
+def judge(findings: Findings) -> Verdict:
     """The verdict."""
-    reasons = sorted(_reasons(found), key=lambda reason: _LEVELS.index(reason.level))
-    outcome = _outcome(reasons, found.approvals)
-    contamination = {"exact": _pairs(found.exact), "near": _pairs(found.near)}
+    reasons = sorted(_reasons(findings), key=lambda reason: _LEVELS.index(reason.level))
+    outcome = _outcome(reasons, findings.approvals)
+    contamination = {"exact": _pairs(findings.exact), "near": _pairs(findings.near)}
     return Verdict(
         outcome=outcome,
-        headline=_headline(outcome, reasons, found),
+        headline=_headline(outcome, reasons, findings),
         reasons=reasons,
-        revisions=found.revisions,
-        rescored=found.rescored,
-        approvals=sorted(set(found.approvals)),
-        policy_sha256=found.policy_sha256,
-        alpha=found.policy.alpha,
-        resamples=found.policy.resamples,
-        test_set=found.test_set,
-        metrics=list(found.metrics),
-        slices=list(found.slices),
-        guards=list(found.guards),
+        revisions=findings.revisions,
+        rescored=findings.rescored,
+        approvals=sorted(set(findings.approvals)),
+        policy_sha256=findings.policy_sha256,
+        alpha=findings.policy.alpha,
+        resamples=findings.policy.resamples,
+        test_set=findings.test_set,
+        metrics=list(findings.metrics),
+        slices=list(findings.slices),
+        guards=list(findings.guards),
         contamination={kind: ids for kind, ids in contamination.items() if ids},
-        seeds=found.seeds,
+        seeds=findings.seeds,
     )
 
 
@@ -87,79 +87,83 @@ def _outcome(reasons: Sequence[Reason], approvals: Sequence[str]) -> Outcome:
     return "pass"
 
 
-def _reasons(found: Findings) -> Iterator[Reason]:
-    yield from _of_metrics(found)
-    yield from _of_slices(found)
-    for guard in found.guards:
+def _reasons(findings: Findings) -> Iterator[Reason]:
+    yield from _metric_reasons(findings)
+    yield from _slice_reasons(findings)
+    for guard in findings.guards:
         yield Reason(level="note" if guard.outcome == "pass" else guard.outcome, text=guard.sentence)
-    yield from _of_contamination(found)
-    if found.ungoverned:
-        # Always: else the change would say by itself that it needs nobody.
+    yield from _contamination_reasons(findings)
+    if findings.ungoverned:
+        # Whatever the policy says: otherwise the change itself could waive the approval.
         yield Reason(level="approval", text=f"{FILE} is new: the base has no policy, so the change's own is used")
-    for sentence in found.protected:
-        yield Reason(level=_OF_ACTION[found.policy.protected_change], text=sentence)
-    yield from _of_test_set(found)
-    if found.approvals:
-        yield Reason(level="note", text=f"approved by {', '.join(sorted(set(found.approvals)))}")
+    for sentence in findings.protected:
+        yield Reason(level=_OF_ACTION[findings.policy.protected_change], text=sentence)
+    yield from _test_set_reasons(findings)
+    if findings.approvals:
+        yield Reason(level="note", text=f"approved by {', '.join(sorted(set(findings.approvals)))}")
 
 
-def _of_metrics(found: Findings) -> Iterator[Reason]:
-    policy, rows = found.policy, found.test_set
+def _metric_reasons(findings: Findings) -> Iterator[Reason]:
+    policy, rows = findings.policy, findings.test_set
     deciding = [name for name, metric in policy.metrics.items() if metric.role != "info"]
-    few = [metric.name for metric in found.metrics if metric.too_few]
+    few = [metric.name for metric in findings.metrics if metric.too_few]
     least = min(policy.of(name).min_rows for name in deciding)
     if few or rows.rows < least or rows.clusters < policy.min_clusters:
-        # Whatever the policy does with doubt: a metric with too few rows is never let pass.
+        # Whatever the policy does with an inconclusive metric: one with too few rows never passes.
         of = ", ".join(few or deciding)
         text = f"{rows.rows} test rows in {rows.clusters} independent groups are too few for {of}"
         yield Reason(level="inconclusive", text=text)
-    for metric in found.metrics:
+    for metric in findings.metrics:
         level: Level = "refused" if metric.outcome == "refused" else "note"
         if metric.outcome == "inconclusive":
             level = _OF_ACTION[policy.inconclusive]
         yield Reason(level=level, text=metric.sentence)
-    if found.seeds < 2:
+    if findings.seeds < 2:
         text = "one training seed: this tests the checkpoint, not the recipe (`tunegate noise` measures the recipe)"
         yield Reason(level="note", text=text)
 
 
-def _of_slices(found: Findings) -> Iterator[Reason]:
-    for part in found.slices:
+def _slice_reasons(findings: Findings) -> Iterator[Reason]:
+    for part in findings.slices:
         if part.outcome in ("refused", "warning"):
             yield Reason(level="refused" if part.outcome == "refused" else "warning", text=part.sentence)
 
 
-def _of_contamination(found: Findings) -> Iterator[Reason]:
-    near: Level = "refused" if found.policy.contamination.action == "refuse" else "warning"
+def _contamination_reasons(findings: Findings) -> Iterator[Reason]:
+    near: Level = "refused" if findings.policy.contamination.action == "refuse" else "warning"
     kinds: list[tuple[Sequence[Match], Level, str]] = [
-        (found.exact, "refused", "are among the training rows"),
-        (found.near, near, "nearly equal a training row"),
-        (found.known_to_baseline, "approval", "were among the baseline's training rows: the comparison favours it"),
+        (findings.exact, "refused", "are among the training rows"),
+        (findings.near, near, "nearly equal a training row"),
+        (
+            findings.known_to_baseline,
+            "approval",
+            "were among the baseline's training rows: the comparison favours the baseline",
+        ),
     ]
     for matches, level, words in kinds:
         if matches:
             shown = listed(_pairs(matches), _SHOWN)
-            yield Reason(level=level, text=f"{len(matches)} of {found.test_set.rows} test rows {words}: {shown}")
+            yield Reason(level=level, text=f"{len(matches)} of {findings.test_set.rows} test rows {words}: {shown}")
 
 
-def _of_test_set(found: Findings) -> Iterator[Reason]:
-    uses, budget = found.test_set.uses, found.test_set.budget
+def _test_set_reasons(findings: Findings) -> Iterator[Reason]:
+    uses, budget = findings.test_set.uses, findings.test_set.budget
     if uses > budget:
         text = f"this test set was used {uses} times, the budget is {budget}: it is worn out; put new rows into it"
         yield Reason(level="warning", text=text)
     else:
         yield Reason(level="note", text=f"use {uses} of {budget} of this test set")
-    if found.shallow:
+    if findings.shallow:
         text = "this clone is shallow: uses of the test set and recorded times are only those it has (fetch-depth: 0)"
         yield Reason(level="warning", text=text)
 
 
-def _headline(outcome: Outcome, reasons: Sequence[Reason], found: Findings) -> str:
+def _headline(outcome: Outcome, reasons: Sequence[Reason], findings: Findings) -> str:
     if outcome == "pass":
-        primary = next(metric for metric in found.metrics if metric.role == "primary")
+        primary = next(metric for metric in findings.metrics if metric.role == "primary")
         warnings = sum(reason.level == "warning" for reason in reasons)
-        said = "" if not warnings else f", with {warnings} warning{'s' if warnings > 1 else ''}"
-        return f"Pass{said}: {primary.sentence}"
+        suffix = "" if not warnings else f", with {warnings} warning{'s' if warnings > 1 else ''}"
+        return f"Pass{suffix}: {primary.sentence}"
     heaviest = reasons[0]
     if outcome == "refused":
         return f"Refused: {heaviest.text}"

@@ -1,8 +1,7 @@
 """Two models' answers to the same test rows, as arrays aligned by id: what the statistics work on.
 
-Takes tables of models/predictions.parquet and reads the tuned model's columns alone. Fails closed: ids that do not
-match, a number that is none, a claim of correctness that the answer itself contradicts. Does not know what a metric is
-or what the policy asks for.
+Takes tables of models/predictions.parquet and uses the tuned model's columns alone. Fails closed: on ids that do not
+match, a number that is not finite, or a claim of correctness that the answer itself contradicts.
 """
 
 import collections
@@ -39,7 +38,7 @@ class Side:
     nll: Floats
     """Nats per token of the reference."""
     answered: Ints
-    """The class answered, -1 for an answer that is no class."""
+    """The class answered, -1 for an answer that is not a class."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Paired:
         return self.groups if self.cluster == "group" else np.arange(len(self.ids), dtype=np.int64)
 
     def clustered(self, by: Cluster) -> "Paired":
-        """The same with another idea of one observation."""
+        """The same with observations of the other kind."""
         return dataclasses.replace(self, cluster=by)
 
     def select(self, rows: Bools) -> "Paired":
@@ -79,8 +78,8 @@ class Paired:
             labelled=self.labelled[rows],
             classes=self.classes,
             references=self.references[among],
-            candidate=_some(self.candidate, rows, among),
-            baseline=_some(self.baseline, rows, among) if self.baseline else None,
+            candidate=_selected(self.candidate, rows, among),
+            baseline=_selected(self.baseline, rows, among) if self.baseline else None,
             cluster=self.cluster,
         )
 
@@ -95,7 +94,7 @@ def paired_of(
 ) -> Paired:
     """Two tables of predictions (`pyarrow.Table`) side by side; `places` names them in errors.
 
-    Raises InputError for a missing column, no row, a duplicate id, a missing value, an NLL that is no finite number,
+    Raises InputError for a missing column, no row, a duplicate id, a missing value, an NLL that is not finite,
     and rows that are not the same on both sides; RefusedError where a row claims to be right and is wrong, or the
     other way round.
     """
@@ -130,9 +129,9 @@ def _rows(table: Any, place: str, ignore_case: bool) -> list[Row]:
     for column in (*TEST_ROW[:4], *_ANSWER):
         _refuse(f"{column} is missing", [row["id"] for row in rows if row[column] is None], place)
     _refuse("tuned_nll is not a finite number", [r["id"] for r in rows if not math.isfinite(r["tuned_nll"])], place)
-    forged = [r["id"] for r in rows if r["tuned_correct"] != _is_right(r, ignore_case)]
+    wrong = [r["id"] for r in rows if r["tuned_correct"] != _is_right(r, ignore_case)]
     remedy = "these predictions were edited, or evaluate.ignore_case was: run the stage `evaluate` again"
-    _refuse("tuned_correct contradicts the answer", forged, place, RefusedError, remedy)
+    _refuse("tuned_correct contradicts the answer", wrong, place, RefusedError, remedy)
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
@@ -176,7 +175,7 @@ def _side(rows: list[Row], index: dict[str, int], ignore_case: bool) -> Side:
     )
 
 
-def _some(side: Side, rows: Bools, among: Bools) -> Side:
+def _selected(side: Side, rows: Bools, among: Bools) -> Side:
     return Side(side.correct[rows], side.nll[rows], side.answered[among])
 
 

@@ -1,11 +1,11 @@
-"""The one sentence that says of a metric or a slice what the gate makes of it. Numbers in, text out."""
+"""Sentences on a metric or a slice: its values, the interval of their difference, and why it passes or not."""
 
 from tunegate.gate.estimates import Estimate
 from tunegate.gate.policy import MetricPolicy, Policy
 
 _MINUS = "\N{MINUS SIGN}"
 _RATIOS = ("nll",)
-"""Metrics that are no share and so have no per cent."""
+"""Metrics that are not shares and so are not shown in per cent."""
 
 
 def value(name: str, number: float) -> str:
@@ -28,21 +28,21 @@ def signed(name: str, number: float, *, unit: bool = True) -> str:
     return f"{sign}{text}{'' if name in _RATIOS or not unit else ' points'}"
 
 
-def moved(name: str, found: Estimate, policy: Policy) -> str:
+def comparison(name: str, estimate: Estimate, policy: Policy) -> str:
     """Both values, the difference and its interval: accuracy 55.1 % → 57.3 % (+2.2 points, 90 % interval ...)."""
-    if found.baseline is None:
-        return f"{title(name)} {value(name, found.candidate)}"
-    said = signed(name, found.candidate - found.baseline)
-    if found.evidence:
-        low, high = (signed(name, b, unit=False) for b in bounds(found, policy))
-        said += f", {100 * (1 - 2 * policy.alpha):.4g} % interval {low} to {high}"
-    return f"{title(name)} {value(name, found.baseline)} → {value(name, found.candidate)} ({said})"
+    if estimate.baseline is None:
+        return f"{title(name)} {value(name, estimate.candidate)}"
+    change = signed(name, estimate.candidate - estimate.baseline)
+    if estimate.difference:
+        low, high = (signed(name, bound, unit=False) for bound in bounds(estimate, policy))
+        change += f", {100 * (1 - 2 * policy.alpha):.4g} % interval {low} to {high}"
+    return f"{title(name)} {value(name, estimate.baseline)} → {value(name, estimate.candidate)} ({change})"
 
 
-def bounds(found: Estimate, policy: Policy) -> tuple[float, float]:
+def bounds(estimate: Estimate, policy: Policy) -> tuple[float, float]:
     """Lower and upper one-sided bound, at alpha each."""
-    assert found.evidence
-    return found.evidence.low(policy.alpha), found.evidence.high(policy.alpha)
+    assert estimate.difference
+    return estimate.difference.low(policy.alpha), estimate.difference.high(policy.alpha)
 
 
 def passed(name: str, metric: MetricPolicy, *, better: bool) -> str:
@@ -55,7 +55,7 @@ def passed(name: str, metric: MetricPolicy, *, better: bool) -> str:
 def undecided(name: str, metric: MetricPolicy, worst: float | None, needed: int | None, rows: int) -> str:
     """Why a metric is inconclusive, and what would decide it; `worst` is the loss still possible."""
     if worst is None:
-        could = "inconclusive: fewer than two independent groups of rows say nothing of the difference"
+        could = "inconclusive: fewer than two independent groups of rows"
     else:
         amount = "not be better" if metric.margin == 0 else f"be {size(name, worst)} worse"
         could = f"inconclusive: it could still {amount}, the margin is {size(name, metric.margin)}"
@@ -69,15 +69,15 @@ def needs(needed: int | None, rows: int) -> str:
     return "" if needed is None else f"; needs about {needed:,} test rows ({rows:,} now)"
 
 
-def too_few(found: Estimate, policy: Policy) -> str:
-    """Why nothing passes with so few rows; short, as the verdict says it of the test set too."""
-    counted = [(found.rows, policy.min_rows, "rows"), (found.clusters, policy.min_clusters, "groups")]
-    short = ", ".join(f"{number:,} of {least:,} {unit}" for number, least, unit in counted if number < least)
-    return f"inconclusive: too few ({short})"
+def too_few(estimate: Estimate, policy: Policy, needed: int | None) -> str:
+    """Why nothing passes with so few rows, and how many it needs."""
+    counts = [(estimate.rows, policy.min_rows, "rows"), (estimate.clusters, policy.min_clusters, "groups")]
+    missing = ", ".join(f"{number:,} of {least:,} {unit}" for number, least, unit in counts if number < least)
+    return f"inconclusive: too few ({missing}){needs(needed, estimate.rows)}"
 
 
 def below_floor(name: str, floor: float) -> str:
-    """Why a metric is refused whatever the baseline's was."""
+    """Why a metric is refused, whatever the baseline's value."""
     return f"worse than the floor of {value(name, floor)}"
 
 
@@ -88,5 +88,4 @@ def seeds(name: str, deviation: float) -> str:
 
 def title(name: str) -> str:
     """The metric's name in a sentence."""
-    known = {"nll": "NLL", "macro_f1": "macro F1"}
-    return known.get(name, name.replace("_", " "))
+    return {"nll": "NLL", "macro_f1": "macro F1"}.get(name, name.replace("_", " "))

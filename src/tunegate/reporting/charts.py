@@ -1,14 +1,15 @@
-"""The reports' plots as inline SVG: loss curves, confusion matrix, intervals of differences.
+"""The reports' plots as inline SVG: loss curves, confusion matrix, intervals of differences, shifts of the data.
 
-Equal input gives equal bytes: nothing in a drawing is random or dated. Pure functions over plain values; all text is
-escaped here.
+Equal input gives equal bytes: nothing in a drawing is random or dated. All text is escaped here.
 """
 
 import collections
 import dataclasses
+import math
 from collections.abc import Sequence
 from html import escape
 
+from tunegate.data.diff.result import Shift
 from tunegate.evaluation.metrics import OTHER, Pair
 from tunegate.evaluation.trajectory import Point
 from tunegate.reporting.svg import Scale, short_name, svg, ticks
@@ -17,7 +18,7 @@ _WIDTH, _HEIGHT = 720.0, 280.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 12.0, 12.0, 34.0
 _CELL = 14.0
 _CHARACTER = 5.6
-_PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_MIDDLE = 220.0, 40.0, 14.0
+_PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_MIDDLE, _SHIFT_HEIGHT = 220.0, 40.0, 14.0, 26.0
 
 MAX_CLASSES = 45
 """More classes than this do not fit on a page: the most confused ones are drawn."""
@@ -116,6 +117,30 @@ def interval_plot(interval: Interval, reach: float, title: str, limit_name: str)
     return svg("interval", _PLOT_WIDTH, _PLOT_HEIGHT, title, parts)
 
 
+def shift_plot(shift: Shift) -> str:
+    """A shift of the data with its interval, and where a small and a large one begin; empty without numbers.
+
+    On a root scale from 0 to 1, so that small shifts can be told apart.
+    """
+    if shift.effect is None or shift.low is None or shift.high is None:
+        return ""
+    scale = Scale(0, 1, 6, _PLOT_WIDTH - 6)
+    low, middle, high, small, large = (
+        scale(math.sqrt(min(1.0, max(0.0, value))))
+        for value in (shift.low, shift.effect, shift.high, shift.small, shift.large)
+    )
+    middle_y, height = _SHIFT_HEIGHT / 2, _SHIFT_HEIGHT - 6
+    parts = [
+        f'<rect class="begins" x="{small:.1f}" y="3" width="{large - small:.1f}" height="{height:.1f}"/>',
+        f'<rect class="beyond" x="{large:.1f}" y="3" width="{_PLOT_WIDTH - 6 - large:.1f}" height="{height:.1f}"/>',
+        f'<line class="grid" x1="6" x2="{_PLOT_WIDTH - 6:.1f}" y1="{middle_y}" y2="{middle_y}"/>',
+        f'<line class="range" x1="{low:.1f}" x2="{max(high, low + 1):.1f}" y1="{middle_y}" y2="{middle_y}"/>',
+        f'<circle class="estimate" cx="{middle:.1f}" cy="{middle_y}" r="4"/>',
+    ]
+    title = f"{shift.name}: {shift.effect:.2f}, interval {shift.low:.2f} to {shift.high:.2f}, {shift.verdict}"
+    return svg("interval shift", _PLOT_WIDTH, _SHIFT_HEIGHT, title, parts)
+
+
 def _anchor(at: float) -> str:
     return "start" if at < 24 else "middle"
 
@@ -126,11 +151,11 @@ def _curve(points: Sequence[Point], column: str) -> Curve:
 
 def _smooth(points: Curve, weight: float = 0.8) -> Curve:
     """Exponential moving average, corrected for its start (as in Adam, arXiv 1412.6980, section 3)."""
-    found, mean = [], 0.0
+    smoothed, mean = [], 0.0
     for number, (step, value) in enumerate(points, 1):
         mean = weight * mean + (1 - weight) * value
-        found.append((step, mean / (1 - weight**number)))
-    return found
+        smoothed.append((step, mean / (1 - weight**number)))
+    return smoothed
 
 
 def _grid(values: Sequence[float], y: Scale) -> str:

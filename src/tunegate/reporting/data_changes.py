@@ -1,6 +1,6 @@
 """The data section of a report, as values that the templates lay out: tiles, shifts with their drawings, the forecast.
 
-Takes what tunegate.data.diff found and the two snapshots' records of time. Does not compare and does not judge.
+Takes a comparison by tunegate.data.diff and the two snapshots' records of time.
 """
 
 import dataclasses
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from tunegate.data.diff.compare import NEAR, compare_snapshots
 from tunegate.data.diff.result import DataDiff, Forecast, Shift
 from tunegate.files import read_json
+from tunegate.reporting.charts import shift_plot
 from tunegate.reporting.numbers import difference
-from tunegate.reporting.shift_plot import shift_plot
 from tunegate.repository.snapshot import Snapshot
 from tunegate.tracking.forecast import TIMINGS, forecast, read_records
 
@@ -64,7 +64,7 @@ def with_forecast(diff: DataDiff, before: Snapshot | None, after: Snapshot) -> D
     took = _recorded_seconds(before)
     if took is None and all(cost.seconds is None for cost in costs):
         return diff
-    found = [
+    forecasts = [
         Forecast(
             stage=cost.stage,
             minutes_before=_minutes(took),
@@ -73,7 +73,7 @@ def with_forecast(diff: DataDiff, before: Snapshot | None, after: Snapshot) -> D
         )
         for cost in costs
     ]
-    return diff.model_copy(update={"forecast": found})
+    return diff.model_copy(update={"forecast": forecasts})
 
 
 def data_view(diff: DataDiff) -> DataView:
@@ -88,14 +88,14 @@ def _tiles(diff: DataDiff) -> Iterator[Tile]:
     for what, count in counts.items():
         note = "to another split" if what == "moved" else ""
         yield Tile(what, f"{count:,}", note, "notice" if count else "")
-    open_, seen, caught = diff.leaks.count, diff.seen.count, diff.leaks_left_out.count
-    note = f"{caught:,} more left out" if caught else ""
-    yield Tile("new leaks", f"{open_ + seen:,}", note, "alarm" if open_ + seen else "notice" if caught else "")
-    doubled = diff.duplicates.count
-    yield Tile("new duplicates", f"{doubled:,}", "left out", "notice" if doubled else "")
+    leaks, left_out = diff.leaks.count + diff.seen.count, diff.leaks_left_out.count
+    note = f"{left_out:,} more left out" if left_out else ""
+    yield Tile("new leaks", f"{leaks:,}", note, "alarm" if leaks else "notice" if left_out else "")
+    duplicates = diff.duplicates.count
+    yield Tile("new duplicates", f"{duplicates:,}", "left out", "notice" if duplicates else "")
     if diff.personal_data:
-        met = diff.personal_data.new_rows
-        yield Tile("personal data", f"{met:,}", "new rows with it", "alarm" if met else "")
+        rows_with_it = diff.personal_data.new_rows
+        yield Tile("personal data", f"{rows_with_it:,}", "new rows with it", "alarm" if rows_with_it else "")
     if diff.quarantine:
         new = diff.quarantine.after - diff.quarantine.before
         yield Tile(

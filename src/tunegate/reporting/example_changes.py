@@ -1,7 +1,6 @@
 """What became of each test row between two models, and which confusions came and went.
 
-Takes both tables of predictions, joined by id; reads no file. An answer is as right as its table says: the gate has
-checked it.
+Takes the answers of both models, joined by id. Whether an answer is right is what its table says: the gate checked it.
 """
 
 import collections
@@ -47,8 +46,8 @@ class Confusion:
 def example_changes(before: Sequence[Example], after: Sequence[Example]) -> list[ExampleChange]:
     """The candidate's rows, the most telling outcome first, then by id. Raw text is left out: it has no answer."""
     answers = {example.id: example for example in before}
-    found = [_change(answers.get(example.id), example) for example in after if example.is_asked]
-    return sorted(found, key=lambda change: (ORDER.index(change.outcome), change.id))
+    changes = [_change(answers.get(example.id), example) for example in after if example.is_asked]
+    return sorted(changes, key=lambda change: (ORDER.index(change.outcome), change.id))
 
 
 def counts_of(changes: Sequence[ExampleChange]) -> dict[str, int]:
@@ -61,8 +60,8 @@ def confusion_changes(before: Sequence[Example], after: Sequence[Example], *, ig
     """The confusions whose count differs, over the rows that both answered; the largest difference first."""
     common = {example.id for example in before} & {example.id for example in after}
     old, new = (_confused([e for e in side if e.id in common], ignore_case) for side in (before, after))
-    found = [Confusion(*pair, old[pair], new[pair]) for pair in old | new if old[pair] != new[pair]]
-    return sorted(found, key=lambda c: (-abs(c.after - c.before), -c.after, c.reference, c.answer))
+    confusions = [Confusion(*pair, old[pair], new[pair]) for pair in old | new if old[pair] != new[pair]]
+    return sorted(confusions, key=lambda c: (-abs(c.after - c.before), -c.after, c.reference, c.answer))
 
 
 def _confused(examples: Sequence[Example], ignore_case: bool) -> collections.Counter[tuple[str, str]]:

@@ -20,7 +20,7 @@ _COMMAND = re.compile(r"`((?:tunegate|dvc|git|make) [\w ./=-]+)`")
 
 def escape(text: str) -> str:
     """The text on one line, to be read as it is; a space at its ends stays."""
-    plain = _REFERENCE.sub(lambda found: found.group(0) + _GAP, _one_line(text))
+    plain = _REFERENCE.sub(lambda match: match.group(0) + _GAP, _one_line(text))
     return _SPECIAL.sub(r"\\\1", html.escape(plain, quote=False))
 
 

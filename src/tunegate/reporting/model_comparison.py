@@ -1,6 +1,6 @@
 """Two projects that answer the same questions, side by side: how often right, how fast, how large, at what cost.
 
-Reads reports/ and the package of each project, or its size in dvc.lock; writes nothing. Does not know what was trained.
+Reads reports/ and the package of each project, or its size in dvc.lock.
 """
 
 from collections.abc import Callable
@@ -18,28 +18,25 @@ SHARED_SLICES = 4
 
 
 def measured(project: Path) -> dict[str, float]:
-    """What is known of a project's tuned model, by name. Raises InputError when its pipeline has not run."""
+    """The numbers of a project's tuned model, by name. Raises InputError when its pipeline has not run."""
     path = project / "reports" / "metrics.json"
     if not path.is_file():
         raise InputError("the pipeline has not run there", place=str(path), remedy="run `dvc repro` in that project")
     metrics, timings = read_json(path), read_json(project / "reports" / "timings.json")
-    found = {
-        name: metrics["tuned"][name] for name in ("accuracy", "exact_match", "macro_f1") if name in metrics["tuned"]
-    }
-    found |= _slices(metrics)
-    found |= {"p50": timings["tuned"]["p50_seconds"], "p95": timings["tuned"]["p95_seconds"]}
-    found |= {"training": timings["train"]["seconds"], "memory": timings["train"]["peak_memory_bytes"]}
+    names = [name for name in ("accuracy", "exact_match", "macro_f1") if name in metrics["tuned"]]
+    values = {name: metrics["tuned"][name] for name in names} | _slices(metrics)
+    values |= {"p50": timings["tuned"]["p50_seconds"], "p95": timings["tuned"]["p95_seconds"]}
+    values |= {"training": timings["train"]["seconds"], "memory": timings["train"]["peak_memory_bytes"]}
     packaged = _size(project)
-    return found if packaged is None else found | {"package": packaged}
+    return values if packaged is None else values | {"package": packaged}
 
 
 def rows_of(columns: dict[str, dict[str, float]]) -> list[tuple[str, ...]]:
     """A head with the projects' names, then a row for each number that any of them has."""
-    known = dict.fromkeys(name for found in columns.values() for name in found)
     rows = [("", *columns)]
-    for name in known:
+    for name in dict.fromkeys(name for values in columns.values() for name in values):
         label, show = _shown(name)
-        rows.append((label, *(show(found[name]) if name in found else "" for found in columns.values())))
+        rows.append((label, *(show(values[name]) if name in values else "" for values in columns.values())))
     return rows
 
 
@@ -51,10 +48,10 @@ def markdown(rows: list[tuple[str, ...]]) -> str:
 
 def _slices(metrics: dict[str, Any]) -> dict[str, float]:
     return {
-        f"accuracy, {name} {value}": found["tuned"]["accuracy"]
+        f"accuracy, {name} {value}": part["tuned"]["accuracy"]
         for name, values in sorted(metrics["slices"].items())
-        for value, found in sorted(values.items())
-        if len(values) <= SHARED_SLICES and "accuracy" in found.get("tuned", {})
+        for value, part in sorted(values.items())
+        if len(values) <= SHARED_SLICES and "accuracy" in part.get("tuned", {})
     }
 
 

@@ -1,7 +1,7 @@
 """What people changed between two commits: parameters, policy, sources, catalogue, commands, packages, other files.
 
 Reads the files that git tracks, never an output. Compares by key, so that comments and order do not count; a file that
-cannot be read at one side is said to be so. Does not judge.
+cannot be read at one side is shown as such.
 """
 
 import collections
@@ -25,7 +25,7 @@ FILES = {
 """The files that are compared key by key, and what they hold."""
 
 ENVIRONMENT = "requirements/pipeline.txt"
-_MADE = ("dvc.lock", "reports/")
+_GENERATED = ("dvc.lock", "reports/")
 _PACKAGE = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 _NONE = "\N{EN DASH}"
 
@@ -50,8 +50,8 @@ class FileChanges:
 
 def file_changes(before: Snapshot, after: Snapshot) -> list[FileChanges]:
     """The files of `FILES` that differ, in their order."""
-    found = [FileChanges(path, title, _compared(path, before, after)) for path, title in FILES.items()]
-    return [item for item in found if item.changes]
+    files = [FileChanges(path, title, _compared(path, before, after)) for path, title in FILES.items()]
+    return [file for file in files if file.changes]
 
 
 def package_changes(before: Snapshot, after: Snapshot) -> list[Change]:
@@ -61,11 +61,11 @@ def package_changes(before: Snapshot, after: Snapshot) -> list[Change]:
 
 
 def other_files(before: Snapshot, after: Snapshot) -> dict[str, int]:
-    """Folder to number of files that differ in it and that no other section of the report tells of."""
+    """Folder to number of files that differ in it and that no other section of the report shows."""
     commits = [commit for commit in (before.commit, after.commit) if commit]
     listed = after.repository.run("diff", "--name-only", "--relative", "-z", *commits, "--")
-    told = {*FILES, ENVIRONMENT}
-    paths = [path for path in listed.split("\0") if path and path not in told and not path.startswith(_MADE)]
+    reported = {*FILES, ENVIRONMENT}
+    paths = [path for path in listed.split("\0") if path and path not in reported and not path.startswith(_GENERATED)]
     return dict(sorted(collections.Counter(_folder(path) for path in paths).items()))
 
 

@@ -1,7 +1,6 @@
 """The pull request's report as plain values: the templates for HTML and Markdown lay the same ones out.
 
-Takes what the gate judged and what is proven of the candidate's run. Says nothing of times, machines and paths of this
-moment: the same commits give the same bytes.
+Has no time, machine or path of this moment in it: the same commits give the same bytes.
 """
 
 import dataclasses
@@ -35,7 +34,7 @@ OUTCOMES = {
     "right": ("Still right", "both are right"),
     "new": ("No baseline answer", "only the candidate was asked"),
 }
-"""Outcomes of an example, with their meaning, in the order in which they are shown."""
+"""Outcomes of an example with their meaning, in display order."""
 
 _LONG_SLICE = 12
 _UNPROVEN = {"missing": "dvc.lock has no run of it", "unproven": "no such run is known"}
@@ -47,8 +46,8 @@ class Proof:
 
     stage: str
     proven: bool
-    said: str
-    """What is wrong, or why it is proven no further; empty where there is nothing to say."""
+    note: str
+    """What is wrong, or why it is not proven further; may be empty."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +71,7 @@ class PullRequest:
     sentence: str
     """The rest of the headline."""
     reasons: list[Reason]
-    """Those that the headline does not say already, without the notes."""
+    """Those that the headline does not contain already, without the notes."""
     notes: list[Reason]
     first: bool
     """Whether there is no baseline."""
@@ -114,14 +113,14 @@ def pull_request_of(evidence: "Evidence", proofs: Sequence[Proof] | None = None)
     verdict, changes, policy = evidence.verdict, changes_of(evidence), evidence.policy
     metrics = metric_rows(verdict.metrics)
     word, sentence = _headline(verdict)
-    told = [reason for reason in verdict.reasons if reason.text not in verdict.headline]
+    others = [reason for reason in verdict.reasons if reason.text not in verdict.headline]
     return PullRequest(
         name=evidence.candidate.params.score.name,
         verdict=verdict,
         word=word,
         sentence=sentence,
-        reasons=[reason for reason in told if reason.level != "note"],
-        notes=[reason for reason in told if reason.level == "note"],
+        reasons=[reason for reason in others if reason.level != "note"],
+        notes=[reason for reason in others if reason.level == "note"],
         first=evidence.baseline is None,
         primary=next((row for row in metrics if row.role == "primary"), metrics[0]),
         metrics=metrics,
@@ -138,11 +137,11 @@ def pull_request_of(evidence: "Evidence", proofs: Sequence[Proof] | None = None)
 
 
 def proofs_shown(proofs: Sequence[StageProof]) -> list[Proof]:
-    """What `tunegate verify` finds, without where it found it: that differs from machine to machine."""
-    return [Proof(p.stage, p.proven, _proof_said(p)) for p in proofs]
+    """The proofs without where each was found: that differs from machine to machine."""
+    return [Proof(p.stage, p.proven, _proof_note(p)) for p in proofs]
 
 
-def _proof_said(proof: StageProof) -> str:
+def _proof_note(proof: StageProof) -> str:
     if proof.proven:
         return NOT_RUN_AGAIN if proof.how == NOT_RUN_AGAIN else ""
     return _UNPROVEN.get(proof.state, "; ".join(proof.problems))
@@ -162,11 +161,11 @@ def _headline(verdict: Verdict) -> tuple[str, str]:
 def _parts(before: Lineage | None, after: Lineage | None) -> list[Part]:
     if after is None:
         return []
-    found = []
+    parts = []
     for name in ("key", *Parts.model_fields):
         old, new = (None if one is None else _part(one, name) for one in (before, after))
-        found.append(Part(name, old, str(new), old != new))
-    return found
+        parts.append(Part(name, old, str(new), old != new))
+    return parts
 
 
 def _part(lineage: Lineage, name: str) -> str:

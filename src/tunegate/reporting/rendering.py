@@ -1,6 +1,6 @@
 """The reports' templates, opened one way: everything is escaped by default, a name that is missing is an error.
 
-Reads the templates beside this file. Does not know what they show.
+Templates are read from `templates/`.
 """
 
 import base64
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Ready(str):
-    """Text that a template writes as it is: whoever makes one has escaped what is in it."""
+    """Text that a template writes as it is: its maker has escaped what is in it."""
 
     __slots__ = ()
 

@@ -1,6 +1,6 @@
 """How the two runs differ: where rows were left out, what it cost, what each model is made of.
 
-Reads reports/ and models/adapter of both commits. What an older commit did not record is None, not 0. Does not judge.
+Reads reports/ and models/adapter of both commits. What an older commit did not record is None, not 0.
 """
 
 import dataclasses
@@ -58,7 +58,7 @@ _COSTS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 def ledger_changes(before: Snapshot | None, after: Snapshot) -> list[StageChange]:
     """The stages of the ledger in the order of the candidate's, those that are gone at the end."""
     old, new = _stages(before), _stages(after)
-    found = []
+    changes = []
     for stage in dict.fromkeys([*new, *old]):
         one, other = old.get(stage, {}), new.get(stage, {})
         counts = (one.get("reasons", {}), other.get("reasons", {}))
@@ -66,21 +66,21 @@ def ledger_changes(before: Snapshot | None, after: Snapshot) -> list[StageChange
             Count(name=words(r), before=counts[0].get(r, 0), after=counts[1].get(r, 0))
             for r in sorted({*counts[0], *counts[1]})
         ]
-        found.append(StageChange(stage, _rows(one), _rows(other), reasons))
-    return found
+        changes.append(StageChange(stage, _rows(one), _rows(other), reasons))
+    return changes
 
 
 def costs(before: Snapshot | None, after: Snapshot) -> list[Cost]:
     """The costs that one of the two commits recorded."""
     old, new = _cost_values(before), _cost_values(after)
-    found = []
+    rows = []
     for name, key, text in _COSTS:
         one, other = old.get(key), new.get(key)
         if one is None and other is None:
             continue
         shown = [NOT_RECORDED if value is None else text(value) for value in (one, other)]
-        found.append(Cost(name, shown[0], shown[1], _relative(one, other)))
-    return found
+        rows.append(Cost(name, shown[0], shown[1], _relative(one, other)))
+    return rows
 
 
 def trajectory_of(snapshot: Snapshot | None) -> list[Point]:
@@ -116,14 +116,14 @@ def _rows(stage: Any) -> tuple[int, int] | None:
 def _cost_values(snapshot: Snapshot | None) -> dict[str, Any]:
     if snapshot is None:
         return {}
-    found = {
+    values_by_key = {
         f"{group}.{name}": value
         for group, values in _json(snapshot, TIMINGS).items()
         if isinstance(values, dict)
         for name, value in values.items()
     }
     package = snapshot.locked(PACKAGE)
-    return found | ({"package": package.size} if package else {})
+    return values_by_key | ({"package": package.size} if package else {})
 
 
 def _json(snapshot: Snapshot | None, path: str) -> Any:

@@ -24,39 +24,39 @@ class Plots:
     importance: dict[str, float]
 
 
-def render_search(found: Findings) -> str:
+def render_search(findings: Findings) -> str:
     """The page's HTML."""
     plots = [
-        Plots(o.metric, o.direction, history(found, o), parallel(found, o), found.importance.get(o.metric, {}))
-        for o in found.search.objectives
+        Plots(o.metric, o.direction, history(findings, o), parallel(findings, o), findings.importance.get(o.metric, {}))
+        for o in findings.search.objectives
     ]
-    best = found.trial(found.best[0]) if found.best else None
+    best = findings.trial(findings.best[0]) if findings.best else None
     template = environment().get_template("search.html.j2")
     return str(
         template.render(
-            found=found,
+            findings=findings,
             best=best,
-            start=found.start,
-            gains=_gains(found, best),
-            counts=state_counts(found.trials),
-            keys=sorted(found.search.space),
-            metrics=[o.metric for o in found.search.objectives],
-            on_test_rows=any(o.on_test_rows for o in found.search.objectives),
+            start=findings.start,
+            gains=_gains(findings, best),
+            counts=state_counts(findings.trials),
+            keys=sorted(findings.search.space),
+            metrics=[o.metric for o in findings.search.objectives],
+            on_test_rows=any(o.on_test_rows for o in findings.search.objectives),
             plots=plots,
-            courses=courses(found),
-            front=front(found),
+            courses=courses(findings),
+            front=front(findings),
             duration=duration,
             shown=_shown,
         )
     )
 
 
-def _gains(found: Findings, best: Trial | None) -> list[dict[str, Any]]:
+def _gains(findings: Findings, best: Trial | None) -> list[dict[str, Any]]:
     """The best trial's objectives beside those of the commit's own parameters."""
     rows: list[dict[str, Any]] = []
-    for objective in found.search.objectives if best else ():
+    for objective in findings.search.objectives if best else ():
         value = best.values[objective.metric] if best else None
-        start = found.start.values[objective.metric] if found.start else None
+        start = findings.start.values[objective.metric] if findings.start else None
         better = value is not None and start is not None and (value < start) == (objective.direction == "minimize")
         rows.append({"metric": objective.metric, "best": value, "start": start, "better": better})
     return rows

@@ -1,4 +1,4 @@
-"""The drawings of a search's page: its history, every trial's way through its parameters, its losses, its front.
+"""The drawings of a search's page: its history, every trial's parameters, its losses, its Pareto front.
 
 Equal input gives equal bytes. Pure functions over plain values; all text is escaped here.
 """
@@ -17,15 +17,15 @@ _WIDTH, _HEIGHT = 720.0, 260.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 14.0, 14.0, 38.0
 
 
-def history(found: Findings, objective: Objective) -> str:
+def history(findings: Findings, objective: Objective) -> str:
     """The objective by trial, with a line of the best so far; what was not completed lies on the lower edge."""
-    done = [trial for trial in found.trials if trial.state == "complete"]
+    done = [trial for trial in findings.trials if trial.state == "complete"]
     if not done:
         return ""
     values = [trial.values[objective.metric] for trial in done]
-    x = Scale(0, max(1, found.trials[-1].number), _LEFT + 8, _WIDTH - _RIGHT - 8)
-    y, parts = _upwards(values)
-    parts += [_below(x(n), str(n)) for n in _whole_ticks(found.trials[-1].number)]
+    x = Scale(0, max(1, findings.trials[-1].number), _LEFT + 8, _WIDTH - _RIGHT - 8)
+    y, parts = _vertical_axis(values)
+    parts += [_below(x(n), str(n)) for n in _whole_ticks(findings.trials[-1].number)]
     parts.append(_axis_name("trial"))
     better = min if objective.direction == "minimize" else max
     corners, best = [], values[0]
@@ -33,30 +33,30 @@ def history(found: Findings, objective: Objective) -> str:
         corners.append((x(trial.number), y(best)))
         best = better(best, value)
         corners.append((x(trial.number), y(best)))
-    parts.append(_line("best", [*corners, (x(found.trials[-1].number), y(best))]))
-    for trial in found.trials:
+    parts.append(_line("best", [*corners, (x(findings.trials[-1].number), y(best))]))
+    for trial in findings.trials:
         if trial.state == "complete":
-            kind = "best" if trial.number in found.best else "trial"
+            kind = "best" if trial.number in findings.best else "trial"
             value = trial.values[objective.metric]
             parts.append(_dot(kind, x(trial.number), y(value), f"trial {trial.number}: {value:.6g}"))
         else:
-            said = f"trial {trial.number} {trial.state}: {trial.reason}"
-            parts.append(_cross(trial.state, x(trial.number), _HEIGHT - _BOTTOM - 5, said))
+            title = f"trial {trial.number} {trial.state}: {trial.reason}"
+            parts.append(_cross(trial.state, x(trial.number), _HEIGHT - _BOTTOM - 5, title))
     return svg("history", _WIDTH, _HEIGHT, f"{objective.metric} of {len(done)} trials; the best is {best:.6g}", parts)
 
 
-def courses(found: Findings) -> str:
+def courses(findings: Findings) -> str:
     """The validation loss of every trial, measurement by measurement; empty where none was measured twice."""
-    drawn = [trial for trial in found.trials if len(trial.course) > 1]
+    drawn = [trial for trial in findings.trials if len(trial.course) > 1]
     if not drawn:
         return ""
-    y, parts = _upwards([loss for trial in drawn for loss in trial.course])
+    y, parts = _vertical_axis([loss for trial in drawn for loss in trial.course])
     most = max(len(trial.course) for trial in drawn)
     x = Scale(1, most, _LEFT + 8, _WIDTH - _RIGHT - 8)
     parts += [_below(x(n), str(n)) for n in _whole_ticks(most) if n]
     parts.append(_axis_name("measurement on the validation rows"))
-    for trial in sorted(drawn, key=lambda trial: trial.number in found.best):
-        kind = "best" if trial.number in found.best else trial.state
+    for trial in sorted(drawn, key=lambda trial: trial.number in findings.best):
+        kind = "best" if trial.number in findings.best else trial.state
         points = [(x(step), y(loss)) for step, loss in enumerate(trial.course, 1)]
         parts.append(_line(kind, points, f"trial {trial.number}: {trial.course[-1]:.4f}"))
         if trial.state == "pruned":
@@ -64,53 +64,53 @@ def courses(found: Findings) -> str:
     return svg("courses", _WIDTH, _HEIGHT, f"validation losses of {len(drawn)} trials", parts)
 
 
-def parallel(found: Findings, objective: Objective) -> str:
+def parallel(findings: Findings, objective: Objective) -> str:
     """A line per completed trial through its parameters to the objective, the better the stronger."""
-    done = [trial for trial in found.trials if trial.state == "complete"]
+    done = [trial for trial in findings.trials if trial.state == "complete"]
     if len(done) < 2:
         return ""
-    keys = list(found.search.space)
+    keys = list(findings.search.space)
     width = max(_WIDTH, 150.0 * (len(keys) + 1))
     x = Scale(0, len(keys), 74, width - 74)
     low, high = (f(trial.values[objective.metric] for trial in done) for f in (min, max))
     ends = (low, high) if high > low else (low, low + 1)
     goal = Scale(*(ends if objective.direction == "maximize" else ends[::-1]), _HEIGHT - 30, 34)
-    parts = [_pillar(x(i), key, _ends(found.search.space[key])) for i, key in enumerate(keys)]
+    parts = [_pillar(x(i), key, _ends(findings.search.space[key])) for i, key in enumerate(keys)]
     last = (f"{ends[0]:.4g}", f"{ends[1]:.4g}")
     parts.append(_pillar(x(len(keys)), objective.metric, last if objective.direction == "maximize" else last[::-1]))
     heights = {trial.number: goal(trial.values[objective.metric]) for trial in done}
-    for trial in sorted(done, key=lambda trial: (trial.number in found.best, -heights[trial.number])):
+    for trial in sorted(done, key=lambda trial: (trial.number in findings.best, -heights[trial.number])):
         value = trial.values[objective.metric]
-        points = [(x(i), _height(found.search.space[key], trial.params[key])) for i, key in enumerate(keys)]
+        points = [(x(i), _height(findings.search.space[key], trial.params[key])) for i, key in enumerate(keys)]
         points.append((x(len(keys)), heights[trial.number]))
         share = (_HEIGHT - 30 - heights[trial.number]) / (_HEIGHT - 64)
-        kind = "best" if trial.number in found.best else "trial"
+        kind = "best" if trial.number in findings.best else "trial"
         parts.append(_line(kind, points, f"trial {trial.number}: {value:.6g}", opacity=0.15 + 0.6 * share))
     return svg("parallel", width, _HEIGHT, f"parameters of {len(done)} trials and {objective.metric}", parts)
 
 
-def front(found: Findings) -> str:
+def front(findings: Findings) -> str:
     """The first two objectives of every completed trial, those that no other beats joined; empty with one objective."""
-    done = [trial for trial in found.trials if trial.state == "complete"]
-    if len(found.search.objectives) < 2 or not done:
+    done = [trial for trial in findings.trials if trial.state == "complete"]
+    if len(findings.search.objectives) < 2 or not done:
         return ""
-    one, two = (objective.metric for objective in found.search.objectives[:2])
+    one, two = (objective.metric for objective in findings.search.objectives[:2])
     across = [trial.values[one] for trial in done]
-    y, parts = _upwards([trial.values[two] for trial in done])
+    y, parts = _vertical_axis([trial.values[two] for trial in done])
     marks = _marks(min(across), max(across), 5)
     x = Scale(marks[0], marks[-1], _LEFT + 8, _WIDTH - _RIGHT - 30)
     parts += [_below(x(mark), f"{mark:.4g}") for mark in marks]
     parts += [_axis_name(one), f'<text x="{_LEFT}" y="10">{escape(two)}</text>']
-    best = sorted((found.trial(number).values[one], found.trial(number).values[two]) for number in found.best)
+    best = sorted((findings.trial(number).values[one], findings.trial(number).values[two]) for number in findings.best)
     parts.append(_line("best", [(x(a), y(b)) for a, b in best]))
     for trial in done:
-        kind = "best" if trial.number in found.best else "trial"
-        told = f"trial {trial.number}: {one} {trial.values[one]:.6g}, {two} {trial.values[two]:.6g}"
-        parts.append(_dot(kind, x(trial.values[one]), y(trial.values[two]), told))
+        kind = "best" if trial.number in findings.best else "trial"
+        title = f"trial {trial.number}: {one} {trial.values[one]:.6g}, {two} {trial.values[two]:.6g}"
+        parts.append(_dot(kind, x(trial.values[one]), y(trial.values[two]), title))
     return svg("front", _WIDTH, _HEIGHT, f"{one} and {two} of {len(done)} trials", parts)
 
 
-def _upwards(values: Sequence[float]) -> tuple[Scale, list[str]]:
+def _vertical_axis(values: Sequence[float]) -> tuple[Scale, list[str]]:
     """The vertical scale of the values, and its lines."""
     low, high = min(values), max(values)
     room = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
@@ -172,20 +172,20 @@ def _axis_name(text: str) -> str:
     return f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2:.1f}" y="{_HEIGHT - 4}" text-anchor="middle">{escape(text)}</text>'
 
 
-def _dot(kind: str, x: float, y: float, said: str) -> str:
+def _dot(kind: str, x: float, y: float, title: str) -> str:
     radius = 5 if kind == "best" else 3.5
-    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"><title>{escape(said)}</title></circle>'
+    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"><title>{escape(title)}</title></circle>'
 
 
-def _cross(kind: str, x: float, y: float, said: str) -> str:
+def _cross(kind: str, x: float, y: float, title: str) -> str:
     lines = f"M{x - 4:.1f},{y - 4:.1f}l8,8m0,-8l-8,8"
-    return f'<path class="{kind}" d="{lines}"><title>{escape(said)}</title></path>'
+    return f'<path class="{kind}" d="{lines}"><title>{escape(title)}</title></path>'
 
 
-def _line(kind: str, points: Sequence[tuple[float, float]], said: str = "", opacity: float = 1.0) -> str:
+def _line(kind: str, points: Sequence[tuple[float, float]], title: str = "", opacity: float = 1.0) -> str:
     place = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     style = f' opacity="{opacity:.2f}"' if opacity < 1 and kind != "best" else ""
-    return f'<polyline class="{kind}"{style} points="{place}"><title>{escape(said)}</title></polyline>'
+    return f'<polyline class="{kind}"{style} points="{place}"><title>{escape(title)}</title></polyline>'
 
 
 def state_counts(trials: Sequence[Trial]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What every drawing of a report is made of: scales, round ticks, the frame. Text is escaped by who writes it.
+"""What every drawing of a report is made of: scales, round ticks, the frame. Callers escape text.
 
 Colours come from the page's style, so one drawing serves light and dark. Equal input gives equal bytes: coordinates
 have one decimal.

@@ -1,7 +1,6 @@
 """The verdict's numbers as rows of tables: metrics and slices with their intervals drawn, in people's units.
 
-Takes the verdict and the policy it was made by; decides nothing. Where a lower value is better the drawing is turned,
-so that right is better everywhere.
+Where a lower value is better the drawing is turned, so that right is better everywhere.
 """
 
 import dataclasses
@@ -30,8 +29,8 @@ class Row:
     bounds: str
     plot: str
     """SVG; empty where there is no interval."""
-    asks: str
-    """What the policy wants of it."""
+    requirement: str
+    """What the policy requires of it."""
     outcome: str
     sentence: str
 
@@ -54,10 +53,10 @@ def slice_rows(slices: Sequence[SliceResult], policy: Policy) -> dict[str, list[
         for part in slices
     ]
     reach = _reach(drawn)
-    found: dict[str, list[Row]] = {}
+    rows: dict[str, list[Row]] = {}
     for part, interval in zip(slices, drawn, strict=True):
-        found.setdefault(part.slice, []).append(_slice_row(part, interval, reach, policy))
-    return found
+        rows.setdefault(part.slice, []).append(_slice_row(part, interval, reach, policy))
+    return rows
 
 
 def confidence(alphas: Set[float]) -> str:
@@ -77,7 +76,7 @@ def _metric_row(metric: MetricResult, interval: Interval | None, reach: float) -
         tone="same" if change is None else tone_of(name, change),
         bounds=_bounds(name, metric.low, metric.high),
         plot=_plot(name, LABELS.get(name, name), interval, metric, reach),
-        asks=_asks(metric),
+        requirement=_requirement(metric),
         outcome="shown only" if metric.role == "info" else metric.outcome,
         sentence=metric.sentence,
     )
@@ -94,7 +93,7 @@ def _slice_row(part: SliceResult, interval: Interval | None, reach: float, polic
         tone=tone_of(name, part.difference),
         bounds=_bounds(name, part.low, part.high),
         plot=_plot(name, f"{part.slice} {part.value}", interval, part, reach),
-        asks="",
+        requirement="",
         outcome=part.outcome,
         sentence=part.sentence,
     )
@@ -119,12 +118,12 @@ def _reach(intervals: Sequence[Interval | None]) -> float:
     return _AIR * max((interval.reach for interval in intervals if interval), default=0.0) or 1.0
 
 
-def _plot(name: str, label: str, interval: Interval | None, found: MetricResult | SliceResult, reach: float) -> str:
-    if interval is None or found.difference is None:
+def _plot(name: str, label: str, interval: Interval | None, result: MetricResult | SliceResult, reach: float) -> str:
+    if interval is None or result.difference is None:
         return ""
     sign = -1 if name in LOWER_IS_BETTER else 1
     limit = "" if interval.limit is None else signed(name, sign * interval.limit)
-    title = f"{label}: {signed(name, found.difference)} {unit_of(name)}, {_bounds(name, found.low, found.high)}"
+    title = f"{label}: {signed(name, result.difference)} {unit_of(name)}, {_bounds(name, result.low, result.high)}"
     return interval_plot(interval, reach, title + (f"; accepted to {limit}" if limit else ""), limit)
 
 
@@ -132,7 +131,7 @@ def _bounds(name: str, low: float | None, high: float | None) -> str:
     return _NONE if low is None or high is None else f"{signed(name, low)} to {signed(name, high)}"
 
 
-def _asks(metric: MetricResult) -> str:
+def _requirement(metric: MetricResult) -> str:
     if metric.role == "info":
         return _NONE
     sign = 1 if metric.direction == "lower" else -1

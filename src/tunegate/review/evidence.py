@@ -1,8 +1,8 @@
-"""The evidence of a verdict: two revisions, their locked predictions, and what the pull request touched of the rules.
+"""The evidence of a verdict: two revisions, their locked predictions, and what the change edits of the rules.
 
-Reads git and DVC's cache or remote, never the working tree's outputs; writes nothing. The policy is the base
-revision's: a pull request cannot ease what it is measured by. The baseline is the model locked at the merge base.
-Whatever cannot be read is an error, so that nothing passes for want of evidence.
+Reads git and DVC's cache or remote, never the working tree's outputs. The policy is the base revision's: a change
+cannot relax what it is judged by. The baseline is the model locked at the merge base. Whatever cannot be read is an
+error, so that nothing passes for lack of evidence.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from tunegate.experiments import seed_noise
 from tunegate.files import parse_yaml
 from tunegate.gate.data_guards import decide_data
 from tunegate.gate.decision import decide_metrics, decide_slices
+from tunegate.gate.guards import decide_guards
 from tunegate.gate.judgement import Findings, judge
 from tunegate.gate.policy import FILE, Policy
 from tunegate.gate.scores import Paired, paired_of
@@ -29,9 +30,7 @@ from tunegate.repository.lock import Entry
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.revisions import open_repository
 from tunegate.repository.snapshot import Snapshot
-from tunegate.review.contamination import contaminated
-from tunegate.review.guards import METRICS, decide_guards, text_at
-from tunegate.review.test_set_uses import uses_of
+from tunegate.review.measurements import METRICS, contaminated, measurements, text_at, uses_of_test_set
 from tunegate.tables import read_parquet
 
 
@@ -63,43 +62,44 @@ def _evidence(
     baseline = _baseline(merge_base, target)
     before = _predictions(baseline) if baseline else None
     changed = before is not None and sha256_of_test_set(before) != sha256_of_test_set(table)
-    again = baseline is not None and (changed or bool(_measurement(candidate, baseline)))
-    if baseline and again:
+    score_again = baseline is not None and (changed or bool(_scoring_differences(candidate, baseline)))
+    if baseline and score_again:
         before = rescored(baseline, rows_of_test(candidate), settings_of(candidate))
     paired = paired_of(table, before, cluster=policy.cluster, ignore_case=settings_of(candidate).ignore_case)
     test_set = _test_set(candidate, table, paired, target, policy, changed=changed)
-    measured = seed_noise.noise_of([s for s in (candidate, baseline) if s], test_set.sha256)
+    noise = seed_noise.noise_of([s for s in (candidate, baseline) if s], test_set.sha256)
     exact, near = _leaks(candidate, candidate, policy)
-    known = _leaks(candidate, baseline, policy) if baseline else ()
+    baseline_leaks = _leaks(candidate, baseline, policy) if baseline else ()
     data = compare_snapshots(baseline, candidate, near=policy.contamination.near)
-    found = Findings(
+    guards = decide_guards(policy.guards, measurements(policy.guards, candidate, baseline, table))
+    findings = Findings(
         revisions=revisions,
         policy=policy,
         policy_sha256=hashlib.sha256(text.encode()).hexdigest(),
-        protected=list(_protected(candidate, merge_base, target, changed=changed)),
+        protected=list(_protected_changes(candidate, merge_base, target, changed=changed)),
         ungoverned=target.text(FILE) is None,
         shallow=candidate.repository.shallow,
-        rescored=again,
+        rescored=score_again,
         test_set=test_set,
-        metrics=decide_metrics(paired, policy, seeds=measured.deviations() if measured else None),
+        metrics=decide_metrics(paired, policy, seeds=noise.deviations() if noise else None),
         slices=decide_slices(paired, policy),
-        guards=[*decide_guards(policy.guards, candidate, baseline, table), *decide_data(policy.data, data)],
+        guards=[*guards, *decide_data(policy.data, data)],
         exact=exact,
         near=near,
-        known_to_baseline=[match for part in known for match in part],
-        seeds=len(measured.seeds) if measured else 1,
+        known_to_baseline=[match for matches in baseline_leaks for match in matches],
+        seeds=len(noise.seeds) if noise else 1,
         approvals=approvals,
     )
-    return Evidence(judge(found), policy, candidate, baseline, table, before, data)
+    return Evidence(judge(findings), policy, candidate, baseline, table, before, data)
 
 
 def governing_policy(target: Snapshot, candidate: Snapshot) -> tuple[Policy, str]:
     """The base revision's policy, or, where it has none yet, the candidate's own; with its text."""
-    found = policy_of(target, candidate)
-    if found is None:
+    policy = policy_of(target, candidate)
+    if policy is None:
         remedy = "write one (docs/gate.md), or copy that of `tunegate init`"
         raise InputError("no policy, neither at the base nor here", place=FILE, remedy=remedy)
-    return found
+    return policy
 
 
 def policy_of(target: Snapshot, candidate: Snapshot) -> tuple[Policy, str] | None:
@@ -121,34 +121,34 @@ def _baseline(merge_base: Snapshot, target: Snapshot) -> Snapshot | None:
         remedy = "run `dvc repro` on the base branch and commit dvc.lock there"
         raise InputError(f"it locks no {PREDICTIONS}", place=merge_base.place("dvc.lock"), remedy=remedy)
     if target.lock:
-        problem = "the base has a model by now, and the merge base has none to compare with"
+        problem = "the base has a model, but the merge base has none to compare with"
         raise InputError(problem, place=merge_base.place("dvc.lock"), remedy="merge the base branch into this one")
     return None
 
 
 def _predictions(snapshot: Snapshot) -> Any:
     if not snapshot.lock:
-        raise InputError("nothing was run yet", place=snapshot.place("dvc.lock"), remedy="`dvc repro`, then commit")
+        raise InputError("nothing was run", place=snapshot.place("dvc.lock"), remedy="`dvc repro`, then commit")
     return read_parquet(snapshot.output(PREDICTIONS))
 
 
-def _measurement(candidate: Snapshot, baseline: Snapshot) -> list[str]:
-    """What differs in how the two were measured: the command, parameters and code of the stage `evaluate`."""
-    new, old = (_how(snapshot) for snapshot in (candidate, baseline))
+def _scoring_differences(candidate: Snapshot, baseline: Snapshot) -> list[str]:
+    """What differs in how the two were scored: the command, parameters and code of the stage `evaluate`."""
+    new, old = (_scoring_inputs(snapshot) for snapshot in (candidate, baseline))
     return sorted(name for name in new.keys() | old.keys() if new.get(name) != old.get(name))
 
 
-def _how(snapshot: Snapshot) -> dict[str, Any]:
+def _scoring_inputs(snapshot: Snapshot) -> dict[str, Any]:
     entry = next(entry for entry in snapshot.lock.values() if PREDICTIONS in entry.outs)
-    made = {path for other in snapshot.lock.values() for path in other.outs}
+    outputs = {path for other in snapshot.lock.values() for path in other.outs}
     # Models and rows are what is compared; all other dependencies are how.
     return {"the command of evaluate": entry.cmd, **entry.params} | {
-        path: dep.md5 for path, dep in entry.deps.items() if path not in made
+        path: dep.md5 for path, dep in entry.deps.items() if path not in outputs
     }
 
 
-def _protected(candidate: Snapshot, merge_base: Snapshot, target: Snapshot, *, changed: bool) -> Iterator[str]:
-    """Sentences on what the change touches of the rules it is judged by."""
+def _protected_changes(candidate: Snapshot, merge_base: Snapshot, target: Snapshot, *, changed: bool) -> Iterator[str]:
+    """Sentences on what the change edits of the rules that it is judged by."""
     before, now = merge_base.text(FILE), candidate.text(FILE)
     if now is None and before is not None:
         yield f"{FILE} is deleted by this change"
@@ -156,16 +156,16 @@ def _protected(candidate: Snapshot, merge_base: Snapshot, target: Snapshot, *, c
         yield f"{FILE} is edited by this change; the base's is used"
     if not merge_base.lock:
         return
-    if moved := _rebuilt(candidate, merge_base):
-        yield f"the pipeline itself is changed, in {', '.join(moved)}: other commands, inputs or outputs"
+    if stages := _pipeline_differences(candidate, merge_base):
+        yield f"the pipeline itself is changed, in {', '.join(stages)}: other commands, inputs or outputs"
     if changed:
         yield "the test set is not the baseline's; the baseline was scored again on this one"
-    if how := _measurement(candidate, merge_base):
-        yield f"how models are scored is changed ({', '.join(how)}); the baseline was scored again in this way"
+    if names := _scoring_differences(candidate, merge_base):
+        yield f"how models are scored is changed ({', '.join(names)}); the baseline was scored again the same way"
 
 
-def _rebuilt(candidate: Snapshot, baseline: Snapshot) -> list[str]:
-    """Stages whose command, inputs or outputs are others; of `evaluate` the measurement tells."""
+def _pipeline_differences(candidate: Snapshot, baseline: Snapshot) -> list[str]:
+    """Stages whose command, inputs or outputs differ; `evaluate` is left to `_scoring_differences`."""
 
     def shape(entry: Entry) -> tuple[str, list[str], list[str]]:
         return entry.cmd, sorted(entry.deps), sorted(entry.outs)
@@ -192,6 +192,6 @@ def _test_set(
         rows=len(paired.ids),
         clusters=int(paired.clusters.max()) + 1,
         changed=changed,
-        uses=uses_of(candidate.repository, revisions, sha256, lineage),
+        uses=uses_of_test_set(candidate.repository, revisions, sha256, lineage),
         budget=policy.test_set_budget,
     )

@@ -13,8 +13,7 @@ from tunegate.files import read_json, write_json, write_text
 from tunegate.models.cost import Cost, TrainCost, read_cost
 from tunegate.models.folders import read_record
 from tunegate.params import load_params
-from tunegate.reporting.page import render
-from tunegate.reporting.view import Measured
+from tunegate.reporting.report_page import Measured, render_report
 from tunegate.repository.lineage import read_lineage
 from tunegate.repository.working_copy import checkout
 from tunegate.tables import read_parquet
@@ -47,7 +46,7 @@ def main(
         examples, train=read_cost(Path(train_cost), TrainCost), evaluate=read_cost(Path(evaluate_cost), Cost)
     )
     preview = read_json(Path(tokens) / "preview.json")
-    page = render(Measured(settings, lineage, found, examples, points, ledger, preview))
+    page = render_report(Measured(settings, lineage, found, examples, points, ledger, preview))
     write_json(Path(metrics), found)
     write_json(Path(timings), seconds)
     write_json(Path(data), ledger)

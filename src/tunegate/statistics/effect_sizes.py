@@ -1,7 +1,7 @@
-"""Effect sizes of a shift with intervals, from counts of groups or from weights of rows: plain numbers in and out.
+"""Effect sizes of the difference between two distributions, with intervals.
 
 What is resampled is the pair of both sides: an id that neither side changed moves neither, so that equal data has no
-shift at all, and a row added is uncertainty. The interval is a bias-corrected percentile bootstrap (Efron and
+shift at all, while an added row adds uncertainty. The interval is a bias-corrected percentile bootstrap (Efron and
 Tibshirani 1993, chapter 10.6): distances are never below 0, and their mean over resamples of few rows is too high by
 what that mean says.
 """
@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 RESAMPLES = 400
 LEAST = 20
-"""Independent observations below which nothing is said."""
+"""Independent observations below which no effect is given."""
 _SEED = 20261121
 _CHUNK_CELLS = 4_000_000
 
@@ -31,7 +31,7 @@ class Effect(NamedTuple):
     high: float | None
 
     def verdict(self, small: float, large: float) -> Verdict:
-        """None, small or large only where the interval lies on one side of where that begins.
+        """None, small or large only where the whole interval lies on one side of the threshold.
 
         More rows narrow the interval and so decide what was open; they do not turn `none` into `small`.
         """
@@ -50,10 +50,10 @@ UNKNOWN = Effect(None, None, None)
 def effect_of_cells(
     sides: tuple[Floats, Floats], cells: Floats, observations: int, distance: Callable[[Floats, Floats], Floats]
 ) -> Effect:
-    """The effect of a joint table: `cells[i]` rows were in category `sides[0][i]`, are in `sides[1][i]`; -1 is none.
+    """The effect of a joint table: `cells[i]` rows were in category `sides[0][i]` and are in `sides[1][i]`; -1 is none.
 
-    `observations` are the independent ones among the rows: their groups. `distance` takes two arrays of shares
-    (resamples x categories) and gives a number for each resample.
+    All three arrays have one entry per cell. `observations` is the number of independent ones among the rows: their
+    groups. `distance` takes two arrays of shares (resamples x categories) and gives a number for each resample.
     """
     if observations < LEAST or not all((side >= 0).any() for side in sides):
         return UNKNOWN
@@ -64,16 +64,16 @@ def effect_of_cells(
     drawn = []
     for count in _chunks(RESAMPLES, max(len(cells), categories)):
         weights = rng.multinomial(observations, share, size=count).astype(np.float64)
-        drawn.append(distance(_shares(_counts(weights, before)), _shares(_counts(weights, after))))
-    found = distance(_shares(_counts(cells[None, :], before)), _shares(_counts(cells[None, :], after)))
-    return interval(float(found[0]), np.concatenate(drawn))
+        drawn.append(distance(shares(_counts(weights, before)), shares(_counts(weights, after))))
+    measured = distance(shares(_counts(cells[None, :], before)), shares(_counts(cells[None, :], after)))
+    return interval(float(measured[0]), np.concatenate(drawn))
 
 
-def interval(found: float, resampled: Floats) -> Effect:
+def interval(measured: float, resampled: Floats) -> Effect:
     """The effect from its plug-in value and those of resamples; squared distances are corrected, as they add up."""
-    bias = max(0.0, float(np.mean(resampled**2)) - found**2)
+    bias = max(0.0, float(np.mean(resampled**2)) - measured**2)
     ends = np.quantile(np.sqrt(np.maximum(resampled**2 - 2 * bias, 0)), (0.025, 0.975))
-    value = math.sqrt(max(found**2 - bias, 0.0))
+    value = math.sqrt(max(measured**2 - bias, 0.0))
     # Rounded, so that the order of sums on another machine does not show.
     return Effect(round(value, 4), round(float(ends[0]), 4), round(float(ends[1]), 4))
 
@@ -118,7 +118,8 @@ def _counts(weights: Floats, indicator: Any) -> Floats:
     return _array((indicator @ weights.T).T)
 
 
-def _shares(counts: Floats) -> Floats:
+def shares(counts: Floats) -> Floats:
+    """Counts (... x categories) as shares of their sum; all 0 where that is 0."""
     total = counts.sum(axis=-1, keepdims=True)
     return _array(np.divide(counts, total, out=np.zeros_like(counts), where=total > 0))
 

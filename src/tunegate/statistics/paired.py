@@ -1,11 +1,11 @@
-"""What the answers to the same rows say of the difference between two models: bounds, p-values, sample sizes.
+"""The difference between two models on the same rows: bounds, p-values, sample sizes.
 
-Pure numpy; knows no metric, no policy. A difference is candidate - baseline in the metric's own unit. A bound is the
-widest of three, because the gate must pass at most alpha of the changes that are exactly as bad as its margin, also
-where few answers change and all changes are losses. There the percentile bootstrap and the plain standard error claim
-far too much: both claim certainty when no answer changed.
+A difference is second - first model in the metric's own unit. A bound is the widest of three, because at most alpha of
+the changes that are exactly as bad as a margin may pass it, also where few answers change and all changes are losses.
+There the percentile bootstrap and the plain standard error claim far too much: both claim certainty when no answer
+changed.
 
-1. Student's t on clusters of rows (Miller, arXiv 2411.00640), for shares with two made-up clusters added, one all won
+1. Student's t on clusters of rows (Miller, arXiv 2411.00640), for shares with two pseudo-clusters added, one all won
    and one all lost: the adjustment of Bonett and Price (2012) for paired proportions, carried over to clusters.
 2. The studentised cluster bootstrap (Hall 1988) of the same: corrects for skewness, as where losses are rare.
 3. For shares, the exact binomial bounds (Clopper and Pearson 1934) of rows lost and won, the other count taken as
@@ -22,7 +22,7 @@ from scipy import special
 Floats = npt.NDArray[np.float64]
 
 MOST_ROWS = 100_000
-"""A difference that needs more test rows than this lies at the margin, for all practical purposes."""
+"""A difference that needs more rows than this lies at its margin, for all practical purposes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Counts:
     """Rows divided by the design effect, as `lost` and `won` are."""
 
     def reach(self, alpha: float) -> float:
-        """How far below the measured difference the true one may be, but for a chance of `alpha`."""
+        """How far below the measured difference its lower bound at level 1 - `alpha` lies (Clopper and Pearson)."""
         lost, won, n = self.lost, self.won, self.trials
         most_lost = float(special.betaincinv(lost + 1, n - lost, 1 - alpha)) if lost < n else 1.0
         least_won = float(special.betaincinv(won, n - won + 1, alpha)) if won > 0 else 0.0
@@ -53,34 +53,35 @@ class Counts:
 
 
 @dataclasses.dataclass(frozen=True)
-class Evidence:
-    """The distribution of a difference, as far as bounds and tests need it."""
+class PairedDifference:
+    """A measured difference and its sampling distribution, as far as bounds and tests need it."""
 
     rows: int
-    difference: float
+    value: float
+    """The difference as measured."""
     centre: float
-    """The difference, with the made-up clusters."""
+    """The difference, with the pseudo-clusters."""
     error: float
-    """Its standard error, with the made-up clusters."""
+    """Its standard error, with the pseudo-clusters."""
     freedom: int
     """Degrees of freedom of Student's t: clusters - 1."""
     roots: Floats
     """Sorted (centre - true difference) / error of the resamples."""
     variance: float
-    """Of one row, without the made-up clusters: squared standard error times rows."""
-    made_up: float
-    """What the made-up clusters add to the squared standard error, times rows squared."""
+    """Of one row, without the pseudo-clusters: squared standard error times rows."""
+    added: float
+    """What the pseudo-clusters add to the squared standard error, times rows squared."""
     counts: Counts | None = None
     """For metrics that are shares, or made of shares."""
 
     def low(self, alpha: float) -> float:
-        """The true difference is not below this, but for a chance of `alpha`."""
+        """Lower one-sided confidence bound at level 1 - `alpha`."""
         quantile = max(float(np.quantile(self.roots, 1 - alpha)), float(special.stdtrit(self.freedom, 1 - alpha)))
         bound = self.centre - quantile * self.error
-        return bound if self.counts is None else max(-1.0, min(bound, self.difference - self.counts.reach(alpha)))
+        return bound if self.counts is None else max(-1.0, min(bound, self.value - self.counts.reach(alpha)))
 
     def high(self, alpha: float) -> float:
-        """The true difference is not above this, but for a chance of `alpha`."""
+        """Upper one-sided confidence bound at level 1 - `alpha`."""
         return -self.mirrored().low(alpha)
 
     def p_not_below(self, bound: float) -> float:
@@ -92,7 +93,7 @@ class Evidence:
             return 0.0 if self.centre < bound else 1.0
         root = (self.centre - bound) / self.error
         chance = max(self._resampled(root), float(special.stdtr(self.freedom, root)))
-        return chance if self.counts is None else max(chance, self.counts.chance(bound - self.difference))
+        return chance if self.counts is None else max(chance, self.counts.chance(bound - self.value))
 
     def _resampled(self, root: float) -> float:
         """Share of the resamples, itself counted in, whose root is no larger.
@@ -112,25 +113,25 @@ class Evidence:
             return 0.0
         return float(special.stdtr(self.freedom, root / farthest * float(special.stdtrit(self.freedom, share))))
 
-    def mirrored(self) -> "Evidence":
+    def mirrored(self) -> "PairedDifference":
         """The same with the two models exchanged."""
         counts = self.counts
         return dataclasses.replace(
             self,
-            difference=-self.difference,
+            value=-self.value,
             centre=-self.centre,
             roots=-self.roots[::-1],
             counts=counts and Counts(counts.won, counts.lost, counts.trials),
         )
 
     def needed_rows(self, gap: float, *, alpha: float, power: float) -> int | None:
-        """Rows with which a true distance of `gap` from the margin is told with probability `power`.
+        """Rows with which a true distance of `gap` from a margin is detected at `alpha` with probability `power`.
 
-        n = (z_alpha + z_power)^2 variance / gap^2, the variance being the clusters' and the made-up clusters counted,
-        rounded up to two digits. None above `MOST_ROWS`.
+        n = (z_alpha + z_power)^2 variance / gap^2, where the variance includes the pseudo-clusters; rounded up to two
+        digits. None above `MOST_ROWS`.
         """
         step = abs(gap) / float(special.ndtri(1 - alpha) + special.ndtri(power))
-        least = (self.variance + math.sqrt(self.variance**2 + 4 * self.made_up * step**2)) / 2
+        least = (self.variance + math.sqrt(self.variance**2 + 4 * self.added * step**2)) / 2
         if least >= MOST_ROWS * step**2:
             return None
         return _two_digits(max(least / step**2, self.rows + 1))

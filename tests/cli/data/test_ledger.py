@@ -25,7 +25,7 @@ def test_the_table_has_every_source_and_reason_and_closes(staged_project: Path, 
     ]
     assert "- ingest: over_limit" in lines[2]
     assert lines[2].endswith("not read")
-    assert lines[-1].startswith("the sums close: 86 rows in = ")
+    assert lines[-1].startswith("the sums balance: 86 rows in = ")
 
 
 @pytest.mark.parametrize(("by", "first"), [("source", "desks"), ("stage", "ingest"), ("reason", "ingest")])

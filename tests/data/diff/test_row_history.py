@@ -5,53 +5,53 @@ import pyarrow as pa
 import pytest
 from staged_project import MAIL, SECRET, questions, split_of
 
-from tunegate.data.diff.ledger_table import closing
-from tunegate.data.diff.row_history import Places, Story, story_of
+from tunegate.data.diff.ledger_table import balance
+from tunegate.data.diff.row_history import Paths, RowHistory, history_of
 from tunegate.data.ledger.stage_ledger import combine
 from tunegate.errors import InputError
 from tunegate.files import read_json, write_json
 from tunegate.tables import read_parquet, write_parquet
 
 _FOLDERS = ("data/ingested", "data/validated", "data/prepared", "data/tokens", "models/adapter")
-PLACES = Places(*map(Path, (*_FOLDERS, "predictions.parquet")))
+PATHS = Paths(*map(Path, (*_FOLDERS, "predictions.parquet")))
 
 
-def step(story: Story, stage: str) -> str:
-    found = next(step for step in story.steps if step.stage == stage)
-    return "\n".join([found.said, *found.lines])
+def step(history: RowHistory, stage: str) -> str:
+    step = next(step for step in history.steps if step.stage == stage)
+    return "\n".join([step.summary, *step.lines])
 
 
-def test_the_way_of_a_real_project_closes_for_every_reason(staged_project: Path) -> None:
+def test_the_ledgers_of_a_real_project_balance_for_every_reason(staged_project: Path) -> None:
     combined = combine([Path("data") / name for name in ("ingested", "validated", "prepared", "tokens")])
     reasons = {outcome["reason"].split(":")[0] for outcome in combined["outcomes"] if outcome["reason"]}
     assert reasons >= {"over_limit", "quarantine", "duplicate", "near_duplicate", "secret", "over_length"}
     assert any(reason.startswith("question_also_in_") for reason in reasons)
-    assert closing(combined).startswith("the sums close: 86 rows in = ")
+    assert balance(combined).startswith("the sums balance: 86 rows in = ")
     outcomes = read_parquet(Path("data/tokens/row_outcomes.parquet"))
     ingested = read_parquet(Path("data/ingested/rows.parquet"))
     assert sorted(outcomes["id"].to_pylist()) == sorted(ingested["id"].to_pylist())
 
 
-def test_a_kept_row_tells_its_place_its_licence_its_split_and_its_tokens(staged_project: Path) -> None:
-    story = story_of("roof-3", PLACES)
+def test_a_kept_row_has_its_place_its_licence_its_split_and_its_tokens(staged_project: Path) -> None:
+    history = history_of("roof-3", PATHS)
     line = next(n for n, row in enumerate(questions(), 2) if row[0] == "roof-3")
-    assert (story.place, story.license, story.source) == (f"data/raw/desks.csv:{line}", "CC0-1.0", "desks")
-    assert (story.split, story.outcome) == (split_of("roof-3"), f"kept: {split_of('roof-3')}")
-    assert [step.stage for step in story.steps] == ["ingest", "validate", "prepare", "tokenize"]
-    assert story.tokens
-    assert step(story, "tokenize").startswith(f"{story.tokens} tokens")
+    assert (history.place, history.license, history.source) == (f"data/raw/desks.csv:{line}", "CC0-1.0", "desks")
+    assert (history.split, history.outcome) == (split_of("roof-3"), f"kept: {split_of('roof-3')}")
+    assert [step.stage for step in history.steps] == ["ingest", "validate", "prepare", "tokenize"]
+    assert history.tokens
+    assert step(history, "tokenize").startswith(f"{history.tokens} tokens")
 
 
-def test_a_repaired_row_tells_word_by_word_what_changed(staged_project: Path) -> None:
-    story = story_of("broken", PLACES)
-    words = story.steps[2].words
-    assert "repaired: encoding" in story.steps[2].lines
+def test_a_repaired_row_shows_word_by_word_what_changed(staged_project: Path) -> None:
+    history = history_of("broken", PATHS)
+    words = history.steps[2].words
+    assert "repaired: encoding" in history.steps[2].lines
     assert "".join(w.text for w in words if w.side != "before") == "user: värmepumpen låter i huset"
     assert "".join(w.text for w in words if w.side != "after") == "user: vÃ¤rmepumpen lÃ¥ter i huset"
 
 
-def test_personal_data_and_secrets_are_told_of_but_not_told(staged_project: Path) -> None:
-    mail, key = story_of("mail", PLACES), story_of("key", PLACES)
+def test_personal_data_and_secrets_are_mentioned_but_not_shown(staged_project: Path) -> None:
+    mail, key = history_of("mail", PATHS), history_of("key", PATHS)
     assert "masked: email" in mail.steps[2].lines
     assert "[EMAIL]" in mail.text
     assert (key.reason, key.outcome) == ("secret", "left in prepare: secret")
@@ -66,20 +66,20 @@ def rewrite(path: str, name: str, **values: object) -> None:
     write_parquet(Path(path), pa.Table.from_pylist(rows, schema=table.schema))
 
 
-def test_what_was_masked_by_a_model_is_not_told_in_a_diff(staged_project: Path) -> None:
+def test_what_was_masked_by_a_model_is_not_shown_in_a_diff(staged_project: Path) -> None:
     rewrite(f"data/prepared/{split_of('mail')}.parquet", "mail", text="[PERSON] writes")
-    story = story_of("mail", PLACES)
-    assert (story.steps[2].words, story.text) == ((), "user: [PERSON] writes\nassistant: roof")
+    history = history_of("mail", PATHS)
+    assert (history.steps[2].words, history.text) == ((), "user: [PERSON] writes\nassistant: roof")
 
 
-def test_a_name_in_a_row_that_left_with_a_secret_is_not_told_in_a_diff(staged_project: Path) -> None:
+def test_a_name_in_a_row_dropped_for_a_secret_is_not_shown_in_a_diff(staged_project: Path) -> None:
     rewrite("data/prepared/dropped.parquet", "key", text="our key is [SECRET] says [PERSON]")
-    assert story_of("key", PLACES).steps[2].words == ()
+    assert history_of("key", PATHS).steps[2].words == ()
 
 
-def test_the_row_that_was_met_is_told_as_it_was_masked(staged_project: Path) -> None:
+def test_the_row_that_is_duplicated_is_shown_masked(staged_project: Path) -> None:
     rewrite(f"data/prepared/{split_of('near-1')}.parquet", "near-1", text="[PERSON] says that the pump is loud")
-    assert step(story_of("near-2", PLACES), "prepare").split("\n")[2:] == [
+    assert step(history_of("near-2", PATHS), "prepare").split("\n")[2:] == [
         "user: [PERSON] says that the pump is loud",
         "assistant: noise",
     ]
@@ -89,22 +89,22 @@ def test_the_row_that_was_met_is_told_as_it_was_masked(staged_project: Path) -> 
     ("name", "other", "reason"), [("twice", "roof-0", "duplicate"), ("near-2", "near-1", "near_duplicate")]
 )
 def test_a_duplicate_names_the_row_that_it_repeats(staged_project: Path, name: str, other: str, reason: str) -> None:
-    story = story_of(name, PLACES)
-    assert (story.reason, story.other, story.split) == (reason, other, None)
-    assert f"met {other}" in step(story, "prepare")
-    assert [step.stage for step in story.steps] == ["ingest", "validate", "prepare"]
+    history = history_of(name, PATHS)
+    assert (history.reason, history.other, history.split) == (reason, other, None)
+    assert f"repeats {other}" in step(history, "prepare")
+    assert [step.stage for step in history.steps] == ["ingest", "validate", "prepare"]
 
 
 def test_a_leak_names_the_row_of_the_other_split(staged_project: Path) -> None:
     dropped = read_parquet(Path("data/prepared/dropped.parquet")).to_pylist()
     leak = next(row for row in dropped if row["reason"].startswith("question_also_in_"))
-    story = story_of(leak["id"], PLACES)
-    assert story.reason == f"question_also_in_{split_of(leak['other'])}"
-    assert f"met {leak['other']}" in step(story, "prepare")
+    history = history_of(leak["id"], PATHS)
+    assert history.reason == f"question_also_in_{split_of(leak['other'])}"
+    assert f"repeats {leak['other']}" in step(history, "prepare")
 
 
-def test_quarantine_and_over_length_are_told_where_they_happened(staged_project: Path) -> None:
-    short, long = story_of("short", PLACES), story_of("long", PLACES)
+def test_quarantine_and_over_length_are_reported_where_they_happened(staged_project: Path) -> None:
+    short, long = history_of("short", PATHS), history_of("long", PATHS)
     assert short.steps[-1].lines == ("expect_column_value_lengths_to_be_between(text)",)
     assert short.reason == "quarantine: expect_column_value_lengths_to_be_between(text)"
     assert (long.outcome, long.reason) == ("left in tokenize: over_length", "over_length")
@@ -112,14 +112,14 @@ def test_quarantine_and_over_length_are_told_where_they_happened(staged_project:
     assert long.tokens > 128
 
 
-def test_a_test_row_tells_whether_it_was_answered_right(staged_project: Path) -> None:
+def test_a_test_row_shows_whether_it_was_answered_right(staged_project: Path) -> None:
     name = read_parquet(Path("data/prepared/test.parquet"))["id"].to_pylist()[0]
-    assert [step.stage for step in story_of(name, PLACES).steps][-1] == "tokenize"
-    asked = {"id": name, "reference": "roof", "base_answer": "?", "base_correct": False}
-    asked |= {"tuned_answer": f"ask {MAIL}", "tuned_correct": True}
-    write_parquet(PLACES.predictions, pa.Table.from_pylist([asked]))
-    told = step(story_of(name, PLACES), "evaluate").split("\n")
-    assert told == [
+    assert [step.stage for step in history_of(name, PATHS).steps][-1] == "tokenize"
+    prediction = {"id": name, "reference": "roof", "base_answer": "?", "base_correct": False}
+    prediction |= {"tuned_answer": f"ask {MAIL}", "tuned_correct": True}
+    write_parquet(PATHS.predictions, pa.Table.from_pylist([prediction]))
+    lines = step(history_of(name, PATHS), "evaluate").split("\n")
+    assert lines == [
         "the tuned model answers it right",
         "base model, wrong: ?",
         "tuned model, right: ask [EMAIL]",
@@ -129,20 +129,20 @@ def test_a_test_row_tells_whether_it_was_answered_right(staged_project: Path) ->
 
 def test_an_unknown_id_gets_those_nearest_to_it(staged_project: Path) -> None:
     with pytest.raises(InputError, match="no row 'Raof-3'") as caught:
-        story_of("Raof-3", PLACES)
+        history_of("Raof-3", PATHS)
     assert caught.value.remedy.startswith("the nearest ids are: roof-3, ")
 
 
-def test_a_story_goes_as_far_as_the_stages_have_run(staged_project: Path) -> None:
+def test_a_history_goes_as_far_as_the_stages_have_run(staged_project: Path) -> None:
     shutil.rmtree("data/tokens")
-    assert step(story_of("roof-3", PLACES), "tokenize") == "has not run: `dvc repro tokenize`"
+    assert step(history_of("roof-3", PATHS), "tokenize") == "has not run: `dvc repro tokenize`"
     shutil.rmtree("data/validated")
-    story = story_of("roof-3", PLACES)
-    assert [step.stage for step in story.steps] == ["ingest", "validate"]
-    assert step(story, "validate") == "has not run: `dvc repro validate`"
+    history = history_of("roof-3", PATHS)
+    assert [step.stage for step in history.steps] == ["ingest", "validate"]
+    assert step(history, "validate") == "has not run: `dvc repro validate`"
     shutil.rmtree("data/ingested")
     with pytest.raises(InputError, match="no such file"):
-        story_of("roof-3", PLACES)
+        history_of("roof-3", PATHS)
 
 
 @pytest.mark.parametrize("file", ["validated/rows", "prepared/train", "tokens/row_outcomes"])
@@ -150,8 +150,8 @@ def test_outputs_of_different_runs_are_refused(staged_project: Path, file: str) 
     name = read_parquet(Path("data/prepared/train.parquet"))["id"].to_pylist()[0]
     path = Path(f"data/{file}.parquet")
     write_parquet(path, read_parquet(path).slice(0, 0))
-    with pytest.raises(InputError, match="is not told") as caught:
-        story_of(name, PLACES)
+    with pytest.raises(InputError, match="has no record of it") as caught:
+        history_of(name, PATHS)
     assert "different runs" in caught.value.remedy
 
 
@@ -161,36 +161,36 @@ def test_outputs_of_different_runs_are_refused(staged_project: Path, file: str) 
     ids=["other text", "other turns"],
 )
 @pytest.mark.parametrize("name", ["roof-3", "broken"])
-def test_a_row_that_was_edited_since_is_not_told_as_if_a_stage_had(
+def test_a_row_that_was_edited_since_is_not_shown_as_if_a_stage_had_edited_it(
     staged_project: Path, name: str, values: dict[str, object]
 ) -> None:
     rewrite("data/ingested/rows.parquet", name, **values)
-    with pytest.raises(InputError, match="than before, and no stage tells of a change") as caught:
-        story_of(name, PLACES)
+    with pytest.raises(InputError, match="no stage recorded a change") as caught:
+        history_of(name, PATHS)
     assert (caught.value.place, "different runs" in caught.value.remedy) == ("data/validated", True)
     rewrite("data/validated/rows.parquet", name, **values)
     if name == "roof-3" or "messages" in values:
-        with pytest.raises(InputError, match="no stage tells of a change") as caught:
-            story_of(name, PLACES)
+        with pytest.raises(InputError, match="no stage recorded a change") as caught:
+            history_of(name, PATHS)
         assert caught.value.place == "data/prepared"
 
 
-def test_a_story_is_told_from_ledgers_of_one_run_only(staged_project: Path) -> None:
+def test_a_history_is_made_from_ledgers_of_one_run_only(staged_project: Path) -> None:
     path = Path("data/prepared/ledger.json")
     ledger = read_json(path)
     for rows in (ledger["rows"], ledger["per_source"]["desks"]):
         rows["in"], rows["out"] = rows["in"] + 1, rows["out"] + 1
     write_json(path, ledger)
-    with pytest.raises(InputError, match="prepare got 80 rows, but validate gave 79"):
-        story_of("broken", PLACES)
+    with pytest.raises(InputError, match=r"80 rows.*79"):
+        history_of("broken", PATHS)
 
 
-def test_an_edit_is_told_however_far_down_the_text_it_is(staged_project: Path) -> None:
+def test_an_edit_is_shown_however_far_down_the_text_it_is(staged_project: Path) -> None:
     long = "word " * 1500
     for file in ("ingested/rows", "validated/rows"):
         rewrite(f"data/{file}.parquet", "broken", text=f"{long} vÃ¤rme")
     rewrite(f"data/prepared/{split_of('broken')}.parquet", "broken", text=f"{long} värme")
-    words = story_of("broken", PLACES).steps[2].words
+    words = history_of("broken", PATHS).steps[2].words
     assert [(part.side, part.text) for part in words if part.side != "both"] == [
         ("before", "vÃ¤rme"),
         ("after", "värme"),
@@ -198,20 +198,20 @@ def test_an_edit_is_told_however_far_down_the_text_it_is(staged_project: Path) -
     assert sum(len(part.text) for part in words) < 1000
 
 
-def test_a_file_that_is_no_parquet_is_named(staged_project: Path) -> None:
+def test_a_file_that_is_not_parquet_is_named(staged_project: Path) -> None:
     Path("data/ingested/rows.parquet").write_text("id,text")
     with pytest.raises(InputError, match="cannot be read") as caught:
-        story_of("roof-3", PLACES)
+        history_of("roof-3", PATHS)
     assert caught.value.place == "data/ingested/rows.parquet"
 
 
-def test_a_rejected_answer_is_told_with_what_was_done_to_it_and_raw_text_has_no_answer(staged_project: Path) -> None:
+def test_a_rejected_answer_is_shown_with_what_was_done_to_it_and_raw_text_has_no_answer(staged_project: Path) -> None:
     kept = f"prepared/{split_of('broken')}"
     for file, text in (("ingested/rows", "nÃ¤ra"), ("validated/rows", "nÃ¤ra"), (kept, "nära")):
         rewrite(f"data/{file}.parquet", "broken", text="x", label="y", rejected=text)
-    story = story_of("broken", PLACES)
-    assert story.text == "user: x\nassistant: y\nrejected: nära"
-    assert "".join(part.text for part in story.steps[2].words if part.side != "before") == "rejected: nära"
+    history = history_of("broken", PATHS)
+    assert history.text == "user: x\nassistant: y\nrejected: nära"
+    assert "".join(part.text for part in history.steps[2].words if part.side != "before") == "rejected: nära"
     for file in ("ingested/rows", "validated/rows", kept):
         rewrite(f"data/{file}.parquet", "broken", text="x", label=None, rejected=None)
-    assert story_of("broken", PLACES).text == "user: x"
+    assert history_of("broken", PATHS).text == "user: x"

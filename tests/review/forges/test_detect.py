@@ -36,7 +36,7 @@ def test_a_forge_that_is_asked_for_wins(name: str) -> None:
     assert open_forge(name, root=root, environment=ENVIRONMENT | {"GITHUB_ACTIONS": "true"}).name == name
 
 
-def test_a_forge_that_is_none_is_an_error_that_lists_them() -> None:
+def test_an_unknown_forge_is_an_error_that_lists_them() -> None:
     with pytest.raises(UsageError, match="no such forge") as caught:
         open_forge("gitea", environment={})
     assert "github, gitlab, local" in str(caught.value)

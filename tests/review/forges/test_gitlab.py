@@ -46,9 +46,9 @@ def test_a_merge_request_is_described_as_it_is_now(environment: dict[str, str], 
     assert forge(environment).change().is_fork
 
 
-def test_the_pipeline_that_publishes_is_told_the_number(environment: dict[str, str]) -> None:
+def test_the_pipeline_that_publishes_takes_the_number_from_its_environment(environment: dict[str, str]) -> None:
     del environment["CI_MERGE_REQUEST_IID"]
-    with pytest.raises(InputError, match="about no merge request"):
+    with pytest.raises(InputError, match="merge request"):
         forge(environment).change()
     environment["TUNEGATE_CHANGE"] = "7"
     assert forge(environment).change().number == 7
@@ -76,7 +76,9 @@ def test_a_lost_answer_does_not_make_a_second_note(environment: dict[str, str], 
     ("state", "expected"),
     [("success", "success"), ("failure", "failed"), ("pending", "pending"), ("error", "failed")],
 )
-def test_a_status_is_said_in_gitlabs_words(environment: dict[str, str], stub: Stub, state: Any, expected: str) -> None:
+def test_a_status_is_written_in_gitlabs_words(
+    environment: dict[str, str], stub: Stub, state: Any, expected: str
+) -> None:
     forge(environment).status(forge(environment).change(), state, "words", "")
     assert stub.statuses == [{"sha": "a" * 40, "state": expected, "name": CONTEXT, "description": "words"}]
 

@@ -119,7 +119,7 @@ def test_an_origin_that_refuses_notes_is_an_error(branch: Path, origin: Path) ->
         Local(branch).status(Local(branch).change(), "success", "mine", "")
 
 
-def test_a_note_that_is_no_json_is_an_error_with_a_remedy(branch: Path) -> None:
+def test_a_note_that_is_not_json_is_an_error_with_a_remedy(branch: Path) -> None:
     git(branch, "notes", "--ref", APPROVAL_NOTES, "add", "-m", "yes please", "HEAD")
     git(branch, "push", "-q", "origin", APPROVAL_NOTES)
     with pytest.raises(InputError, match="not valid JSON"):

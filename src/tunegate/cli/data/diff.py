@@ -30,7 +30,7 @@ def diff(
         return
     from tunegate.gate.data_guards import decide_data
     from tunegate.reporting.data_changes import diff_of
-    from tunegate.reporting.data_page import render_data_page
+    from tunegate.reporting.pages import render_data_page
     from tunegate.repository.outputs import open_outputs
     from tunegate.repository.revisions import open_repository
     from tunegate.repository.snapshot import Snapshot

@@ -1,4 +1,4 @@
-"""`tunegate data ledger`: rows and tokens in and out, for every source and reason, and that the sums close."""
+"""`tunegate data ledger`: rows and tokens in and out, for every source and reason, and that the sums balance."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunegate.cli.runs import table
-from tunegate.data.diff.ledger_table import By, closing, table_of
+from tunegate.data.diff.ledger_table import By, balance, table_of
 from tunegate.errors import visible
 from tunegate.files import to_json
 
@@ -24,12 +24,12 @@ def ledger(
     from tunegate.data.ledger.stage_ledger import combine, read_ledger
 
     combined = combine([data / name for name in ("ingested", "validated", "prepared", "tokens")])
-    said = closing(combined)
+    sentence = balance(combined)
     if as_json:
         print(visible(to_json(combined)), end="")
         return
     print(table([[visible(cell, keep="") for cell in line] for line in table_of(combined, by)]))
-    print(said)
+    print(sentence)
     if (adapter / "ledger.json").is_file():
         print(_trained(read_ledger(adapter)))
 

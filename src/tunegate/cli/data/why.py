@@ -1,4 +1,4 @@
-"""`tunegate data why`: one row's whole story, from its file and line to its last answer."""
+"""`tunegate data why`: the history of one row, from its file and line to its last answer."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +9,7 @@ from tunegate.errors import visible
 from tunegate.files import to_json
 
 if TYPE_CHECKING:
-    from tunegate.data.diff.row_history import Step, Story
+    from tunegate.data.diff.row_history import RowHistory, Step
 
 _MARKS = {"both": ("", "", None), "before": ("[-", "-]", typer.colors.RED), "after": ("{+", "+}", typer.colors.GREEN)}
 
@@ -22,18 +22,18 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Tell what became of a row and why: its source, what each stage did to it, its split, its tokens, its answer."""
-    from tunegate.data.diff.row_history import Places, story_of
+    from tunegate.data.diff.row_history import Paths, history_of
 
     outputs = [data / name for name in ("ingested", "validated", "prepared", "tokens")]
-    found = story_of(row, Places._make([*outputs, adapter, predictions]))
-    typer.echo(visible(to_json(found.model_dump())) if as_json else _as_text(found), nl=False)
+    history = history_of(row, Paths._make([*outputs, adapter, predictions]))
+    typer.echo(visible(to_json(history.model_dump())) if as_json else _as_text(history), nl=False)
 
 
-def _as_text(story: "Story") -> str:
-    licence = story.license or "none declared"
-    head = [f"{story.id}: {story.outcome}", f"source   {story.source} (licence: {licence})"]
-    lines = [line for step in story.steps for line in _step(step)]
-    return "\n".join([*(visible(line, keep="") for line in head), *_text(story.text), "", *lines]) + "\n"
+def _as_text(history: "RowHistory") -> str:
+    licence = history.license or "none declared"
+    head = [f"{history.id}: {history.outcome}", f"source   {history.source} (licence: {licence})"]
+    lines = [line for step in history.steps for line in _step(step)]
+    return "\n".join([*(visible(line, keep="") for line in head), *_text(history.text), "", *lines]) + "\n"
 
 
 def _text(text: str) -> list[str]:
@@ -41,8 +41,11 @@ def _text(text: str) -> list[str]:
 
 
 def _step(step: "Step") -> list[str]:
-    said = [line for text in step.lines for line in visible(text).split("\n")]
-    return [f"{step.stage:9}{visible(step.said, keep='')}", *(f"{'':9}{line}" for line in [*said, *_changed(step)])]
+    details = [line for text in step.lines for line in visible(text).split("\n")]
+    return [
+        f"{step.stage:9}{visible(step.summary, keep='')}",
+        *(f"{'':9}{line}" for line in [*details, *_changed(step)]),
+    ]
 
 
 def _changed(step: "Step") -> list[str]:

@@ -1,6 +1,6 @@
-"""What the commits declare and count beside their rows: sources, licences, expectations, reasons, tokens.
+"""What the commits declare and count: sources, licences, expectations, reasons, tokens.
 
-Reads the ledgers of both sides. Does not look at rows.
+Reads the ledgers of both sides, not the rows.
 """
 
 from typing import Any
@@ -27,36 +27,38 @@ def source_changes(before: Side, after: Side) -> list[SourceChange]:
 
 
 def expectation_changes(before: Side, after: Side) -> list[ExpectationChange]:
-    """Expectations that came, went or ask something else, suite by suite."""
-    found = []
+    """Expectations that were added, removed or changed, suite by suite."""
+    changes = []
     for suite in sorted({*before.suites, *after.suites}):
         old, new = before.suites.get(suite, {}), after.suites.get(suite, {})
         for name in dict.fromkeys([*new, *old]):
             if old.get(name) != new.get(name):
                 change = {"before": old.get(name), "after": new.get(name)}
-                found.append(ExpectationChange(suite=suite, expectation=name, **change))
-    return found
+                changes.append(ExpectationChange(suite=suite, expectation=name, **change))
+    return changes
 
 
 def reason_counts(before: Side, after: Side) -> list[ReasonCount]:
     """Rows left out for each reason, in running order; reasons that neither side gives are not there."""
-    found = []
+    counts = []
     for output in OUTPUTS:
         old, new = before.ledger(output), after.ledger(output)
         stage = new.get("stage") or old.get("stage") or output
         reasons = [ledger.get("reasons", {}) for ledger in (old, new)]
-        found += [
+        counts += [
             ReasonCount(stage=stage, reason=reason, before=reasons[0].get(reason, 0), after=reasons[1].get(reason, 0))
             for reason in sorted({*reasons[0], *reasons[1]})
         ]
-    return found
+    return counts
 
 
 def token_counts(before: Side, after: Side) -> list[Tokens]:
     """Tokens of each split that is trained or validated on, once over, where a side counted them."""
     old, new = (side.ledger(TOKENS).get("notes", {}) for side in (before, after))
-    found = [Tokens(split=split, before=_tokens(old, split), after=_tokens(new, split)) for split in ("train", "valid")]
-    return [tokens for tokens in found if (tokens.before, tokens.after) != (None, None)]
+    counts = [
+        Tokens(split=split, before=_tokens(old, split), after=_tokens(new, split)) for split in ("train", "valid")
+    ]
+    return [tokens for tokens in counts if (tokens.before, tokens.after) != (None, None)]
 
 
 def _tokens(notes: dict[str, Any], split: str) -> int | None:

@@ -1,11 +1,11 @@
-"""Questions of test and validation rows that stand elsewhere too: in another split, or in what the base was trained on.
+"""Questions of test and validation rows that another split, or what the base was trained on, contains too.
 
-Equal but for case, width and white space is found by a join of hashes over all rows. Nearly equal, as
-data.similarity.overlap finds it for the stage `prepare` too, is looked for among the rows that are new in test alone:
-an old one was compared when it came. Rows of the base pass in batches.
+Questions that are equal except for case, width and white space are found by joining hashes over all rows. Near ones
+are looked for among the new test rows alone, as the stage `prepare` looks for them: old rows were compared when they
+were new. Rows of the base pass in batches.
 """
 
-# ruff: noqa: S608 - names of columns and splits are ours, paths are quoted; what data says is never SQL
+# ruff: noqa: S608 - names of columns and splits are ours, paths are quoted; values from the data never become SQL
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -31,22 +31,22 @@ _NEW_IN_TEST = """split_after = 'test'
 
 
 def open_leaks(connection: "Connection") -> Pairs:
-    """Rows of test and valid whose question stands in another split of the head too, and in the base did not."""
+    """Rows of test and valid whose question another split of the head contains too, and did not in the base."""
     query = f"""WITH sides AS ({_repeated("after")} EXCEPT {_repeated("before")})
         SELECT id, min_by(other, (where_, other)), min(where_) FROM sides GROUP BY id ORDER BY id"""
-    return _pairs([Pair(id=a, other=b, kind=f"in {c}", similarity=1.0) for a, b, c in _all(connection, query)])
+    return _pairs([Pair(id=a, other=b, kind=f"in {c}", similarity=1.0) for a, b, c in _rows(connection, query)])
 
 
 def seen_by_base(connection: "Connection", before: Side, *, near: float) -> Pairs:
-    """Rows that are new in the head's test and stood in the base's train or valid, exactly or nearly."""
+    """Rows that are new in the head's test and were in the base's train or valid, exactly or nearly."""
     query = f"""WITH old AS (SELECT question_before AS q, split_before AS s, min(id) AS id FROM joined
             WHERE split_before IN ('train', 'valid') GROUP BY q, s)
         SELECT joined.id, min_by(old.id, (old.s, old.id)), min(old.s) FROM joined
         JOIN old ON question_after = old.q WHERE {_NEW_IN_TEST} GROUP BY joined.id ORDER BY joined.id"""
-    found = [Pair(id=a, other=b, kind=f"base's {c}", similarity=1.0) for a, b, c in _all(connection, query)]
-    known = {pair.id for pair in found}
-    alike = [pair for pair in _near(connection, before, near) if pair.id not in known]
-    return _pairs(sorted([*found, *alike], key=lambda pair: pair.id))
+    exact = [Pair(id=a, other=b, kind=f"base's {c}", similarity=1.0) for a, b, c in _rows(connection, query)]
+    ids = {pair.id for pair in exact}
+    similar = [pair for pair in _near(connection, before, near) if pair.id not in ids]
+    return _pairs(sorted([*exact, *similar], key=lambda pair: pair.id))
 
 
 def _repeated(side: str) -> str:
@@ -58,18 +58,18 @@ def _repeated(side: str) -> str:
 
 
 def _near(connection: "Connection", before: Side, near: float) -> list[Pair]:
-    connection.execute(f"""CREATE OR REPLACE TABLE fresh AS SELECT id FROM joined
+    connection.execute(f"""CREATE OR REPLACE TABLE new_in_test AS SELECT id FROM joined
         WHERE {_NEW_IN_TEST} AND question_after IS NOT NULL ORDER BY md5(id) LIMIT {MOST_NEW}""")
-    if not _all(connection, "SELECT 1 FROM fresh LIMIT 1"):
+    if not _rows(connection, "SELECT 1 FROM new_in_test LIMIT 1"):
         return []
-    query = f"SELECT {', '.join(_COLUMNS)} FROM after_texts SEMI JOIN fresh USING (id) ORDER BY id"
-    found = near_pairs(batches(connection, query), _trained(before), near, connection).to_pylist()
-    others = [pair["right"] for pair in found]
+    query = f"SELECT {', '.join(_COLUMNS)} FROM after_texts SEMI JOIN new_in_test USING (id) ORDER BY id"
+    pairs = near_pairs(batches(connection, query), _trained(before), near, connection).to_pylist()
+    others = [pair["right"] for pair in pairs]
     query = "SELECT id, split_before FROM joined WHERE id IN (SELECT unnest(?))"
     splits = dict(connection.execute(query, [others]).fetchall())
     return [
         Pair(id=p["left"], other=p["right"], kind=f"base's {splits[p['right']]}", similarity=p["similarity"])
-        for p in found
+        for p in pairs
     ]
 
 
@@ -81,9 +81,9 @@ def _trained(before: Side) -> Iterator[Any]:
             yield from parquet_batches(path, columns=_COLUMNS)
 
 
-def _pairs(found: list[Pair]) -> Pairs:
-    return Pairs(count=len(found), pairs=found[:SHOWN])
+def _pairs(pairs: list[Pair]) -> Pairs:
+    return Pairs(count=len(pairs), pairs=pairs[:SHOWN])
 
 
-def _all(connection: "Connection", query: str) -> list[Any]:
+def _rows(connection: "Connection", query: str) -> list[Any]:
     return connection.execute(query).fetchall()

@@ -1,6 +1,6 @@
-"""The whole way of the rows as a table: in, out and each reason, for rows and for tokens, by source, stage or reason.
+"""The ledgers of all stages as a table: rows and tokens in, out, and for each reason, by source, stage or reason.
 
-Takes what `tunegate.data.ledger.stage_ledger.combine` gives and checks that it closes. Reads and writes nothing.
+Takes what `tunegate.data.ledger.stage_ledger.combine` gives, and checks that it balances.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +11,7 @@ from tunegate.errors import InputError
 By = Literal["source", "stage", "reason"]
 Line = tuple[str, ...]
 Outcomes = Sequence[Mapping[str, Any]]
+"""Row outcomes, as the last stage's ledger counts them."""
 
 
 def table_of(combined: Mapping[str, Any], by: By | None = None) -> list[Line]:
@@ -24,14 +25,28 @@ def table_of(combined: Mapping[str, Any], by: By | None = None) -> list[Line]:
     ]
 
 
+def balance(combined: Mapping[str, Any]) -> str:
+    """The sentence that the sums balance. Raises InputError if they do not, and if no row outcomes are recorded."""
+    outcomes = _outcomes(combined)
+    left, kept = [o for o in outcomes if o["reason"]], [o for o in outcomes if not o["reason"]]
+    sentences = []
+    for unit in ("rows", "tokens"):
+        entered, remaining = combined[unit]["in"], combined[unit]["out"]
+        dropped = _sum(left, unit)
+        if entered != remaining + dropped or remaining != _sum(kept, unit):
+            problem = f"{entered:,} {unit} in, {remaining:,} out, {dropped:,} with a reason"
+            raise InputError(problem, place="ledgers", remedy="run `dvc repro`: they are from different runs")
+        sentences.append(f"{entered:,} {unit} in = {remaining:,} out + {dropped:,} with a reason")
+    return "the sums balance: " + "; ".join(sentences)
+
+
 def _lines(combined: Mapping[str, Any], by: By | None) -> list[Line]:
     outcomes = _outcomes(combined)
     if by == "stage":
         return [("stage", "rows in", "rows out", "tokens in", "tokens out"), *map(_stage, combined["stages"])]
     if by == "reason":
-        names = dict.fromkeys((outcome["stage"], outcome["reason"]) for outcome in outcomes if outcome["reason"])
-        found = [(*name, _of(outcomes, stage=name[0], reason=name[1])) for name in names]
-        return [("stage", "reason", "rows", "tokens"), *((stage, why, *_counts(some)) for stage, why, some in found)]
+        lines = [(stage, reason, *_counts(part)) for stage, reason, part in _by_reason(outcomes)]
+        return [("stage", "reason", "rows", "tokens"), *lines]
     sources = sorted({outcome["source"] for outcome in outcomes})
     if by == "source":
         head = ("source", "rows in", "rows out", "tokens in", "tokens out")
@@ -41,38 +56,27 @@ def _lines(combined: Mapping[str, Any], by: By | None) -> list[Line]:
     return [("source", "", "rows", "tokens"), *(line for block in blocks + total for line in block)]
 
 
-def closing(combined: Mapping[str, Any]) -> str:
-    """The sentence that the sums close. Raises InputError when they do not, and when no outcomes are known."""
-    outcomes = _outcomes(combined)
-    left, kept = [f for f in outcomes if f["reason"]], [f for f in outcomes if not f["reason"]]
-    said = []
-    for name in ("rows", "tokens"):
-        came, went = combined[name]["in"], combined[name]["out"]
-        lost = _sum(left, name)
-        if came != went + lost or went != _sum(kept, name):
-            problem = f"{came:,} {name} in, {went:,} out, {lost:,} with a reason"
-            raise InputError(problem, place="ledgers", remedy="run `dvc repro`: they are from different runs")
-        said.append(f"{came:,} {name} in = {went:,} out + {lost:,} with a reason")
-    return "the sums close: " + "; ".join(said)
-
-
 def _outcomes(combined: Mapping[str, Any]) -> Outcomes:
     if "outcomes" not in combined:
         remedy = "run `dvc repro tokenize`: an older tunegate wrote it, or `tokenize` is not the last stage"
-        raise InputError("the last ledger does not tell the outcomes of the rows", place="ledgers", remedy=remedy)
+        raise InputError("the last ledger does not record row outcomes", place="ledgers", remedy=remedy)
     outcomes: Outcomes = combined["outcomes"]
     return outcomes
 
 
+def _by_reason(outcomes: Outcomes) -> list[tuple[str, str, Outcomes]]:
+    """Each stage and reason, in the order in which they occur, with the rows that left for it."""
+    names = dict.fromkeys((outcome["stage"], outcome["reason"]) for outcome in outcomes if outcome["reason"])
+    return [(stage, reason, _of(outcomes, stage=stage, reason=reason)) for stage, reason in names]
+
+
 def _block(source: str, outcomes: Outcomes) -> list[Line]:
     """What came in, what left at each stage for each reason, what went out, and into which split."""
-    names = dict.fromkeys((outcome["stage"], outcome["reason"]) for outcome in outcomes if outcome["reason"])
-    left = [(stage, why, _of(outcomes, stage=stage, reason=why)) for stage, why in names]
     kept = _of(outcomes, reason=None)
     splits = sorted({str(outcome["split"]) for outcome in kept}, key=("train", "valid", "test").index)
     return [
         (source, "in", *_counts(outcomes)),
-        *(("", f"- {stage}: {why}", *_counts(some)) for stage, why, some in left),
+        *(("", f"- {stage}: {reason}", *_counts(part)) for stage, reason, part in _by_reason(outcomes)),
         ("", "= out", *_counts(kept)),
         *(("", f"    {split}", *_counts(_of(kept, split=split))) for split in splits),
     ]
@@ -80,21 +84,22 @@ def _block(source: str, outcomes: Outcomes) -> list[Line]:
 
 def _source(source: str, outcomes: Outcomes) -> Line:
     kept = _of(outcomes, reason=None)
-    return (source, *(f"{_sum(some, name):,}" for name in ("rows", "tokens") for some in (outcomes, kept)))
+    return (source, *(f"{_sum(part, unit):,}" for unit in ("rows", "tokens") for part in (outcomes, kept)))
 
 
 def _stage(stage: Mapping[str, Any]) -> Line:
-    return (stage["stage"], *(f"{stage[what][way]:,}" for what in ("rows", "tokens") for way in ("in", "out")))
+    return (stage["stage"], *(f"{stage[unit][end]:,}" for unit in ("rows", "tokens") for end in ("in", "out")))
 
 
 def _counts(outcomes: Outcomes) -> tuple[str, str]:
-    known = [outcome for outcome in outcomes if outcome["tokens"] is not None]
-    return f"{_sum(outcomes, 'rows'):,}", f"{_sum(known, 'tokens'):,}" if known or not outcomes else "not read"
+    counted = [outcome for outcome in outcomes if outcome["tokens"] is not None]
+    tokens = f"{_sum(counted, 'tokens'):,}" if counted or not outcomes else "not read"
+    return f"{_sum(outcomes, 'rows'):,}", tokens
 
 
-def _of(outcomes: Outcomes, **wanted: str | None) -> Outcomes:
-    return [outcome for outcome in outcomes if all(outcome[key] == value for key, value in wanted.items())]
+def _of(outcomes: Outcomes, **values: str | None) -> Outcomes:
+    return [outcome for outcome in outcomes if all(outcome[key] == value for key, value in values.items())]
 
 
-def _sum(outcomes: Iterable[Mapping[str, Any]], name: str) -> int:
-    return sum(outcome[name] or 0 for outcome in outcomes)
+def _sum(outcomes: Iterable[Mapping[str, Any]], unit: str) -> int:
+    return sum(outcome[unit] or 0 for outcome in outcomes)

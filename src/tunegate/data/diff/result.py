@@ -1,7 +1,6 @@
 """What differs between the data of two commits, as typed values with a published JSON schema.
 
-Terminal, page, comment and policy read these. Values are those of the commits alone: no time, no machine, no path.
-Does not know how they are found, nor what a policy makes of them.
+Terminal, page, comment and policy read these. Values depend on the commits alone: no time, no machine, no path.
 """
 
 from typing import Any, Literal
@@ -78,7 +77,7 @@ class Move(Closed):
 
 
 class Pair(Closed):
-    """Two rows that say the same, or nearly."""
+    """Two rows with the same, or nearly the same, text."""
 
     id: str
     other: str
@@ -103,7 +102,7 @@ class Length(Closed):
 
 
 class Shift(Closed):
-    """How far a distribution moved, from 0 (not at all) to 1 (nothing in common)."""
+    """How far a distribution moved, from 0 (equal) to 1 (disjoint)."""
 
     name: str
     measure: Literal["Cohen's w", "Cliff's delta", "Jensen-Shannon distance", "2 AUC - 1"]
@@ -160,7 +159,7 @@ class Quarantine(Closed):
 
 
 class PersonalData(Closed):
-    """Personal data that `prepare` met."""
+    """Personal data that `prepare` detected."""
 
     kinds: list[Count]
     """What was done to which kind, in how many rows: `masked: email`."""
@@ -171,7 +170,7 @@ class PersonalData(Closed):
 
 
 class ExpectationChange(Closed):
-    """An expectation that came, went, or asks something else."""
+    """An expectation that was added, removed or changed."""
 
     suite: str
     expectation: str
@@ -210,7 +209,7 @@ class Forecast(Closed):
 
 
 class DataDiff(Closed):
-    """All of it. Lists of rows are samples; the counts beside them are whole."""
+    """The whole comparison. Lists of rows are samples; counts are complete."""
 
     schema_version: Literal[1] = 1
     base: str | None
@@ -229,11 +228,11 @@ class DataDiff(Closed):
     moved_count: int
     shifts: list[Shift]
     duplicates: Pairs
-    """Rows left out since another row says the same: those that the base did not leave out."""
+    """Rows left out as duplicates: those that the base did not leave out."""
     leaks_left_out: Pairs
-    """Rows left out since a test or validation row asks the same: those that the base did not leave out."""
+    """Rows left out because a test or validation row asks the same: those that the base did not leave out."""
     leaks: Pairs
-    """Rows of test and valid that a row of another split repeats, and the base does not have so."""
+    """Rows of test and valid that a row of another split repeats, and did not in the base."""
     seen: Pairs
     """Rows of the test split that the base's model was trained on."""
     left_out: list[ReasonCount]
@@ -253,8 +252,8 @@ class DataDiff(Closed):
 
     def total(self, what: str) -> int:
         """Rows `before`, `after`, `added`, `removed` or `edited`; a row that moved was not added or removed."""
-        found = sum(int(getattr(counts, what)) for counts in self.splits)
-        return found - self.moved_count if what in ("added", "removed") else found
+        total = sum(int(getattr(counts, what)) for counts in self.splits)
+        return total - self.moved_count if what in ("added", "removed") else total
 
 
 def schema() -> dict[str, Any]:

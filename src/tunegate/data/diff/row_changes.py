@@ -4,7 +4,7 @@ Reads the tables of tunegate.data.diff.row_tables. A sample is in the order of a
 the first source's alone. Masks and cuts every text that it shows.
 """
 
-# ruff: noqa: S608 - names of columns and splits are ours, paths are quoted; what data says is never SQL
+# ruff: noqa: S608 - names of columns and splits are ours, paths are quoted; values from the data never become SQL
 
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +28,10 @@ _FIELDS = ("question", "answer", "rejected", "group", "slices", "source")
 
 def row_counts(connection: "Connection") -> list[RowCounts]:
     """The ingested rows, where a side has them, then each split; a moved row counts as removed there, added here."""
-    one = connection.execute("""SELECT count(before), count(after), count(*) FILTER (before IS NULL),
+    counts = connection.execute("""SELECT count(before), count(after), count(*) FILTER (before IS NULL),
         count(*) FILTER (after IS NULL), count(*) FILTER (before <> after) FROM ingested""").fetchone()
-    found = [_named("ingested", one)] if one and one[0] + one[1] else []
-    return [*found, *(_split_counts(connection, split) for split in SPLITS)]
+    ingested = [_row_counts("ingested", counts)] if counts and counts[0] + counts[1] else []
+    return [*ingested, *(_split_counts(connection, split) for split in SPLITS)]
 
 
 def moved(connection: "Connection") -> tuple[int, list[Move]]:
@@ -91,10 +91,10 @@ def _split_counts(connection: "Connection", split: str) -> RowCounts:
     counts = connection.execute(f"""SELECT count(*) FILTER ({here}), count(*) FILTER ({there}),
         count(*) FILTER ({there} AND NOT ({here})), count(*) FILTER ({here} AND NOT ({there})),
         count(*) FILTER (edited AND {here} AND {there}) FROM joined""").fetchone()
-    return _named(split, counts)
+    return _row_counts(split, counts)
 
 
-def _named(name: str, counts: tuple[Any, ...] | None) -> RowCounts:
+def _row_counts(name: str, counts: tuple[Any, ...] | None) -> RowCounts:
     before, after, added, removed, edited = counts or (0,) * 5
     return RowCounts(name=name, before=before, after=after, added=added, removed=removed, edited=edited)
 

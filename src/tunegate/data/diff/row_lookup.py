@@ -1,6 +1,6 @@
-"""One row of a Parquet file by its id, and the ids nearest to one that is not there, fast in a million rows.
+"""One row of a Parquet file by its id, and the ids nearest to an unknown one, fast in a million rows.
 
-DuckDB reads the column `id` and, of the others, only the one row. Does not know what a row means.
+DuckDB reads the column `id` and, of the other columns, only the one row.
 """
 
 from pathlib import Path
@@ -25,9 +25,9 @@ class Lookup:
         self._connection.close()
 
     def one(self, path: Path, name: str) -> dict[str, Any] | None:
-        """The row with that id, or None. Raises InputError when the file is missing or is no Parquet."""
-        found = self._read("SELECT * FROM read_parquet(?) WHERE id = ? LIMIT 1", path, name)
-        return found[0] if found else None
+        """The row with that id, or None. Raises InputError when the file is missing or not Parquet."""
+        rows = self._read("SELECT * FROM read_parquet(?) WHERE id = ? LIMIT 1", path, name)
+        return rows[0] if rows else None
 
     def nearest(self, path: Path, name: str) -> list[str]:
         """The ids most like `name`, the nearest first."""
@@ -41,8 +41,8 @@ class Lookup:
         if not path.is_file():
             raise InputError("no such file", place=str(path), remedy="run `dvc repro`, or `dvc pull`")
         try:
-            found: Any = self._connection.sql(query, params=[str(path), value])
-            return list(found.to_arrow_table().to_pylist())
+            relation: Any = self._connection.sql(query, params=[str(path), value])
+            return list(relation.to_arrow_table().to_pylist())
         except duckdb.Error as error:
             problem = f"cannot be read: {str(error).splitlines()[0]}"
             remedy = "run the stage that writes it again"

@@ -5,7 +5,7 @@ are shown. Equal contents have equal hashes of 64 bits; questions are hashed in 
 compares them. Does not count.
 """
 
-# ruff: noqa: S608 - names of columns and splits are ours, paths are quoted; what data says is never SQL
+# ruff: noqa: S608 - names of columns and splits are ours, paths are quoted; values from the data never become SQL
 
 from pathlib import Path
 from typing import TYPE_CHECKING

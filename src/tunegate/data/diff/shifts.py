@@ -1,12 +1,12 @@
 """How far labels, slices, sources and lengths moved between two sides, as effect sizes with intervals.
 
 Reads the table `joined` of tunegate.data.diff.row_tables, as counts: exact for any number of rows, and lengths in
-bins of about equal size. A group is one observation: a question and its translation are not two pieces of evidence.
-What has too many different values is counted by the database alone, and said not to be computed. Masks the values that
-it shows, and shows none of free text.
+bins of about equal size. A group is one observation: a question and its translation are not two pieces of evidence. A
+column with too many different values is counted by the database alone and reported as not computed. Values are masked;
+those of free text are not shown.
 """
 
-# ruff: noqa: S608 - names of columns and splits are ours, paths are quoted; what data says is never SQL
+# ruff: noqa: S608 - names of columns and splits are ours, paths are quoted; values from the data never become SQL
 
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Connection = duckdb.DuckDBPyConnection
 
 W = (0.1, 0.3)
-"""Where Cohen (1988) begins a small and a medium w: large here begins at his medium, where a change wants a look."""
+"""Where Cohen (1988) begins a small and a medium w; a medium one counts as large here."""
 DELTA = (0.147, 0.33)
 """Where Romano et al. (2006) begin a small and a medium delta."""
 
@@ -37,34 +37,34 @@ _BINS = 64
 
 
 def shifts(connection: "Connection") -> tuple[list[Shift], list[str]]:
-    """Of labels, slices, sources and lengths, where a side has them; and what was not computed, and why."""
+    """Shifts of labels, slices, sources and lengths, where a side has them; and what was not computed, and why."""
     names = [name for (name,) in connection.execute("""SELECT DISTINCT unnest(map_keys(slices)) AS name FROM (
         SELECT slices_before AS slices FROM joined UNION ALL SELECT slices_after FROM joined)
         ORDER BY name""").fetchall()]  # fmt: skip
     keys = [(name, f"slices_{{}}['{name.replace(chr(39), 2 * chr(39))}']") for name in names[:MOST_SLICES]]
-    wanted = [("label", "label_{}"), *((f"slice {name}", key) for name, key in keys), ("source", "source_{}")]
+    columns = [("label", "label_{}"), *((f"slice {name}", key) for name, key in keys), ("source", "source_{}")]
     notes: list[str] = []
-    found = [_categories(connection, name, key, notes) for name, key in wanted]
+    all_shifts = [_categories(connection, name, key, notes) for name, key in columns]
     if more := names[MOST_SLICES:]:
-        found.insert(-1, _not_computed(f"{len(more):,} more slices", 0))
+        all_shifts.insert(-1, _not_computed(f"{len(more):,} more slices", 0))
         shown_names = ", ".join(shown(name) for name in more[:_SHOWN_VALUES])
         also = ", …" if len(more) > _SHOWN_VALUES else ""
         notes.append(f"slices beyond the first {MOST_SLICES} by name: {shown_names}{also}")
-    found.append(_lengths(connection, "length of the question, characters", "asked_{}", "true"))
-    # A label is as long as it is; how long an answer is says something of conversations alone.
-    found.append(_lengths(connection, "length of the answer, characters", "said_{}", "chat_{}"))
-    found.append(_lengths(connection, "length of the rejected answer, characters", "rejected_{}", "true"))
-    return [shift for shift in found if shift], notes
+    all_shifts.append(_lengths(connection, "length of the question, characters", "asked_{}", "true"))
+    # The length of a label says nothing; only conversations have answers whose length matters.
+    all_shifts.append(_lengths(connection, "length of the answer, characters", "said_{}", "chat_{}"))
+    all_shifts.append(_lengths(connection, "length of the rejected answer, characters", "rejected_{}", "true"))
+    return [shift for shift in all_shifts if shift], notes
 
 
 def _categories(connection: "Connection", name: str, key: str, notes: list[str]) -> Shift | None:
     before, after = (key.format(side) for side in ("before", "after"))
     # Counted before any value leaves the database: of free text, there are as many as rows.
-    different, rows, longest = _extent(connection, before, after)
-    if not different:
+    distinct, rows, longest = _extent(connection, before, after)
+    if not distinct:
         return None
-    if different > MOST_VALUES:
-        notes.append(f"the shift of {name}: {different:,} different values, more than {MOST_VALUES}")
+    if distinct > MOST_VALUES:
+        notes.append(f"the shift of {name}: {distinct:,} different values, more than {MOST_VALUES}")
         return _not_computed(name, rows)
     cells, groups = _cells(connection, before, after)
     values = sorted({value for pair in cells for value in pair[:2] if value is not None})
@@ -72,11 +72,11 @@ def _categories(connection: "Connection", name: str, key: str, notes: list[str])
     columns = _columns([[place.get(cell[side], -1) for cell in cells] for side in (0, 1)])
     counts = np.array([cell[2] for cell in cells], dtype=np.float64)
     totals = [np.bincount(c[c >= 0].astype(np.int64), counts[c >= 0], len(values)) for c in columns]
-    free = longest > _LONGEST_VALUE or different > max(total.sum() for total in totals) / 2
+    free = longest > _LONGEST_VALUE or distinct > max(total.sum() for total in totals) / 2
     return Shift(
         name=name,
         measure="Cohen's w",
-        **said(effect_of_cells(columns, counts, groups, cohens_w), W),
+        **effect_fields(effect_of_cells(columns, counts, groups, cohens_w), W),
         rows=rows,
         values=[] if free else _changed(values, totals),
     )
@@ -84,15 +84,15 @@ def _categories(connection: "Connection", name: str, key: str, notes: list[str])
 
 def _extent(connection: "Connection", before: str, after: str) -> tuple[int, int, int]:
     """How many different values there are, in how many rows of both sides together, and the length of the longest."""
-    found = connection.execute(f"""SELECT count(*), coalesce(sum(times), 0)::BIGINT, coalesce(max(length(value)), 0)
+    row = connection.execute(f"""SELECT count(*), coalesce(sum(times), 0)::BIGINT, coalesce(max(length(value)), 0)
         FROM (SELECT value, count(*) AS times FROM (
             SELECT {before} AS value FROM joined UNION ALL SELECT {after} FROM joined)
         WHERE value IS NOT NULL GROUP BY value)""").fetchone()
-    return found or (0, 0, 0)
+    return row or (0, 0, 0)
 
 
 def _not_computed(name: str, rows: int) -> Shift:
-    return Shift(name=name, measure="Cohen's w", **(said(UNKNOWN, W) | {"verdict": "not computed"}), rows=rows)
+    return Shift(name=name, measure="Cohen's w", **(effect_fields(UNKNOWN, W) | {"verdict": "not computed"}), rows=rows)
 
 
 def _changed(values: list[str], totals: list[Any]) -> list[Count]:
@@ -120,7 +120,7 @@ def _lengths(connection: "Connection", name: str, key: str, condition: str) -> S
     return Shift(
         name=name,
         measure="Cliff's delta",
-        **said(effect, DELTA),
+        **effect_fields(effect, DELTA),
         rows=int(sum(counts[column >= 0].sum() for column in columns)),
         length=Length(median=middle, p95=tail),
     )
@@ -131,14 +131,14 @@ def _columns(sides: list[list[int]]) -> tuple[Floats, Floats]:
 
 
 def _quantiles(connection: "Connection", side: str) -> tuple[int | None, int | None]:
-    found = connection.execute(f"SELECT quantile_disc({side}, [0.5, 0.95]) FROM joined").fetchone()
-    return (found[0][0], found[0][1]) if found and found[0] else (None, None)
+    row = connection.execute(f"SELECT quantile_disc({side}, [0.5, 0.95]) FROM joined").fetchone()
+    return (row[0][0], row[0][1]) if row and row[0] else (None, None)
 
 
 def _cells(connection: "Connection", before: str, after: str) -> tuple[list[tuple[Any, Any, int]], int]:
     """How many rows went from which value to which, and in how many groups they are."""
-    query = f"""WITH found AS (SELECT {before} AS b, {after} AS a, grp FROM joined)
-        SELECT b, a, count(*) FROM found WHERE b IS NOT NULL OR a IS NOT NULL GROUP BY b, a
+    query = f"""WITH pairs AS (SELECT {before} AS b, {after} AS a, grp FROM joined)
+        SELECT b, a, count(*) FROM pairs WHERE b IS NOT NULL OR a IS NOT NULL GROUP BY b, a
         ORDER BY b NULLS FIRST, a NULLS FIRST"""
     groups = connection.execute(
         f"SELECT count(DISTINCT grp) FROM joined WHERE ({before}) IS NOT NULL OR ({after}) IS NOT NULL"
@@ -146,7 +146,7 @@ def _cells(connection: "Connection", before: str, after: str) -> tuple[list[tupl
     return connection.execute(query).fetchall(), int(groups[0]) if groups else 0
 
 
-def said(effect: Effect, ends: tuple[float, float]) -> dict[str, Any]:
+def effect_fields(effect: Effect, ends: tuple[float, float]) -> dict[str, Any]:
     """The fields of a Shift that an effect gives, with where a small and a large one begin."""
     return {
         "effect": effect.value,

@@ -1,7 +1,7 @@
 """What one commit offers to compare: the locked outputs of the data stages, its sources and expectations.
 
 Reads git and DVC's cache through a snapshot, never the working tree's outputs. What an older commit does not lock is
-None, not an error. Does not compare.
+None, not an error.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ class Side:
     licenses: dict[str, str | None]
     """Declared source to its licence."""
     suites: dict[str, dict[str, str]]
-    """Suite to its expectations: a name to what it asks."""
+    """Suite to its expectations: a name to severity and bounds."""
 
     def file(self, output: str, name: str) -> Path | None:
         """The file `name` of a locked output, or None where it has none."""
@@ -48,15 +48,15 @@ NOTHING = Side("nothing", {}, {}, {}, {})
 
 
 def side_of(snapshot: Snapshot | None) -> Side:
-    """The data of a commit. Raises InputError when an output is locked and lost, or a file cannot be read."""
+    """The data of a commit. Raises InputError when a locked output is lost, or a file cannot be read."""
     if snapshot is None:
         return NOTHING
-    locked = {path: found for path in OUTPUTS if (found := snapshot.locked(path))}
+    locked = {path: output for path in OUTPUTS if (output := snapshot.locked(path))}
     texts = {path: text for path in (SOURCES, *_suites(snapshot)) if (text := snapshot.text(path)) is not None}
     return Side(
         name=snapshot.name,
         folders={path: snapshot.output(path) for path in locked},
-        hashes={path: found.md5 for path, found in locked.items()}
+        hashes={path: output.md5 for path, output in locked.items()}
         | {path: hashlib.sha256(text.encode()).hexdigest() for path, text in texts.items()},
         licenses=_licenses(texts.get(SOURCES), snapshot.place(SOURCES)),
         suites={
@@ -91,13 +91,14 @@ def _text(value: object) -> str | None:
 
 def _expectations(text: str, place: str) -> dict[str, str]:
     value = parse_json(text, place=place)
-    listed = value.get("expectations", []) if isinstance(value, dict) else []
-    found: dict[str, str] = {}
-    for item in listed:
+    items = value.get("expectations", []) if isinstance(value, dict) else []
+    described: dict[str, str] = {}
+    for item in items:
         kwargs = item.get("kwargs", {})
         column = kwargs.get("column") or ", ".join(kwargs.get("column_list", ()))
         name = f"{item.get('type')}({column})" if column else str(item.get("type"))
-        number = sum(known.split(" #")[0] == name for known in found)
-        asked = [f"{key} {kwargs[key]!r}" for key in sorted(kwargs) if key not in ("column", "column_list")]
-        found[f"{name} #{number + 1}" if number else name] = "; ".join([str(item.get("severity", "critical")), *asked])
-    return found
+        number = sum(other.split(" #")[0] == name for other in described)
+        bounds = [f"{key} {kwargs[key]!r}" for key in sorted(kwargs) if key not in ("column", "column_list")]
+        key = f"{name} #{number + 1}" if number else name
+        described[key] = "; ".join([str(item.get("severity", "critical")), *bounds])
+    return described

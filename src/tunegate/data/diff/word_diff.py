@@ -1,4 +1,4 @@
-"""What changed in a text, word by word, and the parts of it around the changes. Pure: texts in, runs of words out."""
+"""What changed in a text, word by word, and the parts of it around the changes."""
 
 import difflib
 import re
@@ -15,28 +15,28 @@ _AROUND = 80
 def word_diff(before: str, after: str) -> list[Words]:
     """Runs of words that both have, or only one, in reading order; joined, those of a side give its text."""
     old, new = _WORD.findall(before), _WORD.findall(after)
-    first = _alike(old, new)
-    last = _alike(old[first:][::-1], new[first:][::-1])
+    first = _common_prefix(old, new)
+    last = _common_prefix(old[first:][::-1], new[first:][::-1])
     ends = "".join(old[:first]), "".join(old[len(old) - last :])
-    found = [Words(side="both", text=ends[0]), *_middle(old[first : len(old) - last], new[first : len(new) - last])]
-    return [part for part in (*found, Words(side="both", text=ends[1])) if part.text]
+    parts = [Words(side="both", text=ends[0]), *_middle(old[first : len(old) - last], new[first : len(new) - last])]
+    return [part for part in (*parts, Words(side="both", text=ends[1])) if part.text]
 
 
-def cut_words(found: list[Words], most: int) -> list[Words]:
+def cut_words(runs: list[Words], most: int) -> list[Words]:
     """The changed runs of a `word_diff` and what stands around them, about `most` characters of each side.
 
     What is left out is an ellipsis.
     """
-    if sum(len(part.text) for part in found) <= most:
-        return found
+    if sum(len(part.text) for part in runs) <= most:
+        return runs
     parts: list[Words] = []
-    for number, part in enumerate(found):
-        if sum(len(known.text) for known in parts) >= 2 * most:
+    for number, part in enumerate(runs):
+        if sum(len(kept.text) for kept in parts) >= 2 * most:
             return [*parts, Words(side="both", text="…")]
         if part.side != "both":
             cut = part.text if len(part.text) <= most else f"{part.text[: most - 1]}…"
         else:
-            cut = _around(part.text, after=number > 0, before=number < len(found) - 1)
+            cut = _around(part.text, after=number > 0, before=number < len(runs) - 1)
         parts.append(Words(side=part.side, text=cut))
     return parts
 
@@ -48,7 +48,7 @@ def _around(text: str, *, after: bool, before: bool) -> str:
     return (text[:_AROUND] if after else "") + "…" + (text[-_AROUND:] if before else "")
 
 
-def _alike(old: list[str], new: list[str]) -> int:
+def _common_prefix(old: list[str], new: list[str]) -> int:
     """How many words both begin with."""
     pairs = enumerate(zip(old, new, strict=False))
     return next((number for number, (one, other) in pairs if one != other), min(len(old), len(new)))
@@ -57,11 +57,11 @@ def _alike(old: list[str], new: list[str]) -> int:
 def _middle(old: list[str], new: list[str]) -> list[Words]:
     if max(len(old), len(new)) > _MOST_WORDS:
         return [Words(side="before", text="".join(old)), Words(side="after", text="".join(new))]
-    found: list[Words] = []
+    runs: list[Words] = []
     for kind, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
-            found.append(Words(side="both", text="".join(old[i:j])))
+            runs.append(Words(side="both", text="".join(old[i:j])))
         else:
             sides = (("before", "".join(old[i:j])), ("after", "".join(new[k:m])))
-            found += [Words.model_validate({"side": side, "text": text}) for side, text in sides if text]
-    return found
+            runs += [Words.model_validate({"side": side, "text": text}) for side, text in sides if text]
+    return runs

@@ -1,4 +1,4 @@
-"""Which forge this process runs on: what is asked for, or what the environment's variables say."""
+"""Which forge this process runs on: the one that is named, or that of the environment's variables."""
 
 import os
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def open_forge(
     """The forge `name`, or, where that is empty, the one whose CI this is; `local` outside any.
 
     `base` and `head` name a local change: the branch that it goes to, and its own. Elsewhere the forge knows them.
-    Raises UsageError for a name that is none.
+    Raises UsageError for an unknown name.
     """
     if name not in ("", *NAMES):
         raise UsageError(f"no such forge (got {name!r})", place="--forge", remedy=f"one of {', '.join(NAMES)}")

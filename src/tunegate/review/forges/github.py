@@ -65,9 +65,9 @@ class GitHub:
         """Update the comment of ours that begins with `marker`, or add one; return its address."""
         body = {"body": f"{marker}\n{markdown}"}
         for attempt in range(1, _TRIES + 1):
-            found = self._our_comment(change, marker)
-            if found:
-                return str(self._api.send("PATCH", f"{self._home}/issues/comments/{found}", body)["html_url"])
+            comment_id = self._our_comment(change, marker)
+            if comment_id:
+                return str(self._api.send("PATCH", f"{self._home}/issues/comments/{comment_id}", body)["html_url"])
             if not create:
                 return ""
             path = f"{self._home}/issues/{change.number}/comments"
@@ -114,7 +114,7 @@ class GitHub:
         if "workflow_run" in event:
             return self._number_of_run(event["workflow_run"])
         remedy = "start it on pull_request, pull_request_review or workflow_run"
-        raise InputError("the event is about no pull request", place=place, remedy=remedy)
+        raise InputError("the event does not name a pull request", place=place, remedy=remedy)
 
     def _number_of_run(self, run: dict[str, Any]) -> int:
         """The open pull request from the run's branch, of several the one onto the default branch.
@@ -122,17 +122,17 @@ class GitHub:
         The event itself names none for a fork.
         """
         head = f"{run['head_repository']['owner']['login']}:{run['head_branch']}"
-        wanted = str(run["head_repository"]["full_name"]).lower()
+        repository = str(run["head_repository"]["full_name"]).lower()
         # The head may have moved since, by the job that trains or by a person: the branch is what stays.
-        found = [
+        pulls = [
             pull
             for pull in self._api.pages(f"{self._home}/pulls", head=head, state="open")
-            if str((pull["head"]["repo"] or {}).get("full_name", "")).lower() == wanted
+            if str((pull["head"]["repo"] or {}).get("full_name", "")).lower() == repository
         ]
-        if not found:
+        if not pulls:
             remedy = "it was closed or merged meanwhile: nothing to do"
             raise NoChangeError("no open pull request", place=head, remedy=remedy)
-        return int(min(found, key=_is_elsewhere)["number"])
+        return int(min(pulls, key=_is_elsewhere)["number"])
 
     def _our_comment(self, change: Change, marker: str) -> int | None:
         own = self._login()
@@ -154,10 +154,10 @@ class GitHub:
     def _may_write(self, user: str) -> bool:
         path = f"{self._home}/collaborators/{urllib.parse.quote(user, safe='')}/permission"
         try:
-            found = self._api.get(path)
+            permission = self._api.get(path)
         except NotFoundError:
             return False
-        return found.get("permission") in _WRITERS or found.get("role_name") in _WRITERS
+        return permission.get("permission") in _WRITERS or permission.get("role_name") in _WRITERS
 
 
 def _is_elsewhere(pull: dict[str, Any]) -> bool:

@@ -38,19 +38,21 @@ class GitLab:
 
     def change(self) -> Change:
         """The merge request as it is now."""
-        found = self._api.get(f"{self._home}/merge_requests/{self._number()}")
-        base = self._api.get(f"{self._home}/repository/branches/{urllib.parse.quote(found['target_branch'], safe='')}")
+        request = self._api.get(f"{self._home}/merge_requests/{self._number()}")
+        base = self._api.get(
+            f"{self._home}/repository/branches/{urllib.parse.quote(request['target_branch'], safe='')}"
+        )
         return Change(
-            number=int(found["iid"]),
-            base_ref=found["target_branch"],
+            number=int(request["iid"]),
+            base_ref=request["target_branch"],
             base=base["commit"]["id"],
-            head_ref=found["source_branch"],
-            head=found["sha"],
-            head_repository=str(found["source_project_id"]),
-            is_fork=found["source_project_id"] != found["target_project_id"],
-            author=found["author"]["username"],
+            head_ref=request["source_branch"],
+            head=request["sha"],
+            head_repository=str(request["source_project_id"]),
+            is_fork=request["source_project_id"] != request["target_project_id"],
+            author=request["author"]["username"],
             default_ref=required(self._environment, "CI_DEFAULT_BRANCH", "the project's default branch"),
-            fetch=f"refs/merge-requests/{found['iid']}/head",
+            fetch=f"refs/merge-requests/{request['iid']}/head",
         )
 
     def comment(self, change: Change, marker: str, markdown: str, *, create: bool = True) -> str:
@@ -58,9 +60,9 @@ class GitLab:
         body = {"body": f"{marker}\n{markdown}"}
         path = f"{self._home}/merge_requests/{change.number}/notes"
         for attempt in range(1, _TRIES + 1):
-            found = self._our_note(path, marker)
-            if found:
-                return self._address(change, self._api.send("PUT", f"{path}/{found}", body))
+            note_id = self._our_note(path, marker)
+            if note_id:
+                return self._address(change, self._api.send("PUT", f"{path}/{note_id}", body))
             if not create:
                 return ""
             try:
@@ -108,7 +110,7 @@ class GitLab:
             if value:
                 raise InputError(f"not a merge request's number (got {value!r})", place=name)
         remedy = "run the job in a merge request's pipeline, or set TUNEGATE_CHANGE to its number"
-        raise InputError("the pipeline is about no merge request", place="CI_MERGE_REQUEST_IID", remedy=remedy)
+        raise InputError("the pipeline does not name a merge request", place="CI_MERGE_REQUEST_IID", remedy=remedy)
 
     def _our_note(self, path: str, marker: str) -> int | None:
         own = str(self._api.get("user")["username"])
@@ -121,10 +123,10 @@ class GitLab:
 
     def _may_push(self, user: int) -> bool:
         try:
-            found = self._api.get(f"{self._home}/members/all/{user}")
+            member = self._api.get(f"{self._home}/members/all/{user}")
         except InputError:
             return False
-        return int(found.get("access_level", 0)) >= _DEVELOPER
+        return int(member.get("access_level", 0)) >= _DEVELOPER
 
     def _address(self, change: Change, note: dict[str, Any]) -> str:
         home = self._environment.get("CI_PROJECT_URL", "")

@@ -1,6 +1,6 @@
 """A small JSON client for a forge's REST interface: retries, pages, time limits, and no secret in any error.
 
-Knows HTTP, not what it is used for. The token goes to the interface's own host alone: no redirect and no next page
+The token goes to the interface's own host alone: no redirect and no next page
 leads it elsewhere.
 """
 
@@ -27,7 +27,7 @@ _NEXT = re.compile(r'<([^>]+)>\s*;[^,]*\brel="?next\b')
 
 
 class NotFoundError(InputError):
-    """The interface says that there is no such thing, or that we may not know of it."""
+    """The interface does not have it, or does not let us see it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,19 +110,19 @@ class Api:
             return _Answer(parse_json(text, place=self._url) if text.strip() else None, response.headers)
 
     def _refusal(self, error: urllib.error.HTTPError, place: str) -> InputError:
-        said = self._clean(_message_of(error))
+        message = self._clean(_message_of(error))
         if error.code == 401:
-            return InputError(f"the token is not accepted (401): {said}", place=place, remedy="set the secret again")
+            return InputError(f"the token is not accepted (401): {message}", place=place, remedy="set the secret again")
         if error.code == 403:
             remedy = "give the job or the token the permission; docs/ci.md lists them"
-            return InputError(f"not permitted (403): {said}", place=place, remedy=remedy)
+            return InputError(f"not permitted (403): {message}", place=place, remedy=remedy)
         if error.code in (404, 410):
             remedy = "check the number and the address, and that the token may see them"
-            return NotFoundError(f"not found ({error.code}): {said}", place=place, remedy=remedy)
+            return NotFoundError(f"not found ({error.code}): {message}", place=place, remedy=remedy)
         if 300 <= error.code < 400:
             remedy = "set the interface's present address: the token is sent nowhere else"
             return InputError(f"redirected ({error.code})", place=place, remedy=remedy)
-        return InputError(f"refused ({error.code}): {said}", place=place, remedy="see what the forge says")
+        return InputError(f"refused ({error.code}): {message}", place=place, remedy="see what the forge says")
 
     def _clean(self, text: str) -> str:
         # A forge, or a proxy before it, may send back what it was sent.
@@ -155,9 +155,9 @@ def _wait_after(error: urllib.error.HTTPError, attempt: int) -> float | None:
     )
     if error.code not in _BUSY and not exhausted:
         return None
-    asked = error.headers.get("Retry-After", "")
-    if asked.isdecimal():
-        return float(asked)
+    retry_after = error.headers.get("Retry-After", "")
+    if retry_after.isdecimal():
+        return float(retry_after)
     reset = error.headers.get("X-RateLimit-Reset", "")
     if exhausted and reset.isdecimal():
         return max(1.0, float(reset) - time.time())
@@ -166,8 +166,8 @@ def _wait_after(error: urllib.error.HTTPError, attempt: int) -> float | None:
 
 def _message_of(error: urllib.error.HTTPError) -> str:
     try:
-        found = parse_json(error.read(4096).decode("utf-8", "replace"), place="")
-        words = found.get("message") or found.get("error") if isinstance(found, dict) else ""
+        body = parse_json(error.read(4096).decode("utf-8", "replace"), place="")
+        words = body.get("message") or body.get("error") if isinstance(body, dict) else ""
     except (InputError, OSError, http.client.HTTPException):
         words = ""
     return " ".join(str(words or error.reason).split())[:300]

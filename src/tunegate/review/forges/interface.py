@@ -1,4 +1,4 @@
-"""What tunegate asks of a forge, the place where a branch is proposed: who, which commits, comment, status, approvals.
+"""What tunegate needs of a forge, which hosts proposed branches: change, comment, status, approvals.
 
 The implementations are `github`, `gitlab` and `local`, chosen by `detect`. Nothing in here knows a metric or DVC.
 """
@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from tunegate.errors import InputError
 
 State = Literal["success", "failure", "pending", "error"]
-"""What a commit status says: it may be merged, it may not, a person or a run is waited for, the gate could not run."""
+"""Of a commit status: may be merged, may not, waits for a person or a run, the gate could not run."""
 
 CONTEXT = "tunegate/gate"
 """The status's name: what branch protection requires."""
@@ -20,7 +20,7 @@ MARKER = "<!-- tunegate -->"
 
 
 class NoChangeError(InputError):
-    """What the job is about was merged or closed meanwhile."""
+    """The change of this job was merged or closed meanwhile."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 A comment is `.tunegate/ci/<head>/comment.md`. The status is a JSON note in `refs/notes/tunegate`, approvals are one in
 `refs/notes/tunegate-approvals`; both are pushed to `origin`, where a `pre-receive` hook reads them
-(docs/examples/pre-receive). Who may push which, that hook decides: git itself proves no identity.
+(docs/examples/pre-receive). That hook decides who may push which: git itself proves no identity.
 """
 
 import os
@@ -74,8 +74,8 @@ class Local:
     def status(self, change: Change, state: State, description: str, url: str) -> None:
         """Note at the head commit the status and the base that it was judged against, and push the notes."""
         words = shortened(description, _DESCRIPTION_LIMIT)
-        said = {"state": state, "base": change.base, "description": words, "url": url}
-        self._note(STATUS_NOTES, change.head, lambda notes: {**notes, CONTEXT: said}, BOT_IDENTITY)
+        note = {"state": state, "base": change.base, "description": words, "url": url}
+        self._note(STATUS_NOTES, change.head, lambda notes: {**notes, CONTEXT: note}, BOT_IDENTITY)
 
     def approvals(self, change: Change) -> list[str]:
         """Addresses noted as approving the head commit, but for those of its own authors."""
@@ -104,8 +104,8 @@ class Local:
         return {}
 
     def _authors(self, base: str, head: str) -> list[str]:
-        found = self._repository.run("log", "--format=%ae", f"{base}..{head}").splitlines()
-        return [address for address in found if address != BOT["EMAIL"]]
+        addresses = self._repository.run("log", "--format=%ae", f"{base}..{head}").splitlines()
+        return [address for address in addresses if address != BOT["EMAIL"]]
 
     def _note(self, ref: str, sha: str, change: Any, who: dict[str, str]) -> None:
         git = self._repository
@@ -136,11 +136,11 @@ def _read(repository: Repository, ref: str, sha: str) -> dict[str, Any]:
         text = repository.run("notes", "--ref", ref, "show", sha)
     except MachineError:
         return {}
-    found = parse_json(text, place=f"{ref} of {sha}")
-    if not isinstance(found, dict):
+    note = parse_json(text, place=f"{ref} of {sha}")
+    if not isinstance(note, dict):
         remedy = f"git notes --ref {ref} remove {sha}"
         raise InputError("the note is not a JSON object", place=f"{ref} of {sha}", remedy=remedy)
-    return found
+    return note
 
 
 def _branch(name: str) -> str:

@@ -1,7 +1,7 @@
-"""What the report shows, as plain values: the template lays it out and decides nothing.
+"""The page of reports/report.html: one self-contained file without scripts, fonts or images from elsewhere.
 
-Takes what the pipeline measured; reads and writes no file. Says nothing of commits, machines and times: the report is
-an output of the pipeline, and equal input must give equal bytes.
+What it shows is first made plain values, which the template only lays out. It has no commit, machine or time in it:
+the report is an output of the pipeline, and equal input must give equal bytes.
 """
 
 import collections
@@ -15,7 +15,8 @@ from tunegate.evaluation.trajectory import Point
 from tunegate.params import Params
 from tunegate.reporting.charts import MAX_CLASSES, confusion_matrix, loss_curve
 from tunegate.reporting.numbers import Comparison, compare, headline
-from tunegate.reporting.row_flow import SourceWay, ways_of
+from tunegate.reporting.rendering import environment
+from tunegate.reporting.row_flow import SourceFlow, source_flows
 from tunegate.repository.lineage import Lineage
 from tunegate.text import short, words
 from tunegate.tracking.describe import flat_params
@@ -35,7 +36,7 @@ _EXPECTATIONS = {
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """Everything a report is made of."""
+    """Everything that a report is made of."""
 
     params: Params
     lineage: Lineage
@@ -102,11 +103,16 @@ class View:
     matrix: str
     classes_left_out: int
     confusions: list[tuple[Pair, int]]
-    ways: list[SourceWay]
+    flows: list[SourceFlow]
     ledger: list[StageLedger]
     preview: list[tuple[str, Sequence[dict[str, Any]]]]
     examples: list[ExampleGroup]
     params: dict[str, str]
+
+
+def render_report(measured: Measured) -> str:
+    """The HTML of reports/report.html."""
+    return str(environment().get_template("report.html.j2").render(view=view_of(measured)))
 
 
 def view_of(measured: Measured) -> View:
@@ -127,13 +133,13 @@ def view_of(measured: Measured) -> View:
         outcomes=metrics["outcomes"],
         comparisons=comparisons,
         slices={
-            key: [_slice(value, found) for value, found in values.items()] for key, values in metrics["slices"].items()
+            key: [_slice(value, part) for value, part in values.items()] for key, values in metrics["slices"].items()
         },
         curve=loss_curve(measured.trajectory),
         matrix=confusion_matrix(pairs),
         classes_left_out=max(0, len({pair.reference for pair in pairs}) - MAX_CLASSES),
         confusions=_confusions(pairs),
-        ways=ways_of(measured.ledger),
+        flows=source_flows(measured.ledger),
         ledger=[_stage(stage) for stage in measured.ledger["stages"]],
         preview=list(measured.preview.items()),
         examples=_groups(measured.examples),
@@ -141,17 +147,17 @@ def view_of(measured: Measured) -> View:
     )
 
 
-def _slice(value: str, found: dict[str, Any]) -> SliceRow:
-    if "tuned" not in found:
-        return SliceRow(value, found["rows"], None, 0.0, 0.0)
-    name = headline(found["tuned"])
-    base, tuned = found["base"], found["tuned"]
+def _slice(value: str, result: dict[str, Any]) -> SliceRow:
+    if "tuned" not in result:
+        return SliceRow(value, result["rows"], None, 0.0, 0.0)
+    name = headline(result["tuned"])
+    base, tuned = result["base"], result["tuned"]
     comparison = next(item for item in compare(base, tuned) if item.name == name)
-    return SliceRow(value, found["rows"], comparison, **_shares(name, base, tuned))
+    return SliceRow(value, result["rows"], comparison, **_shares(name, base, tuned))
 
 
 def _shares(name: str, base: dict[str, float], tuned: dict[str, float]) -> dict[str, float]:
-    """How long the bars of both models are, as a share of the longest that is possible; without one, of the longer."""
+    """Lengths of both models' bars, as shares of the largest possible value; without one, of the larger."""
     whole = max(1.0, base[name], tuned[name])
     return {"base_share": base[name] / whole, "tuned_share": tuned[name] / whole}
 
@@ -177,8 +183,9 @@ def _groups(examples: Sequence[Example]) -> list[ExampleGroup]:
         *(_OUTCOMES.items() if True in kinds else ()),
         *(_EXPECTATIONS.items() if False in kinds else ()),
     ]:
-        found = [example for example in examples if _group(example) == key]
-        groups.append(ExampleGroup(key, title, meaning, len(found), [_cut(e) for e in found[:_SHOWN_EXAMPLES]]))
+        members = [example for example in examples if _group(example) == key]
+        shown = [_cut(example) for example in members[:_SHOWN_EXAMPLES]]
+        groups.append(ExampleGroup(key, title, meaning, len(members), shown))
     return groups
 
 

@@ -9,8 +9,7 @@ import pytest
 from tunegate.evaluation.examples import Answer, Example
 from tunegate.evaluation.metrics import metrics_of
 from tunegate.params import load_params
-from tunegate.reporting.page import render
-from tunegate.reporting.view import Measured, view_of
+from tunegate.reporting.report_page import Measured, render_report, view_of
 from tunegate.repository.lineage import Parts, digest, lineage_of
 
 PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
@@ -54,11 +53,11 @@ def measured(*examples: Example) -> Measured:
 class Elements(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
 
 
 def read(name: str, base: float, tuned: float) -> Example:
@@ -68,22 +67,22 @@ def read(name: str, base: float, tuned: float) -> Example:
 
 
 def test_raw_text_is_neither_right_nor_wrong_but_more_or_less_expected() -> None:
-    found = measured(read("1", 4.0, 2.0), read("2", 3.0, 3.5), read("3", 3.0, 3.0))
-    view = view_of(found)
+    data = measured(read("1", 4.0, 2.0), read("2", 3.0, 3.5), read("3", 3.0, 3.0))
+    view = view_of(data)
     assert sum(view.outcomes.values()) == 0
     assert [(group.title, group.total) for group in view.examples] == [("Less expected", 1), ("More expected", 2)]
     # The longer bar fills its place: there is no perplexity that would be all of it.
     assert view.base_share == 1
-    assert view.tuned_share == pytest.approx(view_of(found).slices["source"][0].tuned_share)
+    assert view.tuned_share == pytest.approx(view_of(data).slices["source"][0].tuned_share)
     assert 0 < view.tuned_share < 1
-    text = render(found)
+    text = render_report(data)
     assert "wrong both times" not in text
     assert "3.500 nats per token" in text
 
 
 def test_nothing_is_fetched_from_elsewhere() -> None:
-    text = render(measured())
-    elements = Elements(text).found
+    text = render_report(measured())
+    elements = Elements(text).elements
     assert len(elements) > 100
     assert not [tag for tag, _ in elements if tag in ("script", "link", "img", "iframe", "object", "embed")]
     assert not [a for _, attributes in elements for a in attributes if a in ("src", "href", "xlink:href", "srcset")]
@@ -92,14 +91,14 @@ def test_nothing_is_fetched_from_elsewhere() -> None:
 
 
 def test_text_from_the_data_is_escaped() -> None:
-    text = render(measured())
+    text = render_report(measured())
     assert EVIL not in text
     assert "&lt;script src=" in text
     assert "<title>water &amp; sewage answered as (other): 1 of 1</title>" in text
 
 
 def test_equal_input_gives_equal_bytes() -> None:
-    assert render(measured()) == render(measured())
+    assert render_report(measured()) == render_report(measured())
 
 
 def test_the_table_shows_base_tuned_and_change() -> None:
@@ -118,7 +117,7 @@ def test_examples_are_grouped_by_outcome_and_capped() -> None:
     groups = {group.key: group for group in view_of(measured(*rows)).examples}
     assert (groups["fixed"].total, groups["broken"].total) == (20, 0)
     assert [e.id for e in groups["fixed"].shown] == [f"{n:02d}" for n in range(12)]
-    assert "The first 12 by row id." in render(measured(*rows))
+    assert "The first 12 by row id." in render_report(measured(*rows))
 
 
 def test_a_long_answer_is_cut() -> None:
@@ -131,7 +130,7 @@ def test_rows_without_labels_give_a_report_without_a_matrix() -> None:
     rows = [example("1", "a long text", "no", "a long text", labelled=False)]
     view = view_of(measured(*rows))
     assert (view.headline.label, view.matrix) == ("Exact match", "")
-    assert 'id="confusion"' not in render(measured(*rows))
+    assert 'id="confusion"' not in render_report(measured(*rows))
 
 
 def test_the_ledger_says_why_rows_are_missing() -> None:
@@ -145,7 +144,7 @@ def outcome(source: str, rows: int, tokens: int | None, **parts: str) -> dict[st
     return {"source": source, "rows": rows, "tokens": tokens} | ends | parts
 
 
-def test_the_way_of_each_source_is_told_and_drawn_and_its_names_are_escaped() -> None:
+def test_the_flow_of_each_source_is_shown_and_drawn_and_its_names_are_escaped() -> None:
     outcomes = [
         outcome("<b>", 3, 30, split="train"),
         outcome("<b>", 1, 10, split="test"),
@@ -154,35 +153,35 @@ def test_the_way_of_each_source_is_told_and_drawn_and_its_names_are_escaped() ->
         outcome("a", 2, 20, split="valid"),
     ]
     stage = LEDGER["stages"][0] | {"tokens": {"in": 1065, "out": 60}}
-    found = dataclasses.replace(measured(), ledger=LEDGER | {"stages": [stage], "outcomes": outcomes})
-    first, second, every = view_of(found).ways
+    data = dataclasses.replace(measured(), ledger=LEDGER | {"stages": [stage], "outcomes": outcomes})
+    first, second, every = view_of(data).flows
     assert [part.rows for part in first.parts] == [3, 0, 1, 4]
     assert (first.source, first.rows, first.tokens) == ("<b>", 8, "40 of 45")
-    assert first.parts[3].said == "left out: 4 rows, 5 tokens (4 over limit)"
+    assert first.parts[3].description == "left out: 4 rows, 5 tokens (4 over limit)"
     assert (second.source, every.source, every.rows, every.tokens) == ("a", "all", 10, "60 of 65")
-    text = render(found)
+    text = render_report(data)
     assert "&lt;b&gt;" in text
     assert 'class="left-out" style="width:50.0%"' in text
     assert "6 → 4 rows, 1,065 → 60 tokens" in text
 
 
-def test_a_report_without_outcomes_has_no_way() -> None:
-    assert view_of(measured()).ways == []
-    assert "tokens kept" not in render(measured())
+def test_a_report_without_row_outcomes_has_no_flow() -> None:
+    assert view_of(measured()).flows == []
+    assert "tokens kept" not in render_report(measured())
 
 
 def test_a_slice_with_few_rows_says_so() -> None:
     view = view_of(measured())
     assert [row.headline for row in view.slices["kind"]] == [None, None, None]
-    assert "too few rows" in render(measured())
+    assert "too few rows" in render_report(measured())
 
 
 @pytest.mark.parametrize("points", [[], [{"step": 1.0, "loss": 0.0}]])
 def test_a_training_of_no_or_one_step_is_shown(points: list[dict[str, float]]) -> None:
-    assert render(dataclasses.replace(measured(), trajectory=points))
+    assert render_report(dataclasses.replace(measured(), trajectory=points))
 
 
 def test_the_report_shows_what_is_trained_on() -> None:
-    page = render(measured())
+    page = render_report(measured())
     assert "user: is the &lt;roof&gt; mine?<mark>roof &amp; house</mark>" in page
     assert "<code>row &lt;1&gt;</code>" in page
