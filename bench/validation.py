@@ -111,17 +111,16 @@ def alone(folder: Path) -> dict[str, Any]:
 def tunegate(folder: Path) -> dict[str, Any]:
     """The stage `validate`; how many rows fail each expectation."""
     from tunegate.data.checks.engine import make_expectations
-    from tunegate.data.checks.quarantine import part_rows
     from tunegate.data.checks.suite_runner import run_suite
-    from tunegate.data.checks.validation import judge
+    from tunegate.data.checks.validation import decide, part_rows
 
-    wanted, templates, rows = suite(), ROOT / "models/templates", folder / "rows.parquet"
-    make_expectations(wanted, "bench", templates)
+    checks, templates, rows = suite(), ROOT / "models/templates", folder / "rows.parquet"
+    make_expectations(checks, "bench", templates)
     started = _clocks()
-    checked = run_suite(wanted, rows, "bench", templates=templates, memory=2**30)
+    checked = run_suite(checks, rows, "bench", templates=templates, memory=2**30)
     to_check = _clocks()[1] - started[1]
-    judged = judge("bench", checked.rows, checked.outcomes, max_quarantined_share=1)
-    part_rows(rows, judged, folder / "passed.parquet", folder / "quarantine.parquet")
+    validation = decide("bench", checked.rows, checked.outcomes, max_quarantined_share=1)
+    part_rows(rows, validation, folder / "passed.parquet", folder / "quarantine.parquet")
     failed = {index: len(outcome.failing) for index, outcome in enumerate(checked.outcomes)}
     return _report(started, failed) | {"cpu_seconds_to_check": to_check}
 
