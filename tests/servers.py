@@ -1,4 +1,4 @@
-"""Real servers for tests of what talks to the outside: PostgreSQL, an HTTP API with bad days, an SSH server.
+"""Real servers for tests of external sources: PostgreSQL, an HTTP API with bad days, an SSH server.
 
 All listen on loopback or a socket of their own alone, and end with the block that started them.
 """
@@ -42,18 +42,18 @@ def postgres() -> Iterator[str]:
 
 @dataclass
 class Api:
-    """An HTTP API; `answers` are used up before `handle` is asked."""
+    """An HTTP API; `answers` are used up before `handle` is called."""
 
     url: str
     handle: Callable[[dict[str, str]], Any] = lambda _: []
     answers: list[Callable[[http.server.BaseHTTPRequestHandler], None]] = field(default_factory=list)
-    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """The path with its query, and the headers, of every request."""
 
     @property
     def queries(self) -> list[dict[str, str]]:
         """The parameters of every request."""
-        return [query_of(path) for path, _ in self.asked]
+        return [query_of(path) for path, _ in self.requests]
 
 
 def query_of(path: str) -> dict[str, str]:
@@ -71,7 +71,7 @@ def send(request: http.server.BaseHTTPRequestHandler, value: Any, status: int = 
 
 
 def throttled(after: str) -> Callable[[http.server.BaseHTTPRequestHandler], None]:
-    """The answer of a server that is asked too often."""
+    """The answer of a server that gets too many requests."""
     return lambda request: send(request, {"error": "slow down"}, 429, Retry_After=after)
 
 
@@ -92,7 +92,7 @@ def api() -> Iterator[Api]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            served.asked.append((self.path, dict(self.headers)))
+            served.requests.append((self.path, dict(self.headers)))
             if served.answers:
                 served.answers.pop(0)(self)
                 return

@@ -22,7 +22,8 @@ FLOORS = (
     ("params",),
     ("tables",),
     ("files",),
-    ("text", "locks", "http", "machine"),
+    ("http",),
+    ("text", "locks", "machine"),
     ("errors",),
 )
 """Top to bottom. A room imports what stands below it; rooms of one floor do not know each other."""
@@ -41,7 +42,7 @@ LIBRARIES = {
     "fsspec": ("data.refresh",),
     "gguf": ("models",),
     "great_expectations": ("data.checks",),
-    "httpx": ("http", "data.refresh"),
+    "httpx": ("http",),
     "huggingface_hub": ("models",),
     "mlflow": ("tracking",),
     "openvino": ("engines",),

@@ -1,4 +1,4 @@
-from tunegate.text import did_you_mean, listed, short, words
+from tunegate.text import did_you_mean, listed, short, without_secrets, words
 
 
 def test_the_nearest_name_is_offered_whatever_its_case() -> None:
@@ -16,3 +16,8 @@ def test_a_long_list_says_how_much_it_leaves_out() -> None:
 
 def test_a_cut_text_says_that_it_is_cut() -> None:
     assert (short("abc", 3), short("abcd", 3), words("not_in_test")) == ("abc", "ab…", "not in test")
+
+
+def test_a_secret_is_taken_out_in_every_form_and_so_is_any_password_in_a_url() -> None:
+    text = "no: p@ss/1 p%40ss%2F1 mysql://reader:pw@host/db, http://:pw@h\nmore"
+    assert without_secrets(text, ["p@ss/1", ""]) == "no: *** *** mysql://***@host/db, http://***@h"

@@ -1,8 +1,11 @@
-"""Texts for people: names that are near, the first of many, names as words, long texts cut."""
+"""Texts for people: names that are near, the first of many, names as words, long texts cut, secrets taken out."""
 
 import difflib
+import re
+import urllib.parse
 from collections.abc import Iterable
 
+_USER_IN_URL = re.compile(r"(?<=://)[^\s/]+@")
 _LONGEST_TEXT = 280
 
 
@@ -28,3 +31,13 @@ def words(name: str) -> str:
 def short(text: str, most: int = _LONGEST_TEXT) -> str:
     """The text, cut to `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def without_secrets(error: object, secrets: Iterable[str]) -> str:
+    """The first line of an error's text, with `***` for each of `secrets` and for a user and password in a URL."""
+    text = str(error).strip()
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        for form in (secret, urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret)):
+            text = text.replace(form, "***")
+    line = next(iter(text.splitlines()), "") or type(error).__name__
+    return _USER_IN_URL.sub("***@", line)

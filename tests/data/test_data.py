@@ -24,8 +24,10 @@ Example = dict[str, str]
 def examples(page: str) -> dict[str, Example]:
     """Heading to its named blocks, a block's name being the file that it is, or what it shows."""
     sections = re.split(r"(?m)^## ", page)[1:]
-    found = {section.split("\n")[0]: re.findall(r"(?ms)^```\w+ (\S+)\n(.*?)^```$", section) for section in sections}
-    return {heading: dict(blocks) for heading, blocks in found.items()}
+    blocks_by_heading = {
+        section.split("\n")[0]: re.findall(r"(?ms)^```\w+ (\S+)\n(.*?)^```$", section) for section in sections
+    }
+    return {heading: dict(blocks) for heading, blocks in blocks_by_heading.items()}
 
 
 EXAMPLES = examples(PAGE)

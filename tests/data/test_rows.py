@@ -1,6 +1,19 @@
 from collections.abc import Callable
 
-from tunegate.data.rows import PLACED_ROW, ROW, Row, rows_of, table_of, with_texts
+import duckdb
+
+from tunegate.data.rows import (
+    ANSWER_SQL,
+    DIALOGUE_SQL,
+    LAST_TURN_SQL,
+    PLACED_ROW,
+    ROW,
+    Row,
+    dialogue_of,
+    rows_of,
+    table_of,
+    with_texts,
+)
 
 MESSAGES = ({"role": "user", "content": "å?"}, {"role": "assistant", "content": "b"})
 
@@ -27,7 +40,28 @@ def test_the_order_of_slices_does_not_change_the_table(row: Callable[..., Row]) 
 
 def test_question_and_answer_of_a_conversation(row: Callable[..., Row]) -> None:
     talk = row("1", text=None, label=None, messages=MESSAGES)
-    assert (talk.question, talk.answer, talk.last_turn) == ('[{"content": "\\u00e5?", "role": "user"}]', "b", "å?")
+    assert (talk.prompt, talk.answer, talk.last_turn) == ('[{"content": "\\u00e5?", "role": "user"}]', "b", "å?")
+
+
+def test_sql_and_python_agree_on_last_turn_answer_and_dialogue(row: Callable[..., Row]) -> None:
+    system, follow_up = {"role": "system", "content": "Be kind"}, {"role": "user", "content": "c\n?"}
+    answer = {"role": "assistant", "content": "d"}
+    rows = [
+        row("1"),
+        row("2", text="", label=None),
+        *(
+            row(str(n), text=None, label=None, messages=turns)
+            for n, turns in enumerate(
+                (MESSAGES, (system, *MESSAGES), (system, *MESSAGES, follow_up, answer), (system, answer)), 3
+            )
+        ),
+    ]
+    columns = f"{LAST_TURN_SQL}, {ANSWER_SQL}, {DIALOGUE_SQL}"
+    with duckdb.connect() as connection:
+        connection.register("given", table_of(rows))
+        from_sql = connection.execute(f"SELECT {columns} FROM given").fetchall()
+    assert from_sql == [(one.last_turn, one.answer, dialogue_of(one.text, one.messages)) for one in rows]
+    assert from_sql[4] == ("c\n?", "d", "å?\nb\nc\n?")
 
 
 def test_rows_that_an_older_version_wrote_have_no_rejected_answer(row: Callable[..., Row]) -> None:

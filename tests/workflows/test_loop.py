@@ -137,7 +137,7 @@ def test_what_goes_wrong_before_the_judgement_is_a_status_too(host: GitHost, stu
     done = host.runner(GITHUB_API_URL=stub.url).run(COMMENT, "workflow_run", host.finished(stub.pulls[0]))
     assert done["publish"].result == "failure"
     assert [(status["sha"], status["state"]) for status in stub.statuses] == [(head, "error")]
-    assert "nothing was judged: not permitted (403)" in stub.statuses[0]["description"]
+    assert "nothing was judged: HTTP status 403" in stub.statuses[0]["description"]
 
 
 def test_nothing_of_a_branch_is_imported_or_executed_to_publish_it(host: GitHost, stub: forge_stub.Stub) -> None:

@@ -1,9 +1,8 @@
 """Regular expressions of a suite or of sources.yaml: refused when not valid, or when one row could run for hours.
 
-Two engines match: RE2 wherever it gives what Python's `re` would, which takes time in proportion to the text, and
-Python's `re` for the rest, which for some patterns takes time that doubles with every character. Does not match
-anything itself, and does not know any row. What it finds is the usual mistake, a repeat of what already repeats; it is
-no proof that a pattern is fast.
+Two engines match: RE2 wherever pandas expects the results of Python's `re` from it, in time linear in the text, and
+Python's `re` for the rest, which for some patterns takes time that doubles with every character. Found is the usual
+mistake, a repeat of what already repeats; that a pattern is fast is not proved.
 """
 
 import re
@@ -41,7 +40,7 @@ def pattern_fault(pattern: str) -> Fault | None:
 
 
 def _fault_for_re2(pattern: str, why: str) -> Fault | None:
-    """A pattern that Python does not know may be one of RE2, which alone has classes by Unicode category."""
+    """A pattern that Python refuses may be one of RE2, which alone has classes by Unicode category."""
     import pyarrow
     import pyarrow.compute
 
@@ -63,9 +62,9 @@ def _endless(tree: Any) -> Iterator[Any]:
 
 
 def _ambiguous(body: Any) -> bool:
-    """Whether one text can be cut into turns of `body` in several ways, as far as its form tells."""
+    """Whether one text can be cut into turns of `body` in several ways, as far as its form shows."""
     items = list(_without_groups(body))
-    if any(operation == ops.BRANCH and not _told_apart(argument[1]) for operation, argument in items):
+    if any(operation == ops.BRANCH and not _are_disjoint(argument[1]) for operation, argument in items):
         return True
     varies = any(operation in _REPEATS and argument[0] != argument[1] for operation, argument in items)
     return varies and not _separated(items)
@@ -114,7 +113,7 @@ def _in_class(entry: tuple[Any, Any], character: int) -> bool:
     return False
 
 
-def _told_apart(branches: list[Any]) -> bool:
+def _are_disjoint(branches: list[Any]) -> bool:
     firsts = [next(iter(branch)) if len(branch) else None for branch in branches]
     letters = [first[1] for first in firsts if first is not None and first[0] == ops.LITERAL]
     return len(letters) == len(branches) == len(set(letters))

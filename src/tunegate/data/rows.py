@@ -1,14 +1,14 @@
-"""The canonical row: what every source becomes, and what all later stages read.
+"""The canonical row: what every source becomes, and what all later stages read, and what its question and answer are.
 
 `id` is stable and unique, `group` names rows that must not be separated by a split, `messages` is a conversation or
 `text` + `label` a question with its answer; `text` alone is raw text, or a question that nobody has answered yet.
 `rejected` is an answer that was not chosen, beside the label or the last message. `slices` are named subgroups for the
-metrics, `source` is the name of the source it came from and `place` its file and line. Reads and writes nothing; does
-not know files.
+metrics, `source` is the name of the source it came from and `place` its file and line. What `Row` says of a row in
+Python, LAST_TURN_SQL, ANSWER_SQL and DIALOGUE_SQL say of the columns `messages`, `text` and `label` in DuckDB.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,7 +33,13 @@ ROW = pa.schema(
 PLACED_ROW = ROW.append(pa.field("place", pa.string(), nullable=False))
 
 TEXTS = ("text", "label", "rejected")
-"""The columns of a row that are texts, beside those in `messages`."""
+"""The columns of a row that are texts, as those in `messages` are."""
+
+LAST_TURN_SQL = """CASE WHEN messages IS NULL THEN coalesce(text, '') ELSE
+    coalesce(list_filter(messages, lambda m: m.role = 'user')[-1].content, '') END"""
+ANSWER_SQL = "CASE WHEN messages IS NULL THEN coalesce(label, '') ELSE messages[-1].content END"
+DIALOGUE_SQL = """CASE WHEN messages IS NULL THEN coalesce(text, '') ELSE array_to_string(list_transform(list_filter(
+    messages[:-2], lambda m: m.role <> 'system'), lambda m: coalesce(m.content, '')), chr(10)) END"""
 
 Message = dict[str, str]
 
@@ -58,7 +64,7 @@ class Row:
         return self.messages is not None or self.label is not None
 
     @property
-    def question(self) -> str:
+    def prompt(self) -> str:
         """All that the model is given: the text, or every message before the last, as canonical JSON."""
         return self.text or "" if self.messages is None else json.dumps(self.messages[:-1], sort_keys=True)
 
@@ -75,13 +81,23 @@ class Row:
         return next((m["content"] for m in reversed(self.messages) if m["role"] == "user"), "")
 
 
+def dialogue_of(text: str | None, messages: Sequence[Mapping[str, str]] | None) -> str:
+    """The text by which rows are compared: what was said before the answer, without roles and system messages.
+
+    System messages are the same in many rows.
+    """
+    if messages is None:
+        return text or ""
+    return "\n".join(message["content"] for message in messages[:-1] if message["role"] != "system")
+
+
 def with_texts(row: Row, change: Callable[[str], str]) -> Row:
     """`row` with `change` made to its text, label, rejected answer and what is said in its messages."""
     texts: dict[str, Any] = {name: change(value) for name in TEXTS if (value := getattr(row, name)) is not None}
     if row.messages is None:
         return replace(row, **texts)
-    said = tuple(message | {"content": change(message["content"])} for message in row.messages)
-    return replace(row, **texts, messages=said)
+    messages = tuple(message | {"content": change(message["content"])} for message in row.messages)
+    return replace(row, **texts, messages=messages)
 
 
 def table_of(rows: Iterable[Row], schema: pa.Schema = ROW) -> pa.Table:
@@ -91,8 +107,8 @@ def table_of(rows: Iterable[Row], schema: pa.Schema = ROW) -> pa.Table:
 
 def rows_of(table: pa.Table) -> list[Row]:
     """The rows of a table that `table_of` made; columns it does not know are left out."""
-    known = set(PLACED_ROW.names)
-    return [_row({key: value for key, value in record.items() if key in known}) for record in table.to_pylist()]
+    columns = set(PLACED_ROW.names)
+    return [_row({key: value for key, value in record.items() if key in columns}) for record in table.to_pylist()]
 
 
 def _record(row: Row) -> dict[str, Any]:

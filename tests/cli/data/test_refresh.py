@@ -94,14 +94,14 @@ def test_a_program_hears_of_the_sources_before_the_one_that_fails(project: Path)
 @pytest.mark.parametrize("name", ["sql", "rest", "object"])
 def test_each_declaration_of_the_page_is_one(name: str, tmp_path: Path) -> None:
     write_text(tmp_path / "sources.yaml", BLOCKS[name])
-    assert load_sources(tmp_path / "sources.yaml")[0].outside is not None
+    assert load_sources(tmp_path / "sources.yaml")[0].external is not None
 
 
 def test_an_unknown_source_gets_the_nearest_name_and_files_are_not_outside(project: Path, run: Run) -> None:
     said = run("tunegate", "data", "refresh", "ticket", cwd=project, code=2)
-    assert "no source outside is named 'ticket'; did you mean 'tickets'?" in said
+    assert "no external source is named 'ticket'; did you mean 'tickets'?" in said
     write_text(project / "data/sources.yaml", "sources:\n  - {name: desks, path: data/raw/desks.csv}\n")
-    assert "no source is outside of this repository" in run("tunegate", "data", "refresh", cwd=project, code=2)
+    assert "no external source is declared" in run("tunegate", "data", "refresh", cwd=project, code=2)
 
 
 def test_without_dvc_or_the_secret_nothing_is_asked(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.refresh.refresh import Outcome, Wish, refresh
+from tunegate.data.refresh.refresh import Outcome, RefreshOptions, refresh
 from tunegate.data.sources.declaration import Source
 from tunegate.files import read_json
 from tunegate.params import parse
@@ -19,10 +19,10 @@ class Project:
         self.root = root
         self.raw = Path("data/raw")
 
-    def refresh(self, declared: dict[str, Any], *, name: str = "tickets", **wishes: Any) -> Outcome:
+    def refresh(self, declared: dict[str, Any], *, name: str = "tickets", **options: Any) -> Outcome:
         """Refresh the source `name`, declared as sql, rest or object."""
-        source = parse(Source, {"name": name, **declared}, place="test", remedy="mend the test")
-        return refresh(source, self.raw, f"data/sources.yaml: {name}", Wish(**{"memory": 2**28, **wishes}))
+        source = parse(Source, {"name": name, **declared}, place="test", remedy="correct the test")
+        return refresh(source, self.raw, f"data/sources.yaml: {name}", RefreshOptions(**{"memory": 2**28, **options}))
 
     def rows(self, name: str = "tickets") -> list[dict[str, Any]]:
         """The rows of the snapshot."""

@@ -145,7 +145,7 @@ def test_a_column_that_is_gone_from_all_files_is_an_error(project: Project, buck
 def test_times_without_a_zone_in_a_parquet_file_need_one(project: Project, bucket: Path) -> None:
     naive = pa.array([1_700_000_000_000_000], pa.timestamp("us"))
     pyarrow.parquet.write_table(pa.table({"q": ["One?"], "at": naive}), bucket / "d.parquet")
-    with pytest.raises(InputError, match="at: the time 2023-11-14 22:13:20 names no time zone"):
+    with pytest.raises(InputError, match="at: the time 2023-11-14 22:13:20 has no time zone"):
         project.refresh(stored_in(bucket, "d.parquet"))
     project.refresh(stored_in(bucket, "d.parquet", time_zone="UTC"))
     assert project.rows()[0]["at"].isoformat() == "2023-11-14T22:13:20+00:00"

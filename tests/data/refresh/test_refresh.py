@@ -37,7 +37,7 @@ def declared(server: Api, **keys: Any) -> dict[str, Any]:
 def start(project: Project, server: Api, **keys: Any) -> "subprocess.Popen[str]":
     """The command in a process of its own, which has no answer from page 5 on."""
     write_yaml(project.root / "data/sources.yaml", {"sources": [{"name": "tickets", **declared(server, **keys)}]})
-    server.asked.clear()
+    server.requests.clear()
     answer, hang = server.handle, {"on": True}
 
     def handle(query: dict[str, str]) -> Any:
@@ -65,7 +65,7 @@ def test_a_refresh_that_was_killed_goes_on_and_gives_the_same_bytes(project: Pro
     project.refresh(declared(server), name="whole")
     kill(start(project, server))
     assert not (project.raw / "tickets.parquet").exists()
-    server.asked.clear()
+    server.requests.clear()
     outcome = project.refresh(declared(server))
     assert outcome.resumed == 2 * 2 * SIZE
     assert server.queries[0] == {"page": "5"}
@@ -92,17 +92,17 @@ def test_a_source_is_refreshed_by_one_process_at_a_time(project: Project, server
         with pytest.raises(MachineError, match=rf"another refresh of this source is running \(process {process.pid}\)"):
             project.refresh(declared(server), **wishes)
     process.release()  # type: ignore[attr-defined]
-    said = process.communicate()[0]
-    assert process.returncode == 0, said
-    assert f"tickets: {len(ROWS)} rows added, 0 edited, 0 removed; now {len(ROWS)} rows" in said
+    output = process.communicate()[0]
+    assert process.returncode == 0, output
+    assert f"tickets: {len(ROWS)} rows added, 0 edited, 0 removed; now {len(ROWS)} rows" in output
 
 
 def test_an_interrupt_says_that_nothing_half_written_was_kept(project: Project, server: Api) -> None:
     process = start(project, server)
     process.send_signal(signal.SIGINT)
     process.release()  # type: ignore[attr-defined]
-    said = process.communicate()[0]
-    assert (process.returncode, said.splitlines()[-1]) == (130, "stopped by SIGINT: nothing half-written was kept")
+    output = process.communicate()[0]
+    assert (process.returncode, output.splitlines()[-1]) == (130, "stopped by SIGINT: nothing half-written was kept")
     assert not (project.raw / "tickets.parquet").exists()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from servers import Api, api, broken_off, send, throttled
 
-from tunegate.data.refresh import client
+from tunegate import http
 from tunegate.data.sources.declaration import Source
 from tunegate.data.sources.locations import Located
 from tunegate.data.sources.records import read_records
@@ -29,7 +29,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     waited: list[float] = []
-    monkeypatch.setattr("tunegate.data.refresh.client.time.sleep", waited.append)
+    monkeypatch.setattr("tunegate.http.sleep", waited.append)
     return waited
 
 
@@ -96,7 +96,7 @@ def test_throttling_broken_answers_and_errors_are_waited_out(
     ]
     project.refresh(declared(server, **CURSOR))
     assert ids(project) == [1, 2, 3, 4, 5, 6, 7]
-    assert len(server.asked) == 8
+    assert len(server.requests) == 8
     assert pauses[0] == 7
     assert 1 <= pauses[1] <= 2
     assert 20 < pauses[2] <= 31
@@ -104,7 +104,7 @@ def test_throttling_broken_answers_and_errors_are_waited_out(
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "problem"),
     [
         (b'[{"id": 1, "id": 2}]', "the key 'id' appears twice"),
         (b'[{"id": NaN}]', "NaN|JSON"),
@@ -115,24 +115,15 @@ def test_throttling_broken_answers_and_errors_are_waited_out(
     ],
 )
 def test_an_answer_that_is_no_strict_json_is_refused_at_once(
-    project: Project, server: Api, pauses: list[float], body: bytes, said: str
+    project: Project, server: Api, pauses: list[float], body: bytes, problem: str
 ) -> None:
     server.answers = [lambda request: send_bytes(request, body)]
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=problem):
         project.refresh(declared(server))
-    assert (len(server.asked), pauses) == (1, [])
+    assert (len(server.requests), pauses) == (1, [])
 
 
-WHOLE = '[{"id": 1, "text": "\\u00e5 å", "n": -1.5, "open": true, "m": {"a": []}}]'.encode()
-
-
-def test_an_answer_is_known_to_be_cut_wherever_that_is() -> None:
-    assert [length for length in range(len(WHOLE) + 1) if not client._is_cut(WHOLE[:length])] == [len(WHOLE)]
-
-
-def test_a_cut_answer_whose_length_nobody_said_is_asked_for_again(
-    project: Project, server: Api, pauses: list[float]
-) -> None:
+def test_a_cut_answer_without_its_length_is_requested_again(project: Project, server: Api, pauses: list[float]) -> None:
     server.handle = lambda _: RECORDS
     server.answers = [lambda request: send_bytes(request, b'[{"id": 1, "te', length=False)]
     project.refresh(declared(server))
@@ -159,17 +150,17 @@ def test_after_some_tries_or_a_long_wait_it_gives_up_and_keeps_what_it_has(
 ) -> None:
     monkeypatch.setattr("tunegate.data.refresh.spool.PAGE_ROWS", 3)
     server.handle = by_cursor
-    server.answers = [lambda request: send(request, by_cursor({})), *[broken_off] * client.TRIES]
-    with pytest.raises(MachineError, match="no answer, 6 times: RemoteProtocolError") as caught:
+    server.answers = [lambda request: send(request, by_cursor({})), *[broken_off] * http.TRIES]
+    with pytest.raises(MachineError, match="RemoteProtocolError") as caught:
         project.refresh(declared(server, **CURSOR))
     assert "what was fetched is kept" in caught.value.remedy
     server.answers = [throttled("9999")]
     with pytest.raises(MachineError, match="asks to wait for 9999 seconds"):
         project.refresh(declared(server, **CURSOR))
-    asked = len(server.asked)
+    requests = len(server.requests)
     outcome = project.refresh(declared(server, **CURSOR))
     assert (outcome.resumed, outcome.received, ids(project)) == (3, 7, [1, 2, 3, 4, 5, 6, 7])
-    assert [query["after"] for query in server.queries[asked:]] == ["3", "6"]
+    assert [query["after"] for query in server.queries[requests:]] == ["3", "6"]
 
 
 def test_rows_and_pages_that_come_twice_count_once(project: Project, server: Api) -> None:
@@ -205,24 +196,24 @@ def test_the_key_goes_to_its_host_alone(project: Project, server: Api, monkeypat
                 lambda request: send(request, {}, 307, Location=f"{other.url}/there"),
             ]
             project.refresh(declared(server, auth=auth), name=f"by-{len(header)}")
-            assert [header in headers.values() for _, headers in server.asked] == [True, True]
-            assert [header in headers.values() for _, headers in other.asked] == [False]
-            server.asked.clear()
-            other.asked.clear()
+            assert [header in headers.values() for _, headers in server.requests] == [True, True]
+            assert [header in headers.values() for _, headers in other.requests] == [False]
+            server.requests.clear()
+            other.requests.clear()
 
 
 def test_a_refused_key_is_named_by_its_variable_and_never_shown(
     project: Project, server: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = declared(server, auth={"bearer_env": "HELPDESK_TOKEN"})
+    declaration = declared(server, auth={"bearer_env": "HELPDESK_TOKEN"})
     with pytest.raises(InputError, match="HELPDESK_TOKEN is not set"):
-        project.refresh(asked)
+        project.refresh(declaration)
     monkeypatch.setenv("HELPDESK_TOKEN", "s3cret")
     server.answers = [lambda request: send(request, {"your key": "s3cret"}, 401)]
-    with pytest.raises(InputError, match=r"tickets\.rest\.auth: the API refuses the key: HTTP status 401") as caught:
-        project.refresh(asked)
+    with pytest.raises(InputError, match=r"tickets\.rest: HTTP status 401") as caught:
+        project.refresh(declaration)
     server.handle = lambda _: RECORDS
-    project.refresh(asked)
+    project.refresh(declaration)
     written = b"".join(path.read_bytes() for path in Path().rglob("*") if path.is_file())
     assert "s3cret" not in str(caught.value) + str(capsys.readouterr()) + repr(written)
 
@@ -230,18 +221,18 @@ def test_a_refused_key_is_named_by_its_variable_and_never_shown(
 def test_a_key_that_no_header_can_hold_is_named_and_the_bare_one_is_in_no_error(
     project: Project, server: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = declared(server, auth={"bearer_env": "HELPDESK_TOKEN"})
+    declaration = declared(server, auth={"bearer_env": "HELPDESK_TOKEN"})
     monkeypatch.setenv("HELPDESK_TOKEN", "s3crét")
     with pytest.raises(InputError, match=r"rest\.auth: the environment variable HELPDESK_TOKEN has a character"):
-        project.refresh(asked)
+        project.refresh(declaration)
     monkeypatch.setenv("HELPDESK_TOKEN", "s3cret")
     server.answers = [lambda request: send(request, {}, 302, Location="http://s3cret:99999999/")]
     with pytest.raises(InputError) as caught:
-        project.refresh(asked)
+        project.refresh(declaration)
     moved = f"http://pw@{server.url[7:]}/x"
     server.answers = [lambda request: send(request, {}, 302, Location=moved), lambda request: send(request, {}, 404)]
-    with pytest.raises(InputError, match="HTTP status 404 from http://127") as other:
-        project.refresh(asked)
+    with pytest.raises(InputError, match="HTTP status 404") as other:
+        project.refresh(declaration)
     assert "s3cret" not in str(caught.value)
     assert "pw@" not in str(other.value)
 
@@ -254,7 +245,7 @@ def test_an_answer_that_is_not_as_declared_is_an_error_that_says_what_is_there(p
     with pytest.raises(InputError, match="a record must be an object"):
         project.refresh(declared(server))
     server.answers = [lambda request: send(request, {}, 404)]
-    with pytest.raises(InputError, match=r"HTTP status 404 from http://127.0.0.1:\d+/tickets\n"):
+    with pytest.raises(InputError, match="HTTP status 404 for GET /tickets: "):
         project.refresh(declared(server))
     server.handle = lambda _: [{"id": 1, "Id": 2}]
     with pytest.raises(InputError, match="differ only in case"):
@@ -264,31 +255,31 @@ def test_an_answer_that_is_not_as_declared_is_an_error_that_says_what_is_there(p
 def test_an_answer_that_is_too_large_is_not_read_to_its_end(
     project: Project, server: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "MOST_BYTES", 100)
+    monkeypatch.setattr(http, "MAX_BYTES", 100)
     server.handle = lambda _: RECORDS
     with pytest.raises(InputError, match="an answer of more than 100 bytes"):
         project.refresh(declared(server))
 
 
 def test_later_refreshes_ask_only_for_what_is_new(project: Project, server: Api) -> None:
-    asked = declared(server, cursor={"column": "changed", "parameter": "since"})
+    declaration = declared(server, cursor={"column": "changed", "parameter": "since"})
     server.handle = lambda query: [r for r in RECORDS[:5] if str(r["changed"]) >= query.get("since", "")]
-    project.refresh(asked)
+    project.refresh(declaration)
     assert project.record()["cursor"] == {"type": "text", "value": "2026-01-05"}
     before = project.state()
-    assert project.refresh(asked).changed is False
+    assert project.refresh(declaration).changed is False
     server.handle = lambda _: []
-    assert project.refresh(asked).changed is False
+    assert project.refresh(declaration).changed is False
     assert project.state() == before
     server.handle = lambda query: [r for r in RECORDS if str(r["changed"]) >= query["since"]]
-    assert project.refresh(asked).changes.added == 2
+    assert project.refresh(declaration).changes.added == 2
     assert server.queries[-1] == {"since": "2026-01-05"}
     server.handle = lambda _: RECORDS[:2]
     with pytest.raises(InputError, match="the largest 'changed' among what is new is 2026-01-02"):
-        project.refresh(asked)
+        project.refresh(declaration)
     server.handle = lambda _: []
     with pytest.raises(RefusedError, match="the source has no rows, and had 7"):
-        project.refresh(asked, full=True)
+        project.refresh(declaration, full=True)
     assert len(project.rows()) == 7
 
 
@@ -309,8 +300,8 @@ def test_what_was_mended_at_the_source_is_read_again(
     server.handle = lambda query: bad[3 * int(query["page"]) : 3 * int(query["page"]) + 3]
     with pytest.raises(InputError, match="values of kind"):
         project.refresh(declared(server, **pages))
-    mended = [{**record, "text": number} for number, record in enumerate(RECORDS)]
-    server.handle = lambda query: mended[3 * int(query["page"]) : 3 * int(query["page"]) + 3]
+    corrected = [{**record, "text": number} for number, record in enumerate(RECORDS)]
+    server.handle = lambda query: corrected[3 * int(query["page"]) : 3 * int(query["page"]) + 3]
     assert [project.refresh(declared(server, **pages)).resumed, project.rows()[6]["text"]] == [0, 6]
 
 

@@ -177,7 +177,7 @@ def test_a_column_that_is_gone_or_has_another_type_is_an_error(project: Project,
 def test_a_time_without_a_zone_is_refused_until_one_is_declared(project: Project, database: Any) -> None:
     database.execute("CREATE TABLE tickets (id int, changed timestamp)")
     database.execute("INSERT INTO tickets VALUES (1, '2026-07-01 12:00:00')")
-    with pytest.raises(InputError, match=r"id 1: changed: the time 2026-07-01 12:00:00 names no time zone") as caught:
+    with pytest.raises(InputError, match=r"id 1: changed: the time 2026-07-01 12:00:00 has no time zone") as caught:
         project.refresh(TICKETS)
     assert "time_zone" in caught.value.remedy
     zoned = {"sql": TICKETS["sql"] | {"time_zone": "Europe/Stockholm"}}
@@ -311,14 +311,14 @@ def test_a_refresh_that_goes_on_in_the_middle_of_equal_keys_skips_none(
 
 
 def test_rows_without_a_cursor_are_read_each_time(project: Project) -> None:
-    asked = {"sql": IN_FILE | {"cursor": "changed"}}
+    declaration = {"sql": IN_FILE | {"cursor": "changed"}}
     sqlite("tickets (id, changed)", [(1, 10), (2, None)])
-    project.refresh(asked)
+    project.refresh(declaration)
     sqlite("tickets (id, changed)", [(1, 10), (2, None), (3, None)])
-    assert project.refresh(asked).changes.examples == {"added": ["3"]}
+    assert project.refresh(declaration).changes.examples == {"added": ["3"]}
     sqlite("tickets (id, changed)", [(1, None), (2, None)])
     with pytest.raises(InputError, match="no row has a value in 'changed' any more, the snapshot ends at 10"):
-        project.refresh(asked, allow_empty=True)
+        project.refresh(declaration, allow_empty=True)
 
 
 def test_a_fault_of_the_query_is_no_matter_of_trying_again(project: Project) -> None:

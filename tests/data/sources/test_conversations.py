@@ -15,7 +15,7 @@ def columns(*records: dict[str, Any]) -> Columns:
     return Columns(JsonBatch("a.jsonl", range(1, len(records) + 1), list(records)), {}, "mine.row")
 
 
-def said(*turns: tuple[str, str]) -> list[dict[str, str]]:
+def conversation(*turns: tuple[str, str]) -> list[dict[str, str]]:
     return [{"role": role, "content": content} for role, content in turns]
 
 
@@ -26,9 +26,9 @@ def test_alpaca_puts_the_input_below_the_instruction() -> None:
         {"instruction": "Greet.", "output": "Hi.", "system": "Be brief."},
     ]
     assert from_alpaca(columns(*records)) == [
-        said(("user", "Translate.\n\ntak"), ("assistant", "roof")),
-        said(("user", "Greet."), ("assistant", "Hello.")),
-        said(("system", "Be brief."), ("user", "Greet."), ("assistant", "Hi.")),
+        conversation(("user", "Translate.\n\ntak"), ("assistant", "roof")),
+        conversation(("user", "Greet."), ("assistant", "Hello.")),
+        conversation(("system", "Be brief."), ("user", "Greet."), ("assistant", "Hi.")),
     ]
 
 
@@ -36,8 +36,8 @@ def test_sharegpt_has_its_own_names_for_who_speaks() -> None:
     turns = [{"from": "human", "value": "a?"}, {"from": "gpt", "value": "b", "markdown": None}]
     records = [{"conversations": turns}, {"conversations": turns, "system": "Be brief."}]
     assert from_sharegpt(columns(*records)) == [
-        said(("user", "a?"), ("assistant", "b")),
-        said(("system", "Be brief."), ("user", "a?"), ("assistant", "b")),
+        conversation(("user", "a?"), ("assistant", "b")),
+        conversation(("system", "Be brief."), ("user", "a?"), ("assistant", "b")),
     ]
 
 
@@ -48,12 +48,12 @@ def test_openai_parts_of_text_are_joined_and_a_developer_is_the_system() -> None
         {"role": "assistant", "content": "c", "tool_calls": None},
     ]
     assert from_openai(columns({"messages": turns, "tools": []})) == [
-        said(("system", "Be brief."), ("user", "ab?"), ("assistant", "c"))
+        conversation(("system", "Be brief."), ("user", "ab?"), ("assistant", "c"))
     ]
 
 
 def test_messages_may_be_json_in_a_text_as_databases_give_them() -> None:
-    assert from_openai(columns({"messages": '[{"role": "user", "content": "a?"}]'})) == [said(("user", "a?"))]
+    assert from_openai(columns({"messages": '[{"role": "user", "content": "a?"}]'})) == [conversation(("user", "a?"))]
 
 
 USER = {"role": "user", "content": "a?"}

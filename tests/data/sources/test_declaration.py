@@ -90,12 +90,12 @@ def test_a_source_without_a_kind_is_refused(refusal: Refusal) -> None:
 
 
 def test_a_password_in_a_declaration_is_refused_and_never_shown(refusal: Refusal) -> None:
-    for outside in (
+    for external in (
         {"sql": {"url": "postgresql://me:s3cret@localhost/x", "table": "t", "key": "id"}},
         {"rest": {"url": "https://example.org/x?api_key=s3cret", "key": "id"}},
         {"object": {"url": "ssh://me:s3cret@example.org/x/*.csv"}},
     ):
-        error = refusal({"name": "mine"} | outside)
+        error = refusal({"name": "mine"} | external)
         assert "password" in error.problem
         assert "s3cret" not in str(error)
 
@@ -104,7 +104,7 @@ OPTIONS = ("account_key", "connection_string", "sas", "sas_token", "private_key"
 
 
 @pytest.mark.parametrize(
-    "outside",
+    "external",
     [
         *[{"object": {"url": "s3://b/*.csv", "options": {name: "s3cret"}}} for name in OPTIONS],
         {"object": {"url": "s3://b/*.csv", "options": {"endpoint_url": "https://s3cret@example.org"}}},
@@ -121,17 +121,17 @@ OPTIONS = ("account_key", "connection_string", "sas", "sas_token", "private_key"
         ],
     ],
 )
-def test_a_secret_by_any_of_its_names_is_refused_and_never_shown(refusal: Refusal, outside: dict[str, object]) -> None:
-    assert "s3cret" not in str(refusal({"name": "mine"} | outside))
+def test_a_secret_by_any_of_its_names_is_refused_and_never_shown(refusal: Refusal, external: dict[str, object]) -> None:
+    assert "s3cret" not in str(refusal({"name": "mine"} | external))
 
 
 @pytest.mark.parametrize("url", ["ssh://me@example.org/x.csv", "abfs://box@account.dfs.example.org/x.csv"])
 def test_an_account_or_container_before_the_host_is_no_secret(url: str) -> None:
     options = {"client_keys": "a", "key_filename": "b", "keyboard": "c", "endpoint_url": "https://example.org"}
     declared = {"name": "mine", "object": {"url": url, "options": options}}
-    assert parse(Source, declared, place="test", remedy="").outside is not None
+    assert parse(Source, declared, place="test", remedy="").external is not None
     rest = {"url": "https://example.org/[v]", "key": "id", "parameters": {"sort_key": "at", "keyword": "roof"}}
-    assert parse(Source, {"name": "mine", "rest": rest}, place="test", remedy="").outside is not None
+    assert parse(Source, {"name": "mine", "rest": rest}, place="test", remedy="").external is not None
 
 
 def test_a_template_may_be_written_alone_or_with_what_is_taken_of_it() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tunegate.data.sources.fields import content_of, known_template
+from tunegate.data.sources.fields import content_of, default_template
 from tunegate.data.sources.json_records import JsonBatch
 from tunegate.data.sources.row_declaration import RowTemplate
 from tunegate.data.sources.text_records import TextBatch
@@ -31,21 +31,21 @@ def content(*records: dict[str, Any], **row: Any) -> Any:
     ],
 )
 def test_columns_speak_for_themselves_in_a_fixed_order(names: tuple[str, ...], form: str | None) -> None:
-    template = known_template(batch(dict.fromkeys(names, "x")), "mine.row")
+    template = default_template(batch(dict.fromkeys(names, "x")), "mine.row")
     assert (template.format, template.rejected) == (form, None)
 
 
 def test_a_text_file_is_raw_text_and_a_column_text_alone_is_not_taken_for_it() -> None:
-    template = known_template(TextBatch("a.txt", [1], ["a"]), "mine.row")
+    template = default_template(TextBatch("a.txt", [1], ["a"]), "mine.row")
     assert (template.text is not None, template.label) == (True, None)
     with pytest.raises(InputError) as caught:
-        known_template(batch({"text": "a"}), "mine.row")
+        default_template(batch({"text": "a"}), "mine.row")
     assert 'text without answers is `text: "{text}"` there' in caught.value.remedy
 
 
 def test_raw_text_has_no_answers() -> None:
-    found = content({"t": "a"}, {"t": "b"}, text="{t}")
-    assert (found.texts, found.labels, found.answers, found.rejected) == (["a", "b"], None, [None, None], None)
+    fields = content({"t": "a"}, {"t": "b"}, text="{t}")
+    assert (fields.texts, fields.labels, fields.answers, fields.rejected) == (["a", "b"], None, [None, None], None)
 
 
 def test_an_optional_label_may_be_missing_empty_or_an_empty_list() -> None:
@@ -61,10 +61,10 @@ def test_an_optional_label_may_be_missing_empty_or_an_empty_list() -> None:
 
 
 def test_a_rejected_answer_stands_beside_a_label_or_a_conversation() -> None:
-    found = content({"t": "a", "l": "x", "r": "y"}, text="{t}", label="{l}", rejected="{r}")
-    assert (found.answers, found.rejected) == (["x"], ["y"])
-    found = content({"m": TURNS, "r": "c"}, messages="{m}", rejected="{r}")
-    assert (found.answers, found.rejected) == (["b"], ["c"])
+    fields = content({"t": "a", "l": "x", "r": "y"}, text="{t}", label="{l}", rejected="{r}")
+    assert (fields.answers, fields.rejected) == (["x"], ["y"])
+    fields = content({"m": TURNS, "r": "c"}, messages="{m}", rejected="{r}")
+    assert (fields.answers, fields.rejected) == (["b"], ["c"])
 
 
 def test_a_declared_rejected_answer_that_a_row_lacks_is_refused() -> None:

@@ -26,7 +26,7 @@ def write_jsonl(path: Path, *records: dict[str, Any]) -> None:
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
-def said(*turns: tuple[str, str]) -> list[dict[str, str]]:
+def conversation(*turns: tuple[str, str]) -> list[dict[str, str]]:
     return [{"role": role, "content": content} for role, content in turns]
 
 
@@ -39,11 +39,13 @@ def test_a_csv_with_text_and_label_needs_only_name_and_path(raw: Path, read: Rea
 
 def test_prompt_and_completion_become_a_conversation(raw: Path, read: Read) -> None:
     write_text(raw / "mine.csv", "prompt,completion\nHello?,Hi.\n")
-    assert read(CSV).rows[0].messages == tuple(said(("user", "Hello?"), ("assistant", "Hi.")))
+    assert read(CSV).rows[0].messages == tuple(conversation(("user", "Hello?"), ("assistant", "Hi.")))
 
 
 def test_a_column_of_messages_is_taken_as_it_is(raw: Path, read: Read) -> None:
-    turns = said(("system", "Be brief."), ("user", "A?"), ("assistant", "B."), ("user", "C?"), ("assistant", "D."))
+    turns = conversation(
+        ("system", "Be brief."), ("user", "A?"), ("assistant", "B."), ("user", "C?"), ("assistant", "D.")
+    )
     write_jsonl(raw / "chats.jsonl", {"messages": turns})
     (row,) = read(JSONL).rows
     assert row.messages == tuple(turns)
@@ -69,7 +71,7 @@ def test_templates_map_other_columns(raw: Path, read: Read) -> None:
     mapped = {"id": "{nr}-en", "group": "{nr}", "messages": turns, "slices": {"language": "{lang}", "kind": "faq"}}
     first, second = read(JSONL | {"row": mapped}).rows
     assert (first.id, first.group, first.slices) == ("1-en", "1", {"language": "en", "kind": "faq"})
-    assert first.messages == tuple(said(("system", "Answer."), ("user", "Why?"), ("assistant", "So.")))
+    assert first.messages == tuple(conversation(("system", "Answer."), ("user", "Why?"), ("assistant", "So.")))
     assert second.slices == {"kind": "faq"}
 
 
@@ -168,10 +170,10 @@ def test_a_column_that_holds_no_text_is_refused(raw: Path, refusal: Refusal) -> 
     [
         ([], "", "messages must be a list of role and content (got [])"),
         ("hello", "", "messages must be a list of role and content (got 'hello')"),
-        (said(("user", "a?")), "", "the row has no answer"),
-        (said(("user", "a?"), ("assistant", " ")), "", "the row has no answer"),
-        (said(("assistant", "a")), "", "no message of the user"),
-        (said(("usr", "a?"), ("assistant", "b")), ": messages[0]", "unknown role 'usr'; did you mean 'user'?"),
+        (conversation(("user", "a?")), "", "the row has no answer"),
+        (conversation(("user", "a?"), ("assistant", " ")), "", "the row has no answer"),
+        (conversation(("assistant", "a")), "", "no message of the user"),
+        (conversation(("usr", "a?"), ("assistant", "b")), ": messages[0]", "unknown role 'usr'; did you mean 'user'?"),
         ([{"from": "human", "value": "a"}], ": messages[0]", "no role and content"),
         ([{"role": "user", "content": 3}], ": messages[0]", "content must be a text (got int)"),
         ([{"role": "user", "content": "a", "tool_calls": [1]}], ": messages[0]", "unknown key 'tool_calls'"),
@@ -224,11 +226,11 @@ def test_a_file_gives_the_same_rows_however_it_is_written_down(raw: Path, read: 
     write_text(raw / "a.csv", "id,text,label\n" + "".join(f"{r['id']},{r['text']},{r['label']}\n" for r in records))
     (raw / "a.json.gz").write_bytes(gzip.compress(json.dumps(records).encode()))
     write_parquet(raw / "a.parquet", pa.Table.from_pylist(records))
-    found = []
+    contents = []
     for name in ("a.jsonl", "a.csv", "a.json.gz", "a.parquet"):
         rows = read({"name": "a", "path": f"data/raw/{name}"}).rows
-        found.append([(row.id, row.text, row.label) for row in rows])
-    assert found == [[(r["id"], r["text"], r["label"]) for r in records]] * 4
+        contents.append([(row.id, row.text, row.label) for row in rows])
+    assert contents == [[(r["id"], r["text"], r["label"]) for r in records]] * 4
 
 
 def test_equal_rows_are_counted_up_over_all_sources(raw: Path, read: Read) -> None:
@@ -332,6 +334,6 @@ def test_an_id_does_not_change_because_rows_may_have_more_columns_now(raw: Path,
 
 def test_a_limit_counts_paragraphs(raw: Path, read: Read) -> None:
     write_text(raw / "a.txt", "One.\n\nTwo.\n\nThree.\n")
-    found = read(TEXT | {"row_per": "paragraph"}, limit=2)
-    assert [row.text for row in found.rows] == ["One.", "Two."]
-    assert found.ledger["reasons"] == {"over_limit": 1}
+    result = read(TEXT | {"row_per": "paragraph"}, limit=2)
+    assert [row.text for row in result.rows] == ["One.", "Two."]
+    assert result.ledger["reasons"] == {"over_limit": 1}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tunegate.data.sources import json_records
 from tunegate.data.sources.json_text import MAX_DEPTH
 from tunegate.data.sources.locations import Located
 from tunegate.data.sources.records import read_batches, read_records
@@ -31,7 +32,7 @@ def test_an_array_gives_its_objects_with_the_lines_where_they_begin(located: Mak
     assert list(read_records(file)) == [("a.json:3", {"text": "a]},"}), ("a.json:4", {"text": "b", "n": [1, {}]})]
 
 
-def test_an_array_longer_than_what_is_read_at_once_is_whole(located: Make) -> None:
+def test_an_array_longer_than_a_batch_is_whole(located: Make) -> None:
     rows = [{"n": number, "text": "å\u2028🙂" * 40} for number in range(10_000)]
     file = located("a.json", json.dumps(rows, ensure_ascii=False))
     batches = list(read_batches(file))
@@ -58,8 +59,8 @@ def test_depth_up_to_the_limit_is_read(located: Make) -> None:
     [
         ("a.jsonl", '{"n": 1}\n{"n": 1, "m": 0, "n": 2}\n', ":2", "the key 'n' appears twice, with the values 1 and 2"),
         ("a.json", '[{"m": {"n": 1, "n": "x"}}]', ":1", "the key 'n' appears twice, with the values 1 and 'x'"),
-        ("a.jsonl", '{"n": 1}\n{"n": -Infinity}\n', ":2", "-Infinity is no JSON"),
-        ("a.json", '[{"n": [NaN]}]', ":1", "NaN is no JSON"),
+        ("a.jsonl", '{"n": 1}\n{"n": -Infinity}\n', ":2", "-Infinity is not JSON"),
+        ("a.json", '[{"n": [NaN]}]', ":1", "NaN is not JSON"),
         (
             "a.jsonl",
             '{"a": 0, "b": 1, "c": 2, "c": 3, "a": 4}',
@@ -91,6 +92,17 @@ def test_json_that_is_not_sound_is_refused_with_its_place(
     assert caught.value.place == f"{name}{place}"
     assert caught.value.problem.startswith(problem)
     assert caught.value.remedy
+
+
+def test_an_array_that_is_too_large_to_be_read_as_a_whole_is_refused_and_json_lines_are_recommended(
+    located: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_records, "MAX_ARRAY", 1000)
+    assert len(list(read_records(located("a.json", json.dumps([{"n": 1}] * 90))))) == 90
+    with pytest.raises(InputError) as error:
+        list(read_records(located("a.json", json.dumps([{"n": 1}] * 200))))
+    assert (error.value.place, error.value.problem) == ("a.json", "a JSON array of more than 1,000 characters")
+    assert ".jsonl" in error.value.remedy
 
 
 def test_an_element_of_ten_megabytes_is_refused(located: Make) -> None:

@@ -70,7 +70,7 @@ def test_a_module_that_no_distribution_owns_is_refused(
 CRM = {"name": "crm", "rest": {"url": "https://crm.example.org/tickets", "key": "id"}}
 
 
-def test_a_source_outside_without_a_snapshot_is_to_be_refreshed(refusal: Refusal) -> None:
+def test_an_external_source_without_a_snapshot_must_be_refreshed(refusal: Refusal) -> None:
     error = refusal(CRM)
     assert (error.place, error.problem) == ("data/sources.yaml: crm", "no snapshot data/raw/crm.parquet")
     assert error.remedy == "run `tunegate data refresh crm`"

@@ -19,10 +19,10 @@ def mapper(**row: Any) -> Mapper:
 
 
 def rows(*records: dict[str, Any], **row: Any) -> list[Row]:
-    made, _ = mapper(**row).rows(batch(*records))
-    assert made.schema.equals(PLACED_ROW)
-    made.validate(full=True)
-    return rows_of(made)
+    mapped, _ = mapper(**row).rows(batch(*records))
+    assert mapped.schema.equals(PLACED_ROW)
+    mapped.validate(full=True)
+    return rows_of(mapped)
 
 
 def fault(*records: dict[str, Any], **row: Any) -> InputError:
@@ -56,8 +56,13 @@ def test_a_format_that_the_columns_look_like_is_offered(record: dict[str, Any], 
 
 def test_slices_of_many_records_stay_with_their_records() -> None:
     records = [{"text": f"{n}?", "label": "x", "n": n, "odd": "yes" if n % 2 else None} for n in range(4)]
-    found = rows(*records, slices={"odd": "{odd}", "n": "{n}"})
-    assert [row.slices for row in found] == [{"n": "0"}, {"n": "1", "odd": "yes"}, {"n": "2"}, {"n": "3", "odd": "yes"}]
+    mapped = rows(*records, slices={"odd": "{odd}", "n": "{n}"})
+    assert [row.slices for row in mapped] == [
+        {"n": "0"},
+        {"n": "1", "odd": "yes"},
+        {"n": "2"},
+        {"n": "3", "odd": "yes"},
+    ]
 
 
 def test_the_order_in_which_slices_are_declared_does_not_change_the_rows() -> None:
@@ -74,9 +79,9 @@ def test_control_tokens_of_a_template_stay_the_text_that_they_are() -> None:
 
 
 def test_each_file_says_for_itself_which_columns_it_has() -> None:
-    made = mapper()
-    one, _ = made.rows(batch({"text": "a?", "label": "x"}))
-    other, own = made.rows(batch({"id": "7", "prompt": "a?", "completion": "x"}, file="b.jsonl"))
+    one_mapper = mapper()
+    one, _ = one_mapper.rows(batch({"text": "a?", "label": "x"}))
+    other, own = one_mapper.rows(batch({"id": "7", "prompt": "a?", "completion": "x"}, file="b.jsonl"))
     assert (rows_of(one)[0].text, rows_of(other)[0].answer, own) == ("a?", "x", True)
 
 

@@ -74,12 +74,12 @@ def test_one_text_that_is_named_by_thousands_of_rows_is_refused_before_it_is_wri
     column = pa.ExtensionArray.from_storage(pa.json_(), pa.array(["1" * 30_000] * 4096)) if as_json else texts
     before = pa.total_allocated_bytes()
     file = located(tmp_path, pa.table({"text": column}))
-    seen = 0
+    most = 0
     with pytest.raises(InputError) as caught:
         for batch in read_batches(file):
-            seen = max(seen, pa.total_allocated_bytes() - before)
+            most = max(most, pa.total_allocated_bytes() - before)
             assert len(batch) < 600
-    assert seen < 2**26
+    assert most < 2**26
     assert (caught.value.place, caught.value.problem[:11]) == ("data/raw/a.parquet", "expands to ")
 
 
@@ -100,7 +100,7 @@ def test_values_are_the_same_however_they_are_stored(tmp_path: Path) -> None:
         "map": pa.array([[("a", "b")], None] * 30, pa.map_(pa.string(), pa.string())),
         "pair": pa.array([["a", "b"], ["c", "d"]] * 30, pa.list_(pa.string(), 2)),
         "view": pa.array(["å", None] * 30, pa.string_view()),
-        "said": pa.array([[{"content": "x"}, {"content": None}], []] * 30),
+        "turns": pa.array([[{"content": "x"}, {"content": None}], []] * 30),
         "large": pa.array([["x"], ["x", None]] * 30, pa.large_list(pa.large_string())),
         "bytes": pa.array([b"\xff", b""] * 30),
         "nothing": pa.nulls(60),

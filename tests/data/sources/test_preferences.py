@@ -35,14 +35,14 @@ def fault(*records: dict[str, Any]) -> InputError:
     ],
 )
 def test_every_way_to_write_a_preference_gives_one_conversation_and_what_was_rejected(record: dict[str, Any]) -> None:
-    found = from_preference(columns(record, record))
-    assert found.chosen == [ASKED + YES] * 2
-    assert found.rejected == ["Sure."] * 2
+    preferences = from_preference(columns(record, record))
+    assert preferences.chosen == [ASKED + YES] * 2
+    assert preferences.rejected == ["Sure."] * 2
 
 
 def test_an_answer_that_is_json_is_an_answer() -> None:
-    found = from_preference(columns({"prompt": "List?", "chosen": '["a"]', "rejected": '[{"role": "x"}]'}))
-    assert (found.chosen[0][-1]["content"], found.rejected) == ('["a"]', ['[{"role": "x"}]'])
+    preferences = from_preference(columns({"prompt": "List?", "chosen": '["a"]', "rejected": '[{"role": "x"}]'}))
+    assert (preferences.chosen[0][-1]["content"], preferences.rejected) == ('["a"]', ['[{"role": "x"}]'])
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_an_answer_that_is_json_is_an_answer() -> None:
 def test_answers_to_different_conversations_are_refused_with_where_they_part(rejected: Any, where: int) -> None:
     error = fault({"chosen": ASKED + YES, "rejected": ASKED + NO}, {"chosen": ASKED + YES, "rejected": rejected})
     assert error.place == "a.jsonl:2"
-    assert error.problem == f"chosen and rejected part before their last message: at messages[{where}]"
+    assert error.problem == f"chosen and rejected differ before their last message: at messages[{where}]"
 
 
 @pytest.mark.parametrize("last", [{"role": "user", "content": "No."}, {"role": "assistant", "content": " "}])

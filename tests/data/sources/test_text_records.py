@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tunegate.data.sources import text_records
+from tunegate.data.sources import batches, text_records
 from tunegate.data.sources.locations import Located
 from tunegate.data.sources.records import read_batches
 from tunegate.data.sources.text_records import read_text_records
@@ -35,8 +35,8 @@ def test_a_file_is_one_text_without_the_empty_lines_around_it(put: Put) -> None:
 
 
 def test_paragraphs_are_separated_by_lines_with_nothing_but_white_space(put: Put) -> None:
-    found = texts(put("\n\nOne\nand on\n \t\n\nTwo\r\n\r\n  Three"), "paragraph")
-    assert found == [("raw/a.txt:3", "One\nand on"), ("raw/a.txt:7", "Two"), ("raw/a.txt:9", "  Three")]
+    paragraphs = texts(put("\n\nOne\nand on\n \t\n\nTwo\r\n\r\n  Three"), "paragraph")
+    assert paragraphs == [("raw/a.txt:3", "One\nand on"), ("raw/a.txt:7", "Two"), ("raw/a.txt:9", "  Three")]
 
 
 def test_the_file_is_a_column_and_others_there_are_none(put: Put) -> None:
@@ -48,9 +48,9 @@ def test_the_file_is_a_column_and_others_there_are_none(put: Put) -> None:
 
 
 def test_many_paragraphs_come_in_batches(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_records, "is_full", lambda rows, *_: rows >= 2)
-    batches = list(read_text_records(put("a\n\nb\n\nc\n"), "paragraph"))
-    assert [(len(batch), list(batch.lines)) for batch in batches] == [(2, [1, 3]), (1, [5])]
+    monkeypatch.setattr(batches, "BATCH_ROWS", 2)
+    read = list(read_text_records(put("a\n\nb\n\nc\n"), "paragraph"))
+    assert [(len(batch), list(batch.lines)) for batch in read] == [(2, [1, 3]), (1, [5])]
 
 
 @pytest.mark.parametrize("row_per", ["file", "paragraph"])

@@ -6,18 +6,18 @@ import pytest
 
 from tunegate.data.compute.database import connect
 from tunegate.data.rows import PLACED_ROW, Row, table_of
-from tunegate.data.sources.unique_ids import Names
+from tunegate.data.sources.unique_ids import UniqueIds
 from tunegate.errors import InputError
 from tunegate.tables import read_parquet, write_parquet
 
 
 @pytest.fixture
-def names(tmp_path: Path) -> Iterator[Names]:
+def names(tmp_path: Path) -> Iterator[UniqueIds]:
     with connect(tmp_path / "work", 2**28) as connection:
-        yield Names(connection)
+        yield UniqueIds(connection)
 
 
-def unique(names: Names, folder: Path, *batches: tuple[bool, list[str]]) -> list[str]:
+def unique(names: UniqueIds, folder: Path, *batches: tuple[bool, list[str]]) -> list[str]:
     every = [name for _, batch in batches for name in batch]
     rows = [Row(name, f"g-{i}", "mine", place=f"f:{i}", text=f"{i}?", label="x") for i, name in enumerate(every)]
     write_parquet(folder / "rows.parquet", table_of(rows, PLACED_ROW))
@@ -30,16 +30,16 @@ def unique(names: Names, folder: Path, *batches: tuple[bool, list[str]]) -> list
     return list(table["id"].to_pylist())
 
 
-def test_equal_rows_are_counted_up_in_the_order_of_reading(names: Names, tmp_path: Path) -> None:
+def test_equal_rows_are_counted_up_in_the_order_of_reading(names: UniqueIds, tmp_path: Path) -> None:
     assert unique(names, tmp_path, (False, ["h", "i", "h"]), (False, ["i", "h"])) == ["h", "i", "h-2", "i-2", "h-3"]
 
 
-def test_ten_thousand_equal_rows_get_ten_thousand_ids(names: Names, tmp_path: Path) -> None:
-    found = unique(names, tmp_path, *[(False, ["h"] * 1000)] * 10)
-    assert found == ["h", *(f"h-{number}" for number in range(2, 10_001))]
+def test_ten_thousand_equal_rows_get_ten_thousand_ids(names: UniqueIds, tmp_path: Path) -> None:
+    ids = unique(names, tmp_path, *[(False, ["h"] * 1000)] * 10)
+    assert ids == ["h", *(f"h-{number}" for number in range(2, 10_001))]
 
 
-def test_a_row_that_says_what_another_is_called_is_counted_up(names: Names, tmp_path: Path) -> None:
+def test_a_row_that_says_what_another_is_called_is_counted_up(names: UniqueIds, tmp_path: Path) -> None:
     assert unique(names, tmp_path, (True, ["h"]), (False, ["h", "h"])) == ["h", "h-2", "h-3"]
 
 
@@ -53,7 +53,7 @@ def test_a_row_that_says_what_another_is_called_is_counted_up(names: Names, tmp_
     ],
 )
 def test_an_id_that_is_taken_is_refused_with_both_places(
-    names: Names, tmp_path: Path, batches: list[tuple[bool, list[str]]], name: str, first: int, second: int
+    names: UniqueIds, tmp_path: Path, batches: list[tuple[bool, list[str]]], name: str, first: int, second: int
 ) -> None:
     with pytest.raises(InputError) as caught:
         unique(names, tmp_path, *batches)

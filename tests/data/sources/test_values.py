@@ -25,22 +25,25 @@ def fault(act: Any) -> InputError:
 
 
 def test_columns_are_replaced_by_their_values_in_every_record() -> None:
-    found = columns(
+    batch_columns = columns(
         {"id": 7, "Customer question": "Why?", "sure": True}, {"id": 8, "Customer question": None, "sure": False}
     )
-    assert found.filled(value("%s{id}-{Customer question} {sure} 100% {{x}}")) == ["%s7-Why? true 100% {x}", None]
-    assert found.filled(value("{Customer question}")) == ["Why?", None]
-    assert found.filled(value("{{en}}")) == ["{en}", "{en}"]
+    assert batch_columns.filled(value("%s{id}-{Customer question} {sure} 100% {{x}}")) == [
+        "%s7-Why? true 100% {x}",
+        None,
+    ]
+    assert batch_columns.filled(value("{Customer question}")) == ["Why?", None]
+    assert batch_columns.filled(value("{{en}}")) == ["{en}", "{en}"]
 
 
 def test_a_regex_takes_the_part_in_parentheses() -> None:
-    found = columns({"url": "/desks/roof/7"}, {"url": "/7"}, {"url": None})
-    assert found.filled(value("{url}", regex="desks/([a-z]+)/")) == ["roof", None, None]
+    batch_columns = columns({"url": "/desks/roof/7"}, {"url": "/7"}, {"url": None})
+    assert batch_columns.filled(value("{url}", regex="desks/([a-z]+)/")) == ["roof", None, None]
 
 
 def test_a_regex_that_finds_nothing_where_a_value_must_be_shows_what_it_saw() -> None:
-    found = columns({"url": "/desks/roof/7"}, {"url": "/7"})
-    error = fault(lambda: found.required("label", value("{url}", regex="desks/([a-z]+)/")))
+    batch_columns = columns({"url": "/desks/roof/7"}, {"url": "/7"})
+    error = fault(lambda: batch_columns.required("label", value("{url}", regex="desks/([a-z]+)/")))
     assert error.place == "a.jsonl:2"
     assert error.problem == "empty label: the row has no answer: 'desks/([a-z]+)/' finds nothing in '/7'"
     assert "mine.row" in error.remedy
@@ -60,7 +63,7 @@ def test_a_column_that_some_record_lacks_is_named_with_the_columns_of_that_recor
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "said"),
+    ("one", "other", "problem"),
     [
         (7, 7.0, "holds a fraction (got 7.0), but a whole number at a.jsonl:1"),
         ("7", 7, "holds a whole number (got 7), but a text at a.jsonl:1"),
@@ -69,11 +72,11 @@ def test_a_column_that_some_record_lacks_is_named_with_the_columns_of_that_recor
         ("a", {"a": 1}, "holds a dict (got {'a': 1}), but a text at a.jsonl:1"),
     ],
 )
-def test_a_column_that_changes_its_kind_is_refused_with_both_places(one: object, other: object, said: str) -> None:
+def test_a_column_that_changes_its_kind_is_refused_with_both_places(one: object, other: object, problem: str) -> None:
     kinds: Kinds = {}
     columns({"x": one}, {"x": None}, kinds=kinds).raw("x")
     error = fault(lambda: columns({"x": None}, {"x": one}, {"x": other}, kinds=kinds, file="b.jsonl").raw("x"))
-    assert (error.place, error.problem) == ("b.jsonl:3", f"column 'x' {said}")
+    assert (error.place, error.problem) == ("b.jsonl:3", f"column 'x' {problem}")
 
 
 def test_a_column_that_need_not_be_there_is_empty_without_it() -> None:
@@ -85,8 +88,8 @@ def label(**more: Any) -> Label:
 
 
 def test_labels_in_a_list_are_joined_in_their_order() -> None:
-    found = columns({"tags": ["roof", "heating"]}, {"tags": [7]}).labels(label())
-    assert found == ["roof;heating", "7"]
+    labels = columns({"tags": ["roof", "heating"]}, {"tags": [7]}).labels(label())
+    assert labels == ["roof;heating", "7"]
 
 
 @pytest.mark.parametrize("wrong", ["a;b", "", " ", None])
@@ -98,12 +101,12 @@ def test_a_label_that_could_not_be_told_from_two_is_refused(wrong: object) -> No
 
 
 def test_a_list_is_joined_for_a_label_alone() -> None:
-    found = columns({"tags": ["a", "b"]})
-    found.labels(label())
-    assert "must hold a text or a number" in fault(lambda: found.filled(value("{tags}"))).problem
+    batch_columns = columns({"tags": ["a", "b"]})
+    batch_columns.labels(label())
+    assert "must hold a text or a number" in fault(lambda: batch_columns.filled(value("{tags}"))).problem
 
 
 def test_no_label_is_refused_unless_it_is_optional() -> None:
-    found = columns({"tags": ["a"]}, {"tags": []})
-    assert fault(lambda: found.labels(label())).problem == "empty label: the row has no answer"
-    assert found.labels(label(optional=True)) == ["a", None]
+    batch_columns = columns({"tags": ["a"]}, {"tags": []})
+    assert fault(lambda: batch_columns.labels(label())).problem == "empty label: the row has no answer"
+    assert batch_columns.labels(label(optional=True)) == ["a", None]

@@ -5,13 +5,8 @@ import pytest
 
 
 @pytest.fixture
-def stub() -> Iterator[forge_stub.Stub]:
-    """A forge on a loopback port."""
+def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[forge_stub.Stub]:
+    """A forge on a loopback port; nobody waits before the next try."""
+    monkeypatch.setattr("tunegate.http.sleep", lambda _: None)
     with forge_stub.serve() as stub:
         yield stub
-
-
-@pytest.fixture
-def pauses() -> list[float]:
-    """Where a client notes its pauses instead of making them: `pause=pauses.append`."""
-    return []

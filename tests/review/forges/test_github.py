@@ -35,7 +35,7 @@ def run_of(branch: str, repository: dict[str, Any]) -> dict[str, Any]:
 
 
 def forge(environment: dict[str, str]) -> GitHub:
-    return GitHub(environment, pause=lambda _: None)
+    return GitHub(environment)
 
 
 def test_a_pull_request_is_described_as_it_is_now(environment: dict[str, str], stub: Stub) -> None:

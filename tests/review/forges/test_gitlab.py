@@ -34,7 +34,7 @@ def environment(stub: Stub) -> dict[str, str]:
 
 
 def forge(environment: dict[str, str]) -> GitLab:
-    return GitLab(environment, pause=lambda _: None)
+    return GitLab(environment)
 
 
 def test_a_merge_request_is_described_as_it_is_now(environment: dict[str, str], stub: Stub) -> None:

@@ -1,4 +1,4 @@
-"""`tunegate data refresh`: new snapshots of the sources outside; the only command that connects to them.
+"""`tunegate data refresh`: new snapshots of the external sources; the only command that connects to them.
 
 Reads sources.yaml and what it names; writes data/raw and DVC's cache. Says what a commit of it would change.
 """
@@ -16,12 +16,14 @@ _CONTROLS = {number: f"\\u{number:04x}" for number in range(0x7F, 0xA0)}
 """The control characters that JSON lets stand, as its escapes."""
 
 if TYPE_CHECKING:
-    from tunegate.data.refresh.refresh import Outcome, Wish
+    from tunegate.data.refresh.refresh import Outcome, RefreshOptions
     from tunegate.data.sources.declaration import Source
 
 
 def refresh(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Which; else all outside.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: all external ones.")
+    ] = None,
     sources: Annotated[Path, typer.Option(help="Declares them; `raw` beside it has the snapshots.")] = Path(
         "data/sources.yaml"
     ),
@@ -32,7 +34,7 @@ def refresh(
 ) -> None:
     """Take new snapshots of databases, APIs and object stores into data/raw, and say what a commit would change."""
     from tunegate.data.compute.database import budget
-    from tunegate.data.refresh.refresh import Wish
+    from tunegate.data.refresh.refresh import RefreshOptions
     from tunegate.data.sources.declaration import load_sources, snapshot_of
     from tunegate.files import to_json
     from tunegate.params import Compute
@@ -42,11 +44,11 @@ def refresh(
     chosen = _chosen(load_sources(sources), names or [], sources)
     for source in chosen:
         check_can_add(Path(), snapshot_of(source, raw))
-    wish = Wish(full=full, allow_empty=allow_empty, dry_run=dry_run, memory=budget(Compute()))
+    options = RefreshOptions(full=full, allow_empty=allow_empty, dry_run=dry_run, memory=budget(Compute()))
     done: list[Outcome] = []
     try:
         for source in chosen:
-            done.append(_one(source, raw, f"{sources}: {source.name}", wish))
+            done.append(_one(source, raw, f"{sources}: {source.name}", options))
             if not as_json:
                 print(_as_text(done[-1], dry_run=dry_run))
     finally:
@@ -58,25 +60,25 @@ def refresh(
 def _chosen(sources: "tuple[Source, ...]", names: list[str], place: Path) -> "list[Source]":
     from tunegate.text import did_you_mean
 
-    outside = {source.name: source for source in sources if source.outside}
-    unknown = next((name for name in names if name not in outside), None)
+    external = {source.name: source for source in sources if source.external}
+    unknown = next((name for name in names if name not in external), None)
     if unknown is not None:
-        problem = f"no source outside is named {unknown!r}{did_you_mean(unknown, outside)}"
-        raise UsageError(problem, place=str(place), remedy=f"name some of: {', '.join(outside) or 'none is declared'}")
-    if not outside:
+        problem = f"no external source is named {unknown!r}{did_you_mean(unknown, external)}"
+        raise UsageError(problem, place=str(place), remedy=f"name some of: {', '.join(external) or 'none is declared'}")
+    if not external:
         remedy = "docs/refresh.md shows how to declare a database, an API or an object store"
-        raise UsageError("no source is outside of this repository", place=str(place), remedy=remedy)
-    return [source for name, source in outside.items() if not names or name in names]
+        raise UsageError("no external source is declared", place=str(place), remedy=remedy)
+    return [source for name, source in external.items() if not names or name in names]
 
 
-def _one(source: "Source", raw: Path, place: str, wish: "Wish") -> "Outcome":
+def _one(source: "Source", raw: Path, place: str, options: "RefreshOptions") -> "Outcome":
     from tqdm import tqdm
 
     from tunegate.data.refresh.refresh import refresh as refresh_one
 
     # Without a terminal there is no bar.
     with tqdm(desc=source.name, unit=" rows", disable=None, leave=False) as bar:
-        return refresh_one(source, raw, place, dataclasses.replace(wish, seen=bar.update))
+        return refresh_one(source, raw, place, dataclasses.replace(options, on_rows=bar.update))
 
 
 def _as_text(outcome: "Outcome", *, dry_run: bool) -> str:

@@ -13,20 +13,13 @@ from typing import TYPE_CHECKING
 from tunegate.data.diff.sides import INGESTED, PREPARED, Side
 from tunegate.data.preparation.splits import SPLITS
 from tunegate.data.preparation.text_repair import comparable
+from tunegate.data.rows import ANSWER_SQL, DIALOGUE_SQL, LAST_TURN_SQL
 
 if TYPE_CHECKING:
     import duckdb
 
 SIDES = ("before", "after")
 
-# What the model is asked last and what it must say, as tunegate.data.rows.Row has them.
-QUESTION = """CASE WHEN messages IS NULL THEN coalesce(text, '') ELSE
-    coalesce(list_filter(messages, lambda m: m.role = 'user')[-1].content, '') END"""
-ANSWER = "CASE WHEN messages IS NULL THEN coalesce(label, '') ELSE messages[-1].content END"
-# By what rows are compared, as similarity.overlap.compared has it: all that was said before the answer, but for
-# the system's words, which are the same in many rows.
-_ASKED = """CASE WHEN messages IS NULL THEN coalesce(text, '') ELSE array_to_string(list_transform(list_filter(
-    messages[:-2], lambda m: m.role <> 'system'), lambda m: coalesce(m.content, '')), chr(10)) END"""
 _CONTENT = 'hash(messages, text, label, rejected, "group", slices, source)'
 # Also beside rows: those of an older tunegate lack columns.
 _NO_ROWS = """SELECT NULL::VARCHAR id, NULL::VARCHAR "group", NULL::STRUCT(role VARCHAR, content VARCHAR)[] messages,
@@ -66,9 +59,9 @@ def _joined() -> str:
     parts = {
         side: f"""SELECT id, "group" AS grp, split, {_CONTENT} AS content,
             CASE WHEN compared <> '' THEN hash(compared) END AS question, label, slices, source,
-            length({QUESTION}) AS asked, length({ANSWER}) AS said, messages IS NOT NULL AS chat,
+            length({LAST_TURN_SQL}) AS asked, length({ANSWER_SQL}) AS said, messages IS NOT NULL AS chat,
             length(rejected) AS rejected
-            FROM (SELECT *, comparable({_ASKED}) AS compared FROM {side}_texts)"""
+            FROM (SELECT *, comparable({DIALOGUE_SQL}) AS compared FROM {side}_texts)"""
         for side in SIDES
     }
     named = ", ".join(f"{side[0]}.{column} AS {column}_{side}" for side in SIDES for column in columns)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tunegate.data.diff.result import Count, Shift
-from tunegate.data.diff.row_tables import ANSWER, QUESTION
 from tunegate.data.diff.shifts import DELTA, W, effect_fields
+from tunegate.data.rows import ANSWER_SQL, LAST_TURN_SQL
 from tunegate.statistics.two_samples import Ints, classifier_effect, frequency_effect
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ Sample = list[tuple[str, str | None, str | None]]
 """Group, text before, text after; None where a side does not have the row."""
 
 _NEW = "content_after IS NOT NULL AND content_before IS DISTINCT FROM content_after"
-_TEXT = f"{QUESTION} || CASE WHEN messages IS NULL THEN '' ELSE ' ' || {ANSWER} END || coalesce(' ' || rejected, '')"
+_TEXT = f"""{LAST_TURN_SQL} || CASE WHEN messages IS NULL THEN '' ELSE ' ' || {ANSWER_SQL} END
+    || coalesce(' ' || rejected, '')"""
 
 
 def text_shifts(connection: "Connection") -> list[Shift]:

@@ -106,7 +106,7 @@ class Treatment:
     def _keys(self, rows: pa.RecordBatch) -> list[list[Any]]:
         questions, answers = ([text or "" for text in rows[name].to_pylist()] for name in ("text", "label"))
         for number, row in conversations(rows):
-            questions[number], answers[number] = row.question, row.answer
+            questions[number], answers[number] = row.prompt, row.answer
         if rows["rejected"].null_count < rows.num_rows:
             pairs = zip(answers, rows["rejected"].to_pylist(), strict=True)
             # No text has a NUL byte.

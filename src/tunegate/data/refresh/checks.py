@@ -1,18 +1,14 @@
-"""When what was fetched must not become the snapshot: no rows, other columns, a cursor that went back.
-
-Reads and writes nothing but pages of a spool. Does not know where rows come from.
-"""
+"""When what was fetched must not become the snapshot: no rows, other columns, a cursor that went back."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tunegate.data.refresh.cursor_values import unpacked
 from tunegate.data.refresh.merge import Merge
 from tunegate.data.refresh.snapshot import Record
 from tunegate.data.refresh.spool import Spool
-from tunegate.data.refresh.value_types import Kind, common
-from tunegate.data.sources.external_declaration import Outside, Rest, Sql
+from tunegate.data.refresh.value_types import Kind, common, unpacked
+from tunegate.data.sources.external_declaration import External, Rest, Sql
 from tunegate.errors import InputError, RefusedError
 from tunegate.text import did_you_mean
 
@@ -29,7 +25,7 @@ def check_columns(record: Record, spool: Spool, place: str, record_path: Path, *
 
     `whole` says that the fetched rows show all columns that the source has.
     """
-    meant = f"nothing was changed; if it is meant, delete {record_path}: everything is then read anew"
+    remedy = f"nothing was changed; if it is intended, delete {record_path}: everything is then read anew"
     for name, kind in spool.columns.items():
         before = record.columns.get(name, "empty")
         # A number among whole numbers would make all of them numbers: ids, groups and parts would change with it.
@@ -37,27 +33,27 @@ def check_columns(record: Record, spool: Spool, place: str, record_path: Path, *
             problem = (
                 f"the column changed its type: it held {before}, now {kind}, for instance {spool.example(name)!r:.60}"
             )
-            raise InputError(problem, place=f"{place}: column {name!r}", remedy=meant)
+            raise InputError(problem, place=f"{place}: column {name!r}", remedy=remedy)
         if before == "number":
             spool.check_doubles(name)
     gone = next((name for name in record.columns if name not in spool.columns), None)
     if whole and gone is not None:
         problem = f"the column is gone{did_you_mean(gone, spool.columns.keys() - record.columns.keys())}"
-        raise InputError(problem, place=f"{place}: column {gone!r}", remedy=meant)
+        raise InputError(problem, place=f"{place}: column {gone!r}", remedy=remedy)
 
 
-def check_unique(declared: Outside, merge: Merge, place: str) -> None:
+def check_unique(declared: External, merge: Merge, place: str) -> None:
     """Raise InputError when a database gave two rows of one key in one read: only one could stay, and which is chance.
 
     Pages of an API may show a record again, and the newest one then stays.
     """
-    twice = merge.repeated() if isinstance(declared, Sql) else None
-    if twice is not None:
-        problem = f"not unique: two rows have the key {twice!r:.80}"
+    repeated = merge.repeated() if isinstance(declared, Sql) else None
+    if repeated is not None:
+        problem = f"not unique: two rows have the key {repeated!r:.80}"
         raise InputError(problem, place=f"{place}.key", remedy="name the column, or all columns, that name one row")
 
 
-def check_forward(since: dict[str, Any] | None, declared: Outside, merge: Merge, place: str) -> None:
+def check_forward(since: dict[str, Any] | None, declared: External, merge: Merge, place: str) -> None:
     """Raise InputError when an API that was asked for what is new gives only what is old: its records were reset."""
     if since is None or not isinstance(declared, Rest) or declared.cursor is None:
         return

@@ -1,7 +1,6 @@
 """What was fetched and what the snapshot has, by key, as a new snapshot: the newest row of a key wins.
 
-In the work database, so that neither has to fit into memory. Writes the new snapshot where it is told. Does not know
-where rows come from.
+In the work database, so that neither has to fit into memory.
 """
 
 import dataclasses
@@ -36,7 +35,7 @@ _TYPES: Mapping[str, str] = {
     "number": "DOUBLE",
     "timestamp": "TIMESTAMPTZ",
 }
-"""What is not in here is text in the work database."""
+"""Other kinds are text in the work database."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,8 +118,8 @@ class Merge:
     def largest(self, column: str, *, fetched: bool = False) -> Any:
         """The largest value of a column of the new snapshot, or of what was fetched; None without one."""
         table = "fetched" if fetched else "merged"
-        found = self._run(f"SELECT max({quoted(column)}) FROM {table}").fetchone()  # noqa: S608
-        return found[0] if found else None
+        row = self._run(f"SELECT max({quoted(column)}) FROM {table}").fetchone()  # noqa: S608
+        return row[0] if row else None
 
     def write(self, path: Path) -> None:
         """Write the new snapshot, sorted by key: the same bytes for the same rows."""
@@ -134,8 +133,8 @@ class Merge:
     def _in_order(self) -> Iterator[str]:
         """Queries that together give all rows, sorted by key, each as many as can be sorted in memory."""
         sizes = " + ".join(f"coalesce(strlen({quoted(c)}), 0)" if self._is_text(c) else "8" for c in self.columns)
-        found = self._run(f"SELECT coalesce(sum({sizes}), 0) FROM merged").fetchone()  # noqa: S608
-        parts = 1 + int(found[0] if found else 0) // (self._memory // SORTED_SHARE)
+        row = self._run(f"SELECT coalesce(sum({sizes}), 0) FROM merged").fetchone()  # noqa: S608
+        parts = 1 + int(row[0] if row else 0) // (self._memory // SORTED_SHARE)
         if parts == 1:
             yield f"FROM merged ORDER BY {self._key}"
             return
@@ -150,27 +149,27 @@ class Merge:
         return self.columns[column] not in _TYPES
 
     def _view(self, name: str, files: Sequence[Path], more: Sequence[str]) -> None:
-        wanted = {**dict.fromkeys(more, "integer"), **self.columns}
+        columns = {**dict.fromkeys(more, "integer"), **self.columns}
         if not files:
-            empty = ", ".join(f"NULL::{_TYPES.get(kind, 'VARCHAR')} AS {quoted(c)}" for c, kind in wanted.items())
+            empty = ", ".join(f"NULL::{_TYPES.get(kind, 'VARCHAR')} AS {quoted(c)}" for c, kind in columns.items())
             self._run(f"CREATE VIEW {name} AS SELECT {empty} LIMIT 0")
             return
         listed = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
         rows = f"read_parquet([{listed}], union_by_name = true)"
-        there = {line[0] for line in self._run(f"DESCRIBE FROM {rows}").fetchall()}
+        present = {line[0] for line in self._run(f"DESCRIBE FROM {rows}").fetchall()}
         values = ", ".join(
-            f"CAST({quoted(c) if c in there else 'NULL'} AS {_TYPES.get(kind, 'VARCHAR')}) AS {quoted(c)}"
-            for c, kind in wanted.items()
+            f"CAST({quoted(c) if c in present else 'NULL'} AS {_TYPES.get(kind, 'VARCHAR')}) AS {quoted(c)}"
+            for c, kind in columns.items()
         )
         self._run(f"CREATE VIEW {name} AS SELECT {values} FROM {rows}")  # noqa: S608
 
     def _count(self, query: str) -> int:
-        found = self._run(f"SELECT count(*) FROM ({query})").fetchone()  # noqa: S608
-        return int(found[0]) if found else 0
+        row = self._run(f"SELECT count(*) FROM ({query})").fetchone()  # noqa: S608
+        return int(row[0]) if row else 0
 
     def _examples(self, query: str) -> list[str]:
-        found = self._run(f"SELECT concat_ws(', ', {self._key}) FROM ({query}) ORDER BY {self._key} LIMIT {EXAMPLES}")  # noqa: S608
-        return [str(row[0]) for row in found.fetchall()]
+        keys = self._run(f"SELECT concat_ws(', ', {self._key}) FROM ({query}) ORDER BY {self._key} LIMIT {EXAMPLES}")  # noqa: S608
+        return [str(row[0]) for row in keys.fetchall()]
 
     def _run(self, statement: str) -> "duckdb.DuckDBPyConnection":
         return self._connection.execute(statement)

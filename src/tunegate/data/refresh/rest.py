@@ -1,23 +1,26 @@
 """Records of an HTTP API that answers in JSON, page by page, into a spool.
 
 Follows cursors, page numbers or Link headers, and stops where they lead in a circle. A page that comes twice counts
-once. Does not know HTTP (`client` does), nor what becomes of the rows.
+once.
 """
 
 import hashlib
 import json
 from typing import Any, NamedTuple
 
-from tunegate.data.refresh.client import Answer, Client
-from tunegate.data.refresh.credentials import secret_of
 from tunegate.data.refresh.spool import Spool
-from tunegate.data.sources.external_declaration import Rest
+from tunegate.data.sources.external_declaration import Rest, secret_of
+from tunegate.data.sources.json_text import parse_strict, refuse
 from tunegate.errors import InputError
+from tunegate.http import Answer, JsonClient
+from tunegate.text import listed
 
 SAME_PAGES = 3
 """So many pages in a row that came before are a circle, not a repetition."""
 
 _DEFAULT_PARAMETER = {"cursor": "cursor", "page": "page"}
+_KEY = "`auth`: check what the environment variable holds"
+_REMEDIES = {401: _KEY, 403: _KEY, 503: "what was fetched is kept: run the refresh again later"}
 
 
 class _Step(NamedTuple):
@@ -33,12 +36,12 @@ def fetch(declared: Rest, since: dict[str, Any] | None, spool: Spool, place: str
     Raises InputError for an answer that is not as declared, MachineError when there is none.
     """
     headers = _headers(declared, place)
-    with Client(declared.url, headers, place) as client:
+    with JsonClient(declared.url, headers, place=place, remedies=_REMEDIES, parse=_parse) as client:
         _Reader(declared, client, spool, place).read(since)
 
 
 class _Reader:
-    def __init__(self, declared: Rest, client: Client, spool: Spool, place: str) -> None:
+    def __init__(self, declared: Rest, client: JsonClient, spool: Spool, place: str) -> None:
         self._declared, self._client, self._spool, self._place = declared, client, spool, place
 
     def read(self, since: dict[str, Any] | None) -> None:
@@ -47,7 +50,7 @@ class _Reader:
             spool.state = {"step": list(self._first()), "steps": [], "pages": [], "same": 0}
         while spool.state["step"] is not None:
             step = _Step(*spool.state["step"])
-            answer = self._client.get(*self._request(step, since))
+            answer = self._client.request("GET", *self._request(step, since))
             records = self._records(answer)
             following = self._following(step, answer, records)
             spool.add(*self._kept(records, step, following))
@@ -90,17 +93,17 @@ class _Reader:
 
     def _records(self, answer: Answer) -> list[dict[str, Any]]:
         path = self._declared.records
-        found = answer.value if path is None else _at(answer.value, path)
+        records = answer.value if path is None else _at(answer.value, path)
         where = f"{self._place}.records"
-        if not isinstance(found, list):
-            keys = f"; its keys are {', '.join(list(answer.value)[:12])}" if isinstance(answer.value, dict) else ""
+        if not isinstance(records, list):
+            keys = f"; its keys are {listed(answer.value)}" if isinstance(answer.value, dict) else ""
             problem = f"no list of records at {path or 'the top'} of the answer{keys}"
             raise InputError(problem, place=where, remedy="name the dotted path of the list")
-        bad = next((record for record in found if not isinstance(record, dict)), None)
+        bad = next((record for record in records if not isinstance(record, dict)), None)
         if bad is not None:
             problem = f"a record must be an object (got {type(bad).__name__})"
             raise InputError(problem, place=where, remedy="name the dotted path of the list of objects")
-        return found
+        return records
 
     def _following(self, step: _Step, answer: Answer, records: list[dict[str, Any]]) -> _Step | None:
         pagination = self._declared.pagination
@@ -109,7 +112,8 @@ class _Reader:
         if pagination.kind == "page":
             return _Step("page", int(step.value or 0) + 1) if records else None
         if pagination.kind == "link":
-            return _Step("link", self._client.own(answer.following, answer.url)) if answer.following else None
+            url = self._client.next_page(answer)
+            return _Step("link", url) if url else None
         value = _at(answer.value, pagination.next or "")
         if value is None or value == "":
             return None
@@ -135,6 +139,18 @@ def _for_header(variable: str, place: str) -> str:
     if not value.isascii():
         problem = f"the environment variable {variable} has a character that no header can hold"
         raise InputError(problem, place=f"{place}.auth", remedy="set it again: ASCII alone")
+    return value
+
+
+def _parse(text: str, place: str) -> Any:
+    try:
+        value = parse_strict(text, place)
+        json.dumps(value, allow_nan=False)
+    except InputError as error:
+        remedy = "nothing was changed; correct it in the API"
+        raise InputError(error.problem, place=error.place, remedy=remedy) from None
+    except (ValueError, RecursionError) as error:
+        refuse(error, place)
     return value
 
 

@@ -1,7 +1,7 @@
 """A snapshot in data/raw: `<source>.parquet` with the rows, and `<source>.snapshot.json`, its record.
 
-The record says what was asked, where it ended, and which bytes came of it; git keeps it, DVC keeps the rows. Both are
-replaced together: what a kill interrupts is finished by the next refresh. Does not know where rows come from.
+The record says what was declared, where fetching ended, and the hash of the rows; git keeps it, DVC keeps the rows.
+Both are replaced together: what a kill interrupts is finished by the next refresh.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from tunegate.errors import InputError
 from tunegate.files import read_json, sha256_of, write_json
 from tunegate.params import Closed, parse
 
-Kinds = Literal["sql", "rest", "object"]
+SourceKind = Literal["sql", "rest", "object"]
 
 _READY = "ready.json"
 
@@ -25,10 +25,10 @@ class Record(Closed):
 
     source: str
     """The name of the source."""
-    kind: Kinds
+    kind: SourceKind
     """What it is a snapshot of."""
     declared: dict[str, Any]
-    """What was asked: the source's declaration, whose secrets are names of environment variables."""
+    """The source's declaration, whose secrets are names of environment variables."""
     cursor: dict[str, Any] | None
     """The largest value of the cursor column, where the next refresh begins."""
     files: dict[str, dict[str, Any]] = Field(default={})
@@ -53,7 +53,7 @@ class Snapshot:
         self.new_path = spool / "new.parquet"
 
     def record(self) -> Record | None:
-        """The record, or None where there is none. Raises InputError when the rows are not those that it names."""
+        """The record, or None without one. Raises InputError when the rows are not those that it names."""
         if not self.record_path.is_file():
             return None
         place = str(self.record_path)

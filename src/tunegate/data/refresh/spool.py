@@ -1,8 +1,7 @@
 """What a refresh has fetched so far, on disk: pages of rows, and the state from which fetching goes on after a kill.
 
-Writes below .tunegate/refresh/<source>/. A page and then the state are each written atomically; a page that no state
-names is fetched again. What another declaration, another snapshot or yesterday's refresh left is thrown away. Does not
-know where rows come from, nor what a state means.
+In .tunegate/refresh/<source>/. A page and then the state are each written atomically; a page that no state names is
+fetched again. What another declaration, another snapshot or yesterday's refresh left is thrown away.
 """
 
 import shutil
@@ -39,7 +38,7 @@ class Spool:
     ) -> None:
         self.folder = folder
         self.state: dict[str, Any] = {}
-        """Of the source's own: whatever it needs to go on."""
+        """The reader's own: what it needs to go on."""
         self.columns: dict[str, Kind] = {}
         """Every column that any row had, and its kind."""
         self.rows = 0
@@ -54,18 +53,18 @@ class Spool:
         self._large: list[str] = []
         """Columns with a whole number that a number with a fraction (a double) cannot hold."""
         self._fingerprint = ""
-        self.seen: Callable[[int], object] = lambda _: None
-        """Told how many rows came."""
+        self.on_rows: Callable[[int], object] = lambda _: None
+        """Called with the number of rows that came."""
 
     def open(self, fingerprint: str) -> None:
         """Go on where an earlier refresh with this fingerprint was stopped, or start anew."""
         self._fingerprint = fingerprint
         path = self._progress
         if path.is_file() and time.time() - path.stat().st_mtime < FRESH_SECONDS:
-            found = read_json(path)
-            if found["fingerprint"] == fingerprint:
-                self.state, self.columns, self.done = found["state"], found["columns"], found["done"]
-                self._pages, self.rows, self._large = found["pages"], found["rows"], found["large"]
+            progress = read_json(path)
+            if progress["fingerprint"] == fingerprint:
+                self.state, self.columns, self.done = progress["state"], progress["columns"], progress["done"]
+                self._pages, self.rows, self._large = progress["pages"], progress["rows"], progress["large"]
                 self.resumed = self.rows
                 return
         self.clear()
@@ -84,14 +83,14 @@ class Spool:
             self.columns.setdefault(name, "empty")
 
     def add(self, rows: Sequence[Row], state: dict[str, Any] | None) -> None:
-        """Keep `rows`; after them, fetching would go on from `state`, or, where that is None, from the state before.
+        """Keep `rows`; after them, fetching would go on from `state`, or, without one, from the state before.
 
         Raises InputError for a row that cannot be kept.
         """
         for row in rows:
             self._check_key(row)
         self._held.extend(rows)
-        self.seen(len(rows))
+        self.on_rows(len(rows))
         if len(self._held) >= PAGE_ROWS:
             self._write_page()
             self._unsaved = True
@@ -141,12 +140,12 @@ class Spool:
 
     def _table(self, rows: Sequence[Row]) -> pa.Table:
         names = dict.fromkeys(name for row in rows for name in row)
-        found = {name: self._column(name, rows) for name in names}
-        for name, (kind, _) in found.items():
+        columns = {name: self._column(name, rows) for name in names}
+        for name, (kind, _) in columns.items():
             self._check_name(name)
             self.columns[name] = self._with_kind(name, kind)
         # A column without a value in this page is left out of it: the next page may say what kind it is.
-        filled = {name: array_of(kind, values) for name, (kind, values) in found.items() if kind != "empty"}
+        filled = {name: array_of(kind, values) for name, (kind, values) in columns.items() if kind != "empty"}
         order = pa.array(range(self.rows, self.rows + len(rows)), pa.int64())
         return pa.table({**filled, ORDER_COLUMN: order})
 
@@ -169,7 +168,7 @@ class Spool:
         return kind, values
 
     def joint(self, name: str, one: Kind, other: Kind) -> Kind | None:
-        """The kind of a column that had values of both; None where there is none."""
+        """The kind of a column that had values of both; None where there is no such kind."""
         return common(one, other) if one == other or "empty" in (one, other) or name not in self._fixed else None
 
     def _with_kind(self, name: str, kind: Kind) -> Kind:

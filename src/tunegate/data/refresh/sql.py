@@ -1,7 +1,7 @@
 """A table or query of PostgreSQL, MySQL, MariaDB or SQLite, through SQLAlchemy, into a spool.
 
-Opens a connection: one transaction, read only, in which all reads see the same rows. Rows are streamed in the order of
-their key, so that a refresh that was stopped goes on behind the last key it kept. Does not know what becomes of them.
+One connection, one transaction, read only, in which all reads see the same rows. Rows are streamed in the order of
+their key, so that a refresh that was stopped goes on behind the last key it kept.
 """
 
 import contextlib
@@ -10,11 +10,11 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tunegate.data.refresh.credentials import scrubbed, secret_of
-from tunegate.data.refresh.cursor_values import packed, unpacked
 from tunegate.data.refresh.spool import Spool
-from tunegate.data.sources.external_declaration import Sql, key_of
+from tunegate.data.refresh.value_types import packed, unpacked
+from tunegate.data.sources.external_declaration import Sql, key_of, secret_of
 from tunegate.errors import InputError, MachineError
+from tunegate.text import listed, without_secrets
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, TextClause
@@ -81,12 +81,12 @@ class _Reader:
         if self._cursor is None:
             return None
         column = self._quote(self._cursor)
-        found = self._connection.execute(_text(f"SELECT max({column}) FROM {self._rows} AS source_rows")).scalar()  # noqa: S608
-        if found is None:
+        largest = self._connection.execute(_text(f"SELECT max({column}) FROM {self._rows} AS source_rows")).scalar()  # noqa: S608
+        if largest is None:
             return None
         if since is not None:
-            self._check_forward(found, unpacked(since))
-        return packed(found, self._place)
+            self._check_forward(largest, unpacked(since))
+        return packed(largest, self._place)
 
     def _check_no_rows(self, since: dict[str, Any]) -> None:
         row = self._connection.execute(_text(f"SELECT 1 FROM {self._rows} AS source_rows LIMIT 1")).first()  # noqa: S608
@@ -109,26 +109,26 @@ class _Reader:
 
     def _select(self, since: dict[str, Any] | None, last: list[dict[str, Any]] | None) -> "TextClause":
         names = [self._quote(column) for column in self._key]
-        wanted, values = [], {}
+        conditions, values = [], {}
         if since is not None:
             column = self._quote(self._cursor or "")
             # What has no value there can change without being seen: it is read each time.
-            wanted.append(f"({column} >= :since OR {column} IS NULL)")
+            conditions.append(f"({column} >= :since OR {column} IS NULL)")
             values["since"] = unpacked(since)
         if last is not None:
             values |= {f"last_{number}": unpacked(value) for number, value in enumerate(last)}
             bound = ", ".join(f":last_{number}" for number in range(len(last)))
             further = f"({', '.join(names)}) >= ({bound})" if len(names) > 1 else f"{names[0]} >= {bound}"
             # A row without a key is an error, wherever the database puts it.
-            wanted.append(f"({' OR '.join([further, *(f'{name} IS NULL' for name in names)])})")
-        where = f" WHERE {' AND '.join(wanted)}" if wanted else ""
+            conditions.append(f"({' OR '.join([further, *(f'{name} IS NULL' for name in names)])})")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return _text(f"SELECT * FROM {self._rows} AS source_rows{where} ORDER BY {', '.join(names)}", values)  # noqa: S608
 
     def _check_columns(self, columns: Sequence[str]) -> None:
         missing = next((column for column in (*self._key, self._cursor) if column and column not in columns), None)
         if missing is not None:
             problem = f"no column {missing!r} in the result"
-            raise InputError(problem, place=self._place, remedy=f"its columns are {', '.join(columns)}")
+            raise InputError(problem, place=self._place, remedy=f"its columns are {listed(columns)}")
         self._spool.expect(columns)
 
     def _quote(self, name: str) -> str:
@@ -194,20 +194,20 @@ def _select_of(query: str) -> str:
 
 
 def _literal(sql: str) -> str:
-    # A colon is no parameter of ours in here.
+    # A colon does not begin a parameter of ours in here.
     return re.sub(r"(?<!:):(?=\w)", r"\\:", sql)
 
 
 def _explained(error: "SQLAlchemyError", secrets: list[str], place: str) -> InputError | MachineError:
     from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-    said = scrubbed(getattr(error, "orig", None) or error, secrets)
+    message = without_secrets(getattr(error, "orig", None) or error, secrets)
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
     unreachable = isinstance(error, InterfaceError | OperationalError)
     if isinstance(getattr(error, "orig", None), sqlite3.Error):
         # SQLite's operational errors are nearly all of the statement.
-        unreachable = any(words in said for words in ("unable to open", "locked", "disk I/O"))
+        unreachable = any(words in message for words in ("unable to open", "locked", "disk I/O"))
     if lost or unreachable:
-        return MachineError(f"cannot read the database: {said}", place=place, remedy=_LATER)
+        return MachineError(f"cannot read the database: {message}", place=place, remedy=_LATER)
     remedy = "nothing was changed; correct the table or query, or what the account may read"
-    return InputError(f"the database refuses: {said}", place=place, remedy=remedy)
+    return InputError(f"the database refuses: {message}", place=place, remedy=remedy)

@@ -1,8 +1,8 @@
-"""What kinds of values a snapshot can hold, and how those of a database or an API become them.
+"""What kinds of values a snapshot can hold, and how those of a database or an API become them; cursors as JSON.
 
 Text, integer, number, boolean, timestamp (UTC) and json: lists and objects are JSON text, marked so in the Parquet file
 (Arrow's type `arrow.json`), because one record's object has other keys than the next one's. Dates, times, decimals and
-UUIDs become text, exactly. Reads and writes nothing; does not know where a value came from.
+UUIDs become text, exactly.
 """
 
 import datetime
@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
+
+from tunegate.errors import InputError
 
 Kind = Literal["empty", "boolean", "integer", "number", "text", "timestamp", "json"]
 
@@ -35,7 +37,7 @@ _AS_TEXT = (decimal.Decimal, datetime.date, datetime.time, uuid.UUID)
 
 
 def stored(value: Any, zone: str | None) -> tuple[Kind, Any]:
-    """The kind of `value`, and the value as a snapshot holds it. `zone` is the time zone of times that name none.
+    """The kind of `value`, and the value as a snapshot holds it. `zone` is the time zone of times without one.
 
     Raises ValueError, which says what is wrong and what to do, for a value that a snapshot cannot hold.
     """
@@ -75,7 +77,7 @@ def schema_of(columns: Mapping[str, Kind]) -> pa.Schema:
 def _in_utc(value: datetime.datetime, zone: str | None) -> datetime.datetime:
     if value.tzinfo is None:
         if zone is None:
-            raise ValueError(f"the time {value} names no time zone: say which with `time_zone`, for instance UTC")
+            raise ValueError(f"the time {value} has no time zone: say which with `time_zone`, for instance UTC")
         value = value.replace(tzinfo=zoneinfo.ZoneInfo(zone))
     return value.astimezone(datetime.UTC)
 
@@ -84,7 +86,7 @@ def _as_json(value: Any) -> str:
     try:
         return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"a list or object that is no JSON ({error}): make it a text at the source") from None
+        raise ValueError(f"a list or object that is not JSON ({error}): make it a text at the source") from None
 
 
 def _plain(value: Any) -> Any:
@@ -97,7 +99,7 @@ def _encodable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"half of a character (surrogate) at {error.start}: mend it at the source") from None
+        raise ValueError(f"half of a character (surrogate) at {error.start}: correct it at the source") from None
     return text
 
 
@@ -121,3 +123,42 @@ _CONVERTERS: Sequence[tuple[Any, Kind, Callable[[Any], Any]]] = (
     (_AS_TEXT, "text", _exact),
     ((Mapping, list, tuple), "json", lambda value: _encodable(_as_json(value))),
 )
+
+_UNPACK: Mapping[str, Callable[[Any], Any]] = {
+    "integer": int,
+    "number": float,
+    "text": str,
+    "decimal": decimal.Decimal,
+    "timestamp": datetime.datetime.fromisoformat,
+    "date": datetime.date.fromisoformat,
+    "uuid": uuid.UUID,
+}
+_CURSOR_TYPES = {
+    int: "integer",
+    float: "number",
+    str: "text",
+    decimal.Decimal: "decimal",
+    datetime.datetime: "timestamp",
+    datetime.date: "date",
+    uuid.UUID: "uuid",
+}
+
+
+def packed(value: Any, place: str) -> dict[str, Any]:
+    """`value`, of a cursor or key, as JSON without loss: the database compares it with its own.
+
+    Raises InputError, naming `place`, for a type by which rows are not ordered.
+    """
+    kind = _CURSOR_TYPES.get(type(value))
+    if kind is None:
+        problem = f"a value of type {type(value).__name__} in a key or cursor: {value!r:.60}"
+        remedy = "a number, a text, a date or a time orders rows: choose such a column, or CAST it in a query"
+        raise InputError(problem, place=place, remedy=remedy)
+    if kind in ("integer", "number", "text"):
+        return {"type": kind, "value": value}
+    return {"type": kind, "value": value.isoformat() if hasattr(value, "isoformat") else str(value)}
+
+
+def unpacked(cursor: Mapping[str, Any]) -> Any:
+    """The value that `packed` gave."""
+    return _UNPACK[cursor["type"]](cursor["value"])

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from tunegate.data.compute.database import add, budget, connect
+from tunegate.data.rows import dialogue_of
 from tunegate.data.similarity.near_duplicates import pairs_between
 from tunegate.data.similarity.shingles import Plan, plan_for, sketched
 from tunegate.params import Compute
@@ -76,19 +77,11 @@ def near_pairs(
 
 
 def compared(batch: Any) -> list[str]:
-    """The text by which each row of a batch is compared: its question, without the names of roles.
-
-    Of a conversation, all that was said before the answer, but for the system's words: they are the same in many.
-    """
-    texts = [text or "" for text in batch["text"].to_pylist()]
+    """The text by which each row of a batch is compared, as `rows.dialogue_of` has it."""
+    texts = batch["text"].to_pylist()
     if "messages" not in batch.schema.names or batch["messages"].null_count == len(texts):
-        return texts
-    turns = batch["messages"].to_pylist()
-    return [text if talk is None else _before_answer(talk) for text, talk in zip(texts, turns, strict=True)]
-
-
-def _before_answer(messages: list[Mapping[str, str]]) -> str:
-    return "\n".join(message["content"] for message in messages[:-1] if message["role"] != "system")
+        return [text or "" for text in texts]
+    return list(map(dialogue_of, texts, batch["messages"].to_pylist()))
 
 
 def _load(connection: "duckdb.DuckDBPyConnection", table: str, batches: Iterable[Any], plan: Plan) -> None:

@@ -1,12 +1,14 @@
 """Some records of a file at a time, column by column, with their places: what every reader of a format gives."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from tunegate.data.sources.streams import TextStream
 from tunegate.tables import BATCH_ROWS
+
+Item = TypeVar("Item")
 
 BATCH_BYTES = 16 * 2**20
 """Records are handed on when they took so many bytes, however few they are."""
@@ -53,6 +55,18 @@ class Batch(ABC):
         return None if name in self.names() else (0, self.names())
 
 
-def is_full(rows: int, started: int, stream: TextStream) -> bool:
-    """Whether a batch of `rows` records, begun when `started` bytes were read, is to be handed on."""
-    return rows >= BATCH_ROWS or stream.consumed - started >= BATCH_BYTES
+def batches_of(
+    numbered: Iterable[tuple[int, Item]], stream: TextStream, make: Callable[[list[int], list[Item]], Batch]
+) -> Iterator[Batch]:
+    """Batches of numbered items, each of BATCH_ROWS items, or of fewer when BATCH_BYTES of `stream` were read."""
+    lines: list[int] = []
+    items: list[Item] = []
+    started = stream.consumed
+    for line, item in numbered:
+        lines.append(line)
+        items.append(item)
+        if len(items) >= BATCH_ROWS or stream.consumed - started >= BATCH_BYTES:
+            yield make(lines, items)
+            lines, items, started = [], [], stream.consumed
+    if items:
+        yield make(lines, items)

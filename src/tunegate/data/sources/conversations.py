@@ -1,7 +1,7 @@
 """Conversations as records hold them: Alpaca, ShareGPT, OpenAI chat, or messages made of columns.
 
-Strict about roles and about what a turn may hold: a call of a tool, an image or a name that is not known is refused
-with its place, never dropped. Reads and writes nothing.
+Strict about roles and about what a turn may hold: a call of a tool, an image or an unknown name is refused with its
+place, never dropped.
 """
 
 from collections.abc import Mapping
@@ -35,8 +35,7 @@ def from_openai(columns: Columns) -> Conversations:
 def from_sharegpt(columns: Columns) -> Conversations:
     """ShareGPT's format: a column `conversations` of from and value, perhaps `system`; tools are refused."""
     _refuse_columns(columns, "tools")
-    said = _from_turns(columns, "conversations", ("from", "value"), _SHAREGPT)
-    return _with_system(columns, said)
+    return _with_system(columns, _from_turns(columns, "conversations", ("from", "value"), _SHAREGPT))
 
 
 def from_alpaca(columns: Columns) -> Conversations:
@@ -45,58 +44,58 @@ def from_alpaca(columns: Columns) -> Conversations:
     instructions = columns.required("instruction", Value(from_="{instruction}"))
     answers = columns.required("output", Value(from_="{output}"))
     inputs = columns.optional("input")
-    asked = [f"{text}\n\n{more}" if more else text for text, more in zip(instructions, inputs, strict=True)]
-    said = [
+    questions = [f"{text}\n\n{more}" if more else text for text, more in zip(instructions, inputs, strict=True)]
+    conversations = [
         [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-        for question, answer in zip(asked, answers, strict=True)
+        for question, answer in zip(questions, answers, strict=True)
     ]
-    return _with_system(columns, said)
+    return _with_system(columns, conversations)
 
 
 def from_templates(columns: Columns, templates: tuple[MessageTemplate, ...]) -> Conversations:
     """Messages made of columns; one without content is an empty one."""
     roles = [columns.required("role", template.role) for template in templates]
     contents = [columns.filled(template.content) for template in templates]
-    for number, named in enumerate(roles):
-        for role in set(named) - set(ROLES):
-            raise _unknown_role(role, ROLES, f"{columns.batch.place(named.index(role))}: messages[{number}]")
+    for number, column in enumerate(roles):
+        for role in set(column) - set(ROLES):
+            raise _unknown_role(role, ROLES, f"{columns.batch.place(column.index(role))}: messages[{number}]")
     turns = [zip(*pair, strict=True) for pair in zip(roles, contents, strict=True)]
-    return [[{"role": role, "content": content or ""} for role, content in said] for said in zip(*turns, strict=True)]
+    return [[{"role": role, "content": content or ""} for role, content in row] for row in zip(*turns, strict=True)]
 
 
 def check_whole(columns: Columns, conversations: Conversations) -> None:
-    """Raise InputError for the first conversation that asks or answers nothing."""
-    for index, said in enumerate(conversations):
-        if said[-1]["role"] != "assistant" or not said[-1]["content"].strip():
+    """Raise InputError for the first conversation without a question or an answer."""
+    for index, turns in enumerate(conversations):
+        if turns[-1]["role"] != "assistant" or not turns[-1]["content"].strip():
             problem = "the row has no answer: its last message must be the assistant's, with content"
             remedy = "add what the assistant should say, or delete the row"
             raise InputError(problem, place=columns.batch.place(index), remedy=remedy)
-        if not any(message["role"] == "user" and message["content"].strip() for message in said):
+        if not any(message["role"] == "user" and message["content"].strip() for message in turns):
             remedy = "add the question, or delete the row"
             raise InputError("no message of the user", place=columns.batch.place(index), remedy=remedy)
 
 
 def _from_turns(columns: Columns, name: str, keys: tuple[str, str], roles: Mapping[str, str]) -> Conversations:
-    made = []
-    for index, said in enumerate(columns.raw(name)):
+    conversations = []
+    for index, value in enumerate(columns.raw(name)):
         place = columns.batch.place(index)
-        if isinstance(said, str) and said.startswith("["):
-            said = parse_strict(said, f"{place}: {name}")  # noqa: PLW2901
-        if not isinstance(said, list) or not said:
-            problem = f"{name} must be a list of {keys[0]} and {keys[1]} (got {said!r:.80})"
+        is_json = isinstance(value, str) and value.startswith("[")
+        turns = parse_strict(value, f"{place}: {name}") if is_json else value
+        if not isinstance(turns, list) or not turns:
+            problem = f"{name} must be a list of {keys[0]} and {keys[1]} (got {turns!r:.80})"
             raise InputError(problem, place=place, remedy="write at least what the user and the assistant said")
-        made.append([_turn(turn, keys, roles, place, f"{name}[{n}]") for n, turn in enumerate(said)])
-    return made
+        conversations.append([_turn(turn, keys, roles, place, f"{name}[{n}]") for n, turn in enumerate(turns)])
+    return conversations
 
 
-def _turn(turn: Any, keys: tuple[str, str], roles: Mapping[str, str], place: str, what: str) -> Message:
+def _turn(turn: Any, keys: tuple[str, str], roles: Mapping[str, str], place: str, name: str) -> Message:
     role_key, content_key = keys
-    # The common turn, without a call: two keys, a known role, a text.
+    # The common turn, without a call: two keys, a valid role, a text.
     if isinstance(turn, dict) and len(turn) == 2:
         role, content = roles.get(str(turn.get(role_key))), turn.get(content_key)
         if role is not None and isinstance(content, str):
             return {"role": role, "content": content}
-    where = f"{place}: {what}"
+    where = f"{place}: {name}"
     if not isinstance(turn, dict) or not set(keys) <= set(turn):
         problem = f"no {role_key} and {content_key} (got {turn!r:.80})"
         raise InputError(problem, place=where, remedy="give every message both")
@@ -128,16 +127,14 @@ def _part(part: Any, place: str) -> str:
     raise InputError(f"not a part of type text (got {kind!r:.40})", place=place, remedy=remedy)
 
 
-def _unknown_role(role: object, known: tuple[str, ...], place: str) -> InputError:
-    problem = f"unknown role {role!r:.40}{did_you_mean(str(role), known)}"
-    return InputError(problem, place=place, remedy=f"write one of {', '.join(known)}; tools are not trained on")
+def _unknown_role(role: object, roles: tuple[str, ...], place: str) -> InputError:
+    problem = f"unknown role {role!r:.40}{did_you_mean(str(role), roles)}"
+    return InputError(problem, place=place, remedy=f"write one of {', '.join(roles)}; tools are not trained on")
 
 
-def _with_system(columns: Columns, said: Conversations) -> Conversations:
-    told = columns.optional("system")
-    return [
-        [{"role": "system", "content": text}, *turns] if text else turns for text, turns in zip(told, said, strict=True)
-    ]
+def _with_system(columns: Columns, conversations: Conversations) -> Conversations:
+    prompts = zip(columns.optional("system"), conversations, strict=True)
+    return [[{"role": "system", "content": text}, *turns] if text else turns for text, turns in prompts]
 
 
 def _refuse_columns(columns: Columns, *names: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tunegate.data.sources.batches import Batch, is_full
+from tunegate.data.sources.batches import Batch, batches_of
 from tunegate.data.sources.locations import Located
 from tunegate.data.sources.streams import MAX_RECORD, TextStream, open_text
 from tunegate.errors import InputError
@@ -46,21 +46,20 @@ def read_csv(file: Located) -> Iterator[Batch]:
         numbered = _numbered(stream)
         line, cells = next(numbered, (0, []))
         header = tuple(_header(cells, f"{file.name}:{line}")) if cells else ()
-        lines: list[int] = []
-        rows: list[list[str]] = []
-        started = 0
-        for line, cells in numbered:
-            if len(cells) != len(header):
-                problem = f"{len(cells)} columns where the header has {len(header)}: {cells[0][:40]!r} …"
-                remedy = "put quotes around a value that holds a comma"
-                raise InputError(problem, place=f"{file.name}:{line}", remedy=remedy)
-            lines.append(line)
-            rows.append(cells)
-            if is_full(len(rows), started, stream):
-                yield CsvBatch(file.name, lines, header, rows)
-                lines, rows, started = [], [], stream.consumed
-        if rows:
-            yield CsvBatch(file.name, lines, header, rows)
+        rows = _whole_rows(numbered, header, file.name)
+        yield from batches_of(rows, stream, lambda lines, cells: CsvBatch(file.name, lines, header, cells))
+
+
+def _whole_rows(
+    numbered: Iterator[tuple[int, list[str]]], header: tuple[str, ...], name: str
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows. Raises InputError for the first with more or fewer values than the header."""
+    for line, cells in numbered:
+        if len(cells) != len(header):
+            problem = f"{len(cells)} columns where the header has {len(header)}: {cells[0][:40]!r} …"
+            remedy = "put quotes around a value that holds a comma"
+            raise InputError(problem, place=f"{name}:{line}", remedy=remedy)
+        yield line, cells
 
 
 def _numbered(stream: TextStream) -> Iterator[tuple[int, list[str]]]:

@@ -1,8 +1,7 @@
 """data/sources.yaml: where the rows come from, and which columns make a row.
 
-A source is files of the repository below data/raw, a resource of an installed Python package, or something outside (a
-database, an API, an object store) of which only the snapshot in data/raw is read. Reads sources.yaml. Does not look for
-the files (`locating` does) and does not know what is inside them.
+A source is files of the repository below data/raw, a resource of an installed Python package, or an external source (a
+database, an API, an object store) of which only the snapshot in data/raw is read. `locations` looks for the files.
 """
 
 from pathlib import Path, PurePosixPath
@@ -10,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tunegate.data.sources.external_declaration import Object, Rest, Sql
+from tunegate.data.sources.external_declaration import External, Object, Rest, Sql
 from tunegate.data.sources.row_declaration import RowTemplate
 from tunegate.errors import InputError
 from tunegate.files import read_yaml
@@ -21,7 +20,7 @@ RECORD_FORMATS = (".csv", ".json", ".jsonl", ".parquet")
 FORMATS = (*RECORD_FORMATS, ".txt")
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 RECORD_SUFFIX = ".snapshot.json"
-"""How the record of a snapshot ends, which lies beside it."""
+"""How the name of a snapshot's record ends, which lies next to it."""
 REMEDY = "docs/data.md shows every key of data/sources.yaml"
 
 
@@ -78,7 +77,7 @@ class Source(Closed):
         return self
 
     @property
-    def outside(self) -> "Sql | Rest | Object | None":
+    def external(self) -> External | None:
         """What `tunegate data refresh` takes a snapshot of; None for files of the repository or of a package."""
         return self.sql or self.rest or self.object
 
@@ -93,12 +92,12 @@ class Sources(Closed):
 def load_sources(path: Path) -> tuple[Source, ...]:
     """The sources declared in `path`. Raises InputError with key, value and remedy."""
     sources = parse(Sources, read_yaml(path), place=str(path), remedy=REMEDY).sources
-    seen: dict[str, int] = {}
+    indices: dict[str, int] = {}
     for index, source in enumerate(sources):
-        if source.name in seen:
-            problem = f"the name {source.name!r} is taken by sources[{seen[source.name]}]"
+        if source.name in indices:
+            problem = f"the name {source.name!r} is taken by sources[{indices[source.name]}]"
             raise InputError(problem, place=f"{path}: sources[{index}].name", remedy="give each source its own name")
-        seen[source.name] = index
+        indices[source.name] = index
     return sources
 
 
@@ -111,5 +110,5 @@ def suffixes_of(name: str) -> tuple[str, str]:
 
 
 def snapshot_of(source: Source, raw: Path) -> Path:
-    """Where the snapshot of a source outside lies: `tunegate data refresh` writes it, `ingest` reads it."""
+    """Where the snapshot of an external source lies: `tunegate data refresh` writes it, `ingest` reads it."""
     return raw / f"{source.name}.parquet"

@@ -1,10 +1,10 @@
-"""What data/sources.yaml says of a source outside: a database, an API or an object store.
+"""What data/sources.yaml says of an external source: a database, an API or an object store.
 
-The types alone: `tunegate data refresh` (tunegate.data.refresh) acts on them, and `ingest` reads the snapshot that it
-wrote. Reads and writes nothing, opens no connection, holds no secret: a secret is named by the environment variable
-that has it.
+`tunegate data refresh` (tunegate.data.refresh) acts on these types, and `ingest` reads the snapshot that it wrote. They
+hold no secret: a secret is named by the environment variable that contains it.
 """
 
+import os
 import re
 import zoneinfo
 from typing import Annotated, Literal
@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from tunegate.errors import InputError
 from tunegate.params import Closed
 
 Column = Annotated[str, Field(min_length=1)]
@@ -27,7 +28,7 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _NAMED_USERS = {"ssh", "sftp", "ftp", "smb", "hdfs", "webhdfs", "abfs", "abfss", "az"}
-"""File systems whose URLs name an account, or a container, before the @: it is no secret."""
+"""File systems whose URLs name an account, or a container, before the @: that is not a secret."""
 
 
 def check_without_userinfo(url: str) -> None:
@@ -58,8 +59,8 @@ def check_without_password(url: str) -> None:
         raise ValueError("a URL without a password or token; name an environment variable that holds it instead")
 
 
-class Dated(Closed):
-    """A source whose times may name no time zone."""
+class WithTimeZone(Closed):
+    """A source whose times may lack a time zone."""
 
     time_zone: Text | None = None
     """The zone of times without one, such as UTC or Europe/Stockholm. Default: such a time is refused."""
@@ -73,7 +74,7 @@ class Dated(Closed):
         return value
 
 
-class Sql(Dated):
+class Sql(WithTimeZone):
     """A table or a query of a database, through SQLAlchemy."""
 
     url_env: Variable | None = None
@@ -126,7 +127,7 @@ class Pagination(Closed):
 
 
 class Auth(Closed):
-    """Who asks: a bearer token, or a key in a header, from the environment."""
+    """The credentials: a bearer token, or a key in a header, from the environment."""
 
     bearer_env: Variable | None = None
     """The environment variable that holds a bearer token."""
@@ -163,7 +164,7 @@ class Rest(Closed):
     pagination: Pagination | None = None
     """How the next page is asked for. Default: one answer is all."""
     auth: Auth | None = None
-    """Who asks."""
+    """The credentials."""
     key: Key
     """The field, or a list of fields, that names a record: unique, and what the snapshot is sorted by."""
     cursor: RestCursor | None = None
@@ -186,7 +187,7 @@ class Rest(Closed):
         return value
 
 
-class Object(Dated):
+class Object(WithTimeZone):
     """Files of an object store, through fsspec. A row's key is its file and its line."""
 
     url: Text = Field(repr=False)
@@ -211,11 +212,23 @@ class Object(Dated):
         return self
 
 
-Outside = Sql | Rest | Object
+External = Sql | Rest | Object
 
 
-def key_of(declared: Outside) -> tuple[str, ...]:
-    """The columns of the key of a source outside."""
+def key_of(declared: External) -> tuple[str, ...]:
+    """The columns of the key of an external source."""
     if isinstance(declared, Object):
         return FILE_COLUMN, LINE_COLUMN
     return (declared.key,) if isinstance(declared.key, str) else declared.key
+
+
+def secret_of(variable: str, place: str) -> str:
+    """The value of the environment variable. Raises InputError, which names it and `place`, when it is not set."""
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        problem = f"the environment variable {variable} is not set"
+        raise InputError(problem, place=place, remedy=f"export {variable}=… in the shell that runs the refresh")
+    if not value.isprintable():
+        problem = f"the environment variable {variable} has a line break or another control character"
+        raise InputError(problem, place=place, remedy="set it again, to one line")
+    return value

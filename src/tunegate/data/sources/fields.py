@@ -1,6 +1,6 @@
-"""What records say, by the template of their source: question, answer, and the answer that was rejected.
+"""The content of records, by the template of their source: question, answer, and the answer that was rejected.
 
-Knows the columns that say it without being told. Works on whole columns; reads and writes nothing.
+Some columns need no template: DEFAULT_TEMPLATES. Works on whole columns.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from tunegate.errors import InputError
 from tunegate.text import did_you_mean, listed
 
 # Columns that make a row without a `row:` in sources.yaml, in the order in which they are looked for.
-KNOWN_COLUMNS = {
+DEFAULT_TEMPLATES = {
     (CHOSEN, REJECTED): RowTemplate(format="preference"),
     ("messages",): RowTemplate(format="openai-chat"),
     ("text", "label"): RowTemplate(text=Value(from_="{text}"), label=Label(from_="{label}")),
@@ -39,27 +39,27 @@ _FORMATS = {"alpaca": from_alpaca, "sharegpt": from_sharegpt, "openai-chat": fro
 
 
 class Content(NamedTuple):
-    """What the records of a batch say: conversations, or texts with labels; None for what no record has."""
+    """The content of the records of a batch: conversations, or texts with labels; None for what no record has."""
 
     texts: list[str] | None = None
     labels: list[str | None] | None = None
-    said: Conversations | None = None
+    conversations: Conversations | None = None
     rejected: list[str] | None = None
 
     @property
     def answers(self) -> list[str | None]:
         """The answer of each record; None where it has none."""
-        if self.said is not None:
-            return [turns[-1]["content"] for turns in self.said]
+        if self.conversations is not None:
+            return [turns[-1]["content"] for turns in self.conversations]
         return self.labels or [None] * len(self.texts or ())
 
 
-def known_template(batch: Batch, declared: str) -> RowTemplate:
-    """The template that the columns of `batch` speak for. Raises InputError where they do not; `declared` is `row:`."""
+def default_template(batch: Batch, declared: str) -> RowTemplate:
+    """The template for the columns of `batch`. Raises InputError where there is none; `declared` is `row:`."""
     names = batch.names()
     if batch.is_raw:
         return RAW_TEXT
-    for columns, template in KNOWN_COLUMNS.items():
+    for columns, template in DEFAULT_TEMPLATES.items():
         if set(columns) <= set(names):
             return template
     near = next((hint for name in ("text", "label") if (hint := did_you_mean(name, names))), "")
@@ -74,21 +74,21 @@ def known_template(batch: Batch, declared: str) -> RowTemplate:
 
 
 def content_of(template: RowTemplate, columns: Columns) -> Content:
-    """What each record says, by a complete `template`. Raises InputError for the first that is not whole."""
+    """The content of each record, by a complete `template`. Raises InputError for the first incomplete one."""
     if template.text is not None:
         texts = columns.required("text", template.text)
         labels = None if template.label is None else columns.labels(template.label)
         return Content(texts, labels, rejected=_rejected(template, columns))
     if template.format == "preference":
-        found = from_preference(columns)
-        content = Content(said=found.chosen, rejected=found.rejected)
+        preferences = from_preference(columns)
+        content = Content(conversations=preferences.chosen, rejected=preferences.rejected)
     else:
-        content = Content(said=_said(template, columns), rejected=_rejected(template, columns))
-    check_whole(columns, content.said or [])
+        content = Content(conversations=_conversations(template, columns), rejected=_rejected(template, columns))
+    check_whole(columns, content.conversations or [])
     return content
 
 
-def _said(template: RowTemplate, columns: Columns) -> Conversations:
+def _conversations(template: RowTemplate, columns: Columns) -> Conversations:
     column = conversation_column(template)
     if template.format is not None:
         return _FORMATS[template.format](columns)

@@ -1,7 +1,6 @@
 """From declared sources to canonical rows, batch by batch.
 
-Reads sources.yaml and the files of the sources; writes rows.parquet. Knows the order of the steps and counts the rows;
-what a file is, `records` knows, what makes a row, `mapping`.
+The order of the steps: `records` reads files, `mapping` makes rows, `unique_ids` checks their ids.
 """
 
 import tempfile
@@ -18,7 +17,7 @@ from tunegate.data.sources.declaration import Source, load_sources
 from tunegate.data.sources.locations import Located, locate_all
 from tunegate.data.sources.mapping import Mapper
 from tunegate.data.sources.records import read_batches
-from tunegate.data.sources.unique_ids import Names
+from tunegate.data.sources.unique_ids import UniqueIds
 from tunegate.files import sha256_of
 from tunegate.tables import parquet_writer
 
@@ -34,26 +33,26 @@ def ingest(
     read: Counter[str] = Counter()
     kept: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(dir=rows.parent, prefix=".work.") as work, connect(Path(work), memory) as database:
-        names = Names(database)
+        unique_ids = UniqueIds(database)
         with parquet_writer(rows, PLACED_ROW) as write:
             for source, files in located:
                 mapper = Mapper(source.row, source.name, f"{declared}: {source.name}.row")
                 for batch in _batches(source, files):
                     read[source.name] += len(batch)
-                    wanted = _within(batch, limit, kept[source.name])
-                    if wanted is not None:
-                        made, own = mapper.rows(wanted)
-                        write(made)
-                        names.add(made.column("id"), own=own)
-                        kept[source.name] += len(made)
-        names.make_unique(rows, str(declared))
+                    within = _within(batch, limit, kept[source.name])
+                    if within is not None:
+                        mapped, own = mapper.rows(within)
+                        write(mapped)
+                        unique_ids.add(mapped.column("id"), own=own)
+                        kept[source.name] += len(mapped)
+        unique_ids.make_unique(rows, str(declared))
     return _ledger(located, read, kept)
 
 
 def _batches(source: Source, files: list[Located]) -> Iterator[Batch]:
     for file in files:
-        # That a source outside gave nothing was accepted when its snapshot was taken.
-        yield from read_batches(file, may_be_empty=source.outside is not None, row_per=source.row_per)
+        # That an external source gave nothing was accepted when its snapshot was taken.
+        yield from read_batches(file, may_be_empty=source.external is not None, row_per=source.row_per)
 
 
 def _within(batch: Batch, limit: int | None, kept: int) -> Batch | None:

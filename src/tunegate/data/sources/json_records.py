@@ -1,22 +1,20 @@
-"""JSON files as records: one object a line, or one array of objects, read as a stream.
+"""JSON files as records: one object a line, read as a stream, or one array of objects, which must fit into memory."""
 
-Reads one file at a time. Does not know what the keys mean.
-"""
-
+import functools
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
-from tunegate.data.sources.batches import Batch, is_full
-from tunegate.data.sources.json_text import DECODER, MEND, checked_record, parse_strict, refuse
+from tunegate.data.sources.batches import Batch, batches_of
+from tunegate.data.sources.json_text import CORRECT_ROW, DECODER, checked_record, parse_strict, refuse
 from tunegate.data.sources.locations import Located
 from tunegate.data.sources.streams import MAX_RECORD, TextStream, open_text
 from tunegate.errors import InputError
 
-_LONGEST_TOKEN = 16
-"""Characters of -Infinity, of an escape, of false, with some to spare."""
+MAX_ARRAY = 64 * 2**20
+"""Characters of a file that is one JSON array: it is held in memory as a whole, which JSON Lines are not."""
 _SPACES = re.compile(r"[ \t\r\n]*")
 _ARRAY = "write an array of objects, or one object a line and call the file .jsonl"
 
@@ -49,34 +47,20 @@ class JsonBatch(Batch):
 
     def lacking(self, name: str) -> tuple[int, list[str]] | None:
         """The first object without the key, and the keys that it has."""
-        found = ((index, list(record)) for index, record in enumerate(self.records) if name not in record)
-        return next(found, None)
+        return next(((i, list(record)) for i, record in enumerate(self.records) if name not in record), None)
 
 
 def read_json_lines(file: Located) -> Iterator[Batch]:
     """The objects of a JSON Lines file."""
     with open_text(file) as stream:
-        yield from _batches(_lines(stream), stream)
+        yield from batches_of(_lines(stream), stream, functools.partial(JsonBatch, file.name))
 
 
 def read_json_array(file: Located) -> Iterator[Batch]:
-    """The objects of a file that is one JSON array."""
+    """The objects of a file that is one JSON array. Raises InputError for one of more than MAX_ARRAY characters."""
     with open_text(file) as stream:
-        yield from _batches(_elements(stream), stream)
-
-
-def _batches(numbered: Iterator[tuple[int, dict[str, Any]]], stream: TextStream) -> Iterator[Batch]:
-    lines: list[int] = []
-    records: list[dict[str, Any]] = []
-    started = 0
-    for line, record in numbered:
-        lines.append(line)
-        records.append(record)
-        if is_full(len(records), started, stream):
-            yield JsonBatch(stream.file.name, lines, records)
-            lines, records, started = [], [], stream.consumed
-    if records:
-        yield JsonBatch(stream.file.name, lines, records)
+        text = _Position(_whole(stream), file.name)
+        yield from batches_of(_elements(text), stream, functools.partial(JsonBatch, file.name))
 
 
 def _lines(stream: TextStream) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -87,8 +71,19 @@ def _lines(stream: TextStream) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, checked_record(parse_strict(line, place), line, place, "a line")
 
 
-def _elements(stream: TextStream) -> Iterator[tuple[int, dict[str, Any]]]:
-    text = _Window(stream)
+def _whole(stream: TextStream) -> str:
+    chunks, size = [], 0
+    while chunk := stream.chunk():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_ARRAY:
+            problem = f"a JSON array of more than {MAX_ARRAY:,} characters"
+            remedy = "write one object a line and call the file .jsonl, for instance with `jq -c '.[]'`"
+            raise InputError(problem, place=stream.file.name, remedy=remedy)
+    return "".join(chunks)
+
+
+def _elements(text: "_Position") -> Iterator[tuple[int, dict[str, Any]]]:
     if text.next_character() != "[":
         problem = f"a JSON file must hold an array of objects (got {text.shown()})"
         raise InputError(problem, place=text.place, remedy=_ARRAY)
@@ -98,9 +93,9 @@ def _elements(stream: TextStream) -> Iterator[tuple[int, dict[str, Any]]]:
         while text.next_character() == ",":
             text.step()
             yield text.element()
-    found = text.next_character()
-    if found != "]":
-        problem = f"expected ',' or ']' (got {text.shown()})" if found else "the array is cut: it has no ']' at its end"
+    last = text.next_character()
+    if last != "]":
+        problem = f"expected ',' or ']' (got {text.shown()})" if last else "the array is cut: it has no ']' at its end"
         raise InputError(f"not valid JSON: {problem}", place=text.place, remedy="restore the file")
     text.step()
     if text.next_character():
@@ -108,30 +103,26 @@ def _elements(stream: TextStream) -> Iterator[tuple[int, dict[str, Any]]]:
         raise InputError(problem, place=text.place, remedy=_ARRAY)
 
 
-class _Window:
-    """The piece of a text that is held in memory, and how far in it one has read."""
+class _Position:
+    """How far one has read in a text, and the line there."""
 
-    def __init__(self, stream: TextStream) -> None:
-        self._stream = stream
-        self._held = ""
-        self._at = 0
-        self._line = 1
+    def __init__(self, text: str, name: str) -> None:
+        self._text, self._name = text, name
+        self._at, self._line = 0, 1
 
     @property
     def place(self) -> str:
         """File and line of what comes next."""
-        return f"{self._stream.file.name}:{self._line}"
+        return f"{self._name}:{self._line}"
 
     def shown(self) -> str:
         """The beginning of what comes next, for an error."""
-        return repr(self._held[self._at : self._at + 20])
+        return repr(self._text[self._at : self._at + 20])
 
     def next_character(self) -> str:
-        """The next character that is no space; empty at the end."""
-        while True:
-            self._advance(_SPACES.match(self._held, self._at).end())  # type: ignore[union-attr]
-            if self._at < len(self._held) or not self._more():
-                return self._held[self._at : self._at + 1]
+        """The next character that is not a space; empty at the end."""
+        self._advance(_SPACES.match(self._text, self._at).end())  # type: ignore[union-attr]
+        return self._text[self._at : self._at + 1]
 
     def step(self) -> None:
         """Go past the next character."""
@@ -140,38 +131,21 @@ class _Window:
     def element(self) -> tuple[int, dict[str, Any]]:
         """The line and the value of the object that comes next."""
         self.next_character()
-        value, end = self._decoded()
+        try:
+            value, end = DECODER.raw_decode(self._text, self._at)
+        except json.JSONDecodeError as error:
+            self._advance(error.pos)
+            raise InputError(f"not valid JSON: {error.msg}", place=self.place, remedy=CORRECT_ROW) from None
+        except (ValueError, RecursionError) as error:
+            refuse(error, self.place)
+        if end - self._at > MAX_RECORD:
+            problem = f"an element of more than {MAX_RECORD:,} characters"
+            raise InputError(problem, place=self.place, remedy="cut its texts; no model reads as much at once")
+        record = checked_record(value, self._text[self._at : end], self.place, "an element of the array")
         line = self._line
-        record = checked_record(value, self._held[self._at : end], self.place, "an element of the array")
         self._advance(end)
         return line, record
 
-    def _decoded(self) -> tuple[Any, int]:
-        while True:
-            try:
-                return DECODER.raw_decode(self._held, self._at)
-            except json.JSONDecodeError as error:
-                # What the window has cut reads as a string without end, or as wrong at its very end.
-                is_cut = error.msg.startswith("Unterminated") or error.pos > len(self._held) - _LONGEST_TOKEN
-                is_long = len(self._held) - self._at > MAX_RECORD
-                if is_cut and not is_long and self._more():
-                    continue
-                self._refuse_element(error, is_cut and is_long)
-            except (ValueError, RecursionError) as error:
-                refuse(error, self.place)
-
-    def _refuse_element(self, error: json.JSONDecodeError, is_long: bool) -> NoReturn:
-        if is_long:
-            problem = f"an element of more than {MAX_RECORD:,} characters"
-            raise InputError(problem, place=self.place, remedy="cut its texts; no model reads as much at once")
-        self._advance(error.pos)
-        raise InputError(f"not valid JSON: {error.msg}", place=self.place, remedy=MEND) from None
-
     def _advance(self, end: int) -> None:
-        self._line += self._held.count("\n", self._at, end)
+        self._line += self._text.count("\n", self._at, end)
         self._at = end
-
-    def _more(self) -> bool:
-        text = self._stream.chunk()
-        self._held, self._at = self._held[self._at :] + text, 0
-        return bool(text)

@@ -1,8 +1,7 @@
-"""The files of a source: in the repository, in a package, or the snapshot of what lies outside.
+"""The files of a source: in the repository, in a package, or the snapshot of an external source.
 
 What no commit names is not read: a file must lie in the folder that DVC watches, a package must be installed in the
-version that the lock file pins. Reads the lock file and looks for files. Does not open them, and never imports a
-package to find its resource.
+version that the lock file pins. Files are not opened, and no package is imported to find its resource.
 """
 
 import importlib.metadata
@@ -32,8 +31,8 @@ def locate_all(sources: Iterable[Source], declared: Path, raw: Path, lock: Path)
     `declared` is sources.yaml, `raw` the folder that DVC watches, `lock` the file that pins every package.
     """
     every = list(sources)
-    snapshots = {snapshot_of(source, raw).as_posix(): source.name for source in every if source.outside}
-    found = []
+    snapshots = {snapshot_of(source, raw).as_posix(): source.name for source in every if source.external}
+    located = []
     for source in every:
         files = locate(source, declared, raw, lock)
         for file in files:
@@ -42,8 +41,8 @@ def locate_all(sources: Iterable[Source], declared: Path, raw: Path, lock: Path)
                 problem = f"{file.name} is the snapshot of the source {owner!r}"
                 remedy = f"keep the files of {source.name} in a folder of their own below {raw}"
                 raise InputError(problem, place=f"{declared}: {source.name}.path", remedy=remedy)
-        found.append((source, files))
-    return found
+        located.append((source, files))
+    return located
 
 
 def locate(source: Source, declared: Path, raw: Path, lock: Path) -> list[Located]:
@@ -74,12 +73,12 @@ def _in_repository(pattern: str, raw: Path, place: str) -> list[Located]:
 
 
 def _in_package(pattern: str, package: str, lock: Path, place: str) -> list[Located]:
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
         problem = f"the package {package!r} is not installed"
         raise InputError(problem, place=f"{place}.package", remedy=f"pin it in {lock}, then install from {lock}")
     _check_pinned(package, lock, place)
-    return _matching(Path(found.submodule_search_locations[0]), pattern, ".", f"{package}/", f"{place}.path")
+    return _matching(Path(spec.submodule_search_locations[0]), pattern, ".", f"{package}/", f"{place}.path")
 
 
 def _check_pinned(package: str, lock: Path, place: str) -> None:
@@ -90,8 +89,8 @@ def _check_pinned(package: str, lock: Path, place: str) -> None:
         installed = importlib.metadata.version(name)
         if pinned.get(_normal(name)) == installed:
             return
-        wanted = pinned.get(_normal(name), "no version")
-        problem = f"{name} {installed} is installed, but {lock} pins {wanted}"
+        version = pinned.get(_normal(name), "no version")
+        problem = f"{name} {installed} is installed, but {lock} pins {version}"
         raise InputError(problem, place=f"{place}.package", remedy="install what the lock file pins, or pin this one")
     problem = f"no installed distribution owns the package {package!r}, so no commit names its content"
     raise InputError(problem, place=f"{place}.package", remedy="install it from a wheel, or copy the file to data/raw")
@@ -104,12 +103,12 @@ def _normal(name: str) -> str:
 def _matching(folder: Path, pattern: str, below: str, prefix: str, place: str) -> list[Located]:
     files = [folder / pattern]
     if "*" in pattern:
-        # What `tunegate data refresh` writes beside a snapshot is about rows, and is none itself.
+        # What `tunegate data refresh` writes next to a snapshot describes rows and contains none.
         files = [file for file in folder.glob(pattern) if prefix or not file.name.endswith(RECORD_SUFFIX)]
-    found = {file.relative_to(folder).as_posix(): file for file in files if file.is_file()}
-    if not found:
+    by_name = {file.relative_to(folder).as_posix(): file for file in files if file.is_file()}
+    if not by_name:
         every = [file.relative_to(folder).as_posix() for file in (folder / below).rglob("*")]
-        known = [name for name in every if suffixes_of(name)[0] in FORMATS]
-        problem = f"no such file: {prefix}{pattern}{did_you_mean(pattern, known)}"
+        candidates = [name for name in every if suffixes_of(name)[0] in FORMATS]
+        problem = f"no such file: {prefix}{pattern}{did_you_mean(pattern, candidates)}"
         raise InputError(problem, place=place, remedy="correct the path, add the file, or run `dvc pull`")
-    return [Located(found[name], f"{prefix}{name}") for name in sorted(found)]
+    return [Located(by_name[name], f"{prefix}{name}") for name in sorted(by_name)]

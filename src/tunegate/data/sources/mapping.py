@@ -1,7 +1,6 @@
 """From a batch of records to canonical rows: the columns of `row:` become those of the row, each row gets id and group.
 
-What a record says, `contents` knows. Works on whole columns; reads and writes nothing. Does not know whether an id is
-unique.
+Works on whole columns. Whether an id is unique, `unique_ids` checks.
 """
 
 import hashlib
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 from tunegate.data.rows import MESSAGE, PLACED_ROW, TEXTS
 from tunegate.data.sources.batches import Batch
 from tunegate.data.sources.conversations import Conversations
-from tunegate.data.sources.fields import Content, content_of, known_template
+from tunegate.data.sources.fields import Content, content_of, default_template
 from tunegate.data.sources.row_declaration import RowTemplate, Value
 from tunegate.data.sources.streams import MAX_RECORD
 from tunegate.data.sources.values import Columns, Kinds
@@ -56,7 +55,9 @@ class Mapper:
         arrays = {
             "id": ids,
             "group": groups,
-            "messages": _messages(content.said) if content.said else pa.nulls(len(batch), pa.list_(MESSAGE)),
+            "messages": _messages(content.conversations)
+            if content.conversations
+            else pa.nulls(len(batch), pa.list_(MESSAGE)),
             "text": content.texts or nothing,
             "label": content.labels or nothing,
             "rejected": content.rejected or nothing,
@@ -64,16 +65,16 @@ class Mapper:
             "source": [self._source] * len(batch),
             "place": [f"{batch.file}:{line}" for line in batch.lines],
         }
-        made = [pa.array(arrays[field.name], field.type) for field in PLACED_ROW]
-        rows = pa.RecordBatch.from_arrays(made, schema=PLACED_ROW)
+        columns_of_rows = [pa.array(arrays[field.name], field.type) for field in PLACED_ROW]
+        rows = pa.RecordBatch.from_arrays(columns_of_rows, schema=PLACED_ROW)
         _check_texts(rows, batch)
         return rows, own
 
     def _completed(self, batch: Batch) -> RowTemplate:
         template, names = self._declared_row, batch.names()
         if not template.is_complete:
-            known = known_template(batch, self._declared)
-            template = known.model_copy(update={k: getattr(template, k) for k in ("id", "group", "slices")})
+            default = default_template(batch, self._declared)
+            template = default.model_copy(update={k: getattr(template, k) for k in ("id", "group", "slices")})
         if template.id is None and "id" in names:
             template = template.model_copy(update={"id": Value(from_="{id}")})
         return template
@@ -91,14 +92,14 @@ class Mapper:
     def _names(self, columns: Columns, content: Content) -> tuple[list[str], list[str], bool]:
         template = self._template
         questions = content.texts or []
-        if content.said is not None and template.id is None:
-            questions = [_encode_sorted(turns[:-1]) for turns in content.said]
+        if content.conversations is not None and template.id is None:
+            questions = [_encode_sorted(turns[:-1]) for turns in content.conversations]
         if template.id is not None:
             ids = columns.required("id", template.id)
         else:
             # What no row has is not part of it, so that a new column of ours renames no row.
             parts = [questions, content.answers, *([] if content.rejected is None else [content.rejected])]
-            ids = [_hash(_encode(said)) for said in zip(*parts, strict=True)]
+            ids = [_hash(_encode(values)) for values in zip(*parts, strict=True)]
         if template.group is not None:
             return ids, columns.required("group", template.group), template.id is not None
         groups = ids if template.id is not None else [f"q-{_hash(question)}" for question in questions]
@@ -129,11 +130,11 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _messages(said: Conversations) -> Any:
-    turns = list(chain.from_iterable(said))
+def _messages(conversations: Conversations) -> Any:
+    turns = list(chain.from_iterable(conversations))
     roles = pa.array([turn["role"] for turn in turns], pa.string())
     contents = pa.array([turn["content"] for turn in turns], pa.string())
-    offsets = pa.array(accumulate(map(len, said), initial=0), pa.int32())
+    offsets = pa.array(accumulate(map(len, conversations), initial=0), pa.int32())
     return pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays([roles, contents], fields=list(MESSAGE)))
 
 

@@ -1,7 +1,6 @@
 """Parquet files as records, batch by batch.
 
-Reads one file at a time. Times keep their zone or their lack of one; whoever makes a text of them decides. Does not
-know what the columns mean.
+Times keep their zone or their lack of one.
 """
 
 from collections.abc import Iterator
@@ -11,12 +10,12 @@ from typing import Any, NoReturn
 from tunegate.data.sources.batches import BATCH_BYTES, Batch
 from tunegate.data.sources.json_text import parse_strict
 from tunegate.data.sources.locations import Located
-from tunegate.data.sources.parquet_size import cut, declared_bytes, written_out
+from tunegate.data.sources.parquet_size import cut, declared_bytes, decoded
 from tunegate.data.sources.streams import HARMLESS, MAX_RATIO, MAX_RECORD
 from tunegate.errors import InputError
 from tunegate.tables import BATCH_ROWS, parquet_batches
 
-_MEND = "mend the value, or write the column as text"
+_CORRECT = "correct the value, or write the column as text"
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class ParquetBatch(Batch):
             except (ValueError, OverflowError, LookupError) as error:
                 place, problem = self.place(index), f"a {column.type} that cannot be read: {error!s:.80}"
                 break
-        raise InputError(f"column {name!r}: {problem}", place=place, remedy=_MEND) from None
+        raise InputError(f"column {name!r}: {problem}", place=place, remedy=_CORRECT) from None
 
 
 def read_parquet_records(file: Located) -> Iterator[Batch]:
@@ -76,12 +75,12 @@ def read_parquet_records(file: Located) -> Iterator[Batch]:
     try:
         start, expanded = 1, 0
         allowed = max(HARMLESS, MAX_RATIO * file.path.stat().st_size)
-        together, json = _footer(file, allowed)
-        for read in parquet_batches(file.path, rows=together, as_dictionaries=True):
-            for part, size in cut(read, BATCH_BYTES):
+        rows, json = _footer(file, allowed)
+        for batch in parquet_batches(file.path, rows=rows, as_dictionaries=True):
+            for part, size in cut(batch, BATCH_BYTES):
                 expanded += size
                 _check_size(file, start, size, expanded, allowed)
-                yield ParquetBatch(file.name, range(start, start + len(part)), written_out(part), json)
+                yield ParquetBatch(file.name, range(start, start + len(part)), decoded(part), json)
                 start += len(part)
     except InputError as error:
         if error.place != str(file.path):
@@ -105,7 +104,7 @@ def _refuse_bomb(file: Located, expanded: int) -> NoReturn:
 
 
 def _footer(file: Located, allowed: int) -> tuple[int, frozenset[str]]:
-    """How many rows are read together, so that they take no more than BATCH_BYTES, and the columns of JSON."""
+    """How many rows are read together, so that they take no more than BATCH_BYTES; the columns of JSON."""
     import pyarrow
     import pyarrow.parquet
 

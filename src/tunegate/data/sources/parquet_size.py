@@ -1,7 +1,7 @@
-"""How large rows of Parquet are once they are written out, and cutting a batch of them accordingly.
+"""How large rows of Parquet are without dictionaries, and cutting a batch of them accordingly.
 
 Parquet stores a text once and names it many times: a few kilobytes can stand for gigabytes, of which the footer says
-nothing. So texts are read as dictionaries, measured, and written out some at a time. Reads and writes nothing.
+nothing. So texts are read as dictionaries, measured, and decoded some at a time.
 """
 
 from collections.abc import Iterator
@@ -41,12 +41,12 @@ def row_bytes(values: Any) -> NDArray[np.int64]:
     if pa.types.is_dictionary(kind):
         # Null is the entry after the last.
         each = np.append(row_bytes(values.dictionary), 0)
-        found: NDArray[np.int64] = each[values.indices.cast(pa.int64()).fill_null(len(each) - 1).to_numpy()]
+        sizes: NDArray[np.int64] = each[values.indices.cast(pa.int64()).fill_null(len(each) - 1).to_numpy()]
     elif _is_text(kind):
-        found = pc.binary_length(values).cast(pa.int64()).fill_null(0).to_numpy()
+        sizes = pc.binary_length(values).cast(pa.int64()).fill_null(0).to_numpy()
     else:
-        found = np.full(count, 0 if pa.types.is_null(kind) else max(1, kind.bit_width // 8), np.int64)
-    return found
+        sizes = np.full(count, 0 if pa.types.is_null(kind) else max(1, kind.bit_width // 8), np.int64)
+    return sizes
 
 
 def _list_bytes(values: Any) -> NDArray[np.int64]:
@@ -59,12 +59,12 @@ def _list_bytes(values: Any) -> NDArray[np.int64]:
     else:
         until = values.offsets.to_numpy()
     before = np.append(0, np.cumsum(inner))
-    found: NDArray[np.int64] = np.diff(before[until])
-    return found
+    sizes: NDArray[np.int64] = np.diff(before[until])
+    return sizes
 
 
 def cut(batch: Any, most: int) -> Iterator[tuple[Any, int]]:
-    """A `pyarrow.RecordBatch` in parts of at most `most` bytes once written out, or of one row.
+    """A `pyarrow.RecordBatch` in parts of at most `most` bytes once decoded, or of one row.
 
     With each comes how many bytes that are.
     """
@@ -75,12 +75,12 @@ def cut(batch: Any, most: int) -> Iterator[tuple[Any, int]]:
     while start < len(until):
         stop = max(start + 1, int(np.searchsorted(until, before + most, side="right")))
         size = int(until[stop - 1]) - before
-        # Taken, not sliced: a slice of lists would be written out with all that it was cut from.
+        # Taken, not sliced: a slice of lists would be decoded with all that it was cut from.
         yield batch.take(pa.array(np.arange(start, stop))), size
         start, before = stop, int(until[stop - 1])
 
 
-def written_out(batch: Any) -> Any:
+def decoded(batch: Any) -> Any:
     """The `pyarrow.RecordBatch` without dictionaries."""
     import pyarrow as pa
 
@@ -91,10 +91,7 @@ def written_out(batch: Any) -> Any:
 def _is_text(kind: Any) -> bool:
     import pyarrow as pa
 
-    known = pa.types
-    return bool(
-        known.is_string(kind) or known.is_large_string(kind) or known.is_binary(kind) or known.is_large_binary(kind)
-    )
+    return any(kind.equals(text) for text in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary()))
 
 
 def _plain(kind: Any) -> Any:
@@ -107,8 +104,8 @@ def _plain(kind: Any) -> Any:
         return pa.struct([field.with_type(_plain(field.type)) for field in kind])
     if pa.types.is_map(kind):
         return pa.map_(_plain(kind.key_type), _plain(kind.item_type))
-    for known, make in ((pa.types.is_list, pa.list_), (pa.types.is_large_list, pa.large_list)):
-        if known(kind):
+    for is_kind, make in ((pa.types.is_list, pa.list_), (pa.types.is_large_list, pa.large_list)):
+        if is_kind(kind):
             return make(kind.value_field.with_type(_plain(kind.value_type)))
     if pa.types.is_fixed_size_list(kind):
         return pa.list_(kind.value_field.with_type(_plain(kind.value_type)), kind.list_size)

@@ -1,6 +1,6 @@
 """Files as records: batches of rows as they stand in a CSV, JSON, Parquet or text file, with their places.
 
-Reads one file at a time, in constant memory. Knows which reader a format has; does not know what the columns mean.
+Reads one file at a time, in constant memory but for JSON arrays.
 """
 
 import functools
@@ -48,7 +48,7 @@ def read_batches(file: Located, *, may_be_empty: bool = False, row_per: RowPer =
 
 
 def read_records(file: Located) -> Iterator[Record]:
-    """The records of `file` one by one, for who needs all their columns. Raises what `read_batches` raises."""
+    """The records of `file` one by one, with all their columns. Raises what `read_batches` raises."""
     for batch in read_batches(file):
         for index, values in enumerate(batch.values()):
             yield Record(batch.place(index), values)

@@ -1,7 +1,7 @@
 """Text files as a stream of lines, compressed or not, in constant memory.
 
 Refuses what cannot be a file of rows, with file and line: bytes that are not UTF-8, NUL bytes, a line that never ends,
-a compressed file that is cut or that expands without measure. Does not know what the lines mean.
+a compressed file that is cut or that expands without measure.
 """
 
 import bz2
@@ -22,7 +22,7 @@ MAX_RECORD = 4 * 2**20
 MAX_RATIO = 200
 """How many times its size a compressed file may expand to. Text reaches 3 to 30; deflate ends at 1032."""
 HARMLESS = 16 * 2**20
-"""Bytes that any compressed file may expand to, whatever the ratio: a small file of equal rows is no bomb."""
+"""Bytes that any compressed file may expand to, whatever the ratio: a small file of equal rows is not a bomb."""
 _CHUNK = 2**18
 
 
@@ -41,7 +41,7 @@ class TextStream:
         return self._expanding.expanded
 
     def lines(self) -> Iterator[str]:
-        """The lines, each with its end. Raises InputError with the line for what is no text."""
+        """The lines, each with its end. Raises InputError with the line for what is not text."""
         readline, limit = self._text.readline, MAX_RECORD + 1
         with self._decoded():
             while line := readline(limit):

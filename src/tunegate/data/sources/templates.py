@@ -1,7 +1,7 @@
 """`{column}` templates and what may be taken of a filled one: how the values of a record become a text.
 
 `{q}` stands for the value of the column `q`, `{{` and `}}` for braces. There is no formatting, no attribute access
-and no code in a template. Plain values in and out; does not know files.
+and no code in a template.
 """
 
 import datetime
@@ -59,7 +59,7 @@ def check_regex(pattern: str) -> str:
 def as_text(value: Any) -> str | None:
     """A cell as text; None for one without a value. A time is ISO 8601 in UTC.
 
-    Raises ValueError, with what was found, for a time without a zone and for what is no text, number or time.
+    Raises ValueError, with what was found, for a time without a zone and for what is not a text, number or time.
     """
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -77,7 +77,7 @@ def as_text(value: Any) -> str | None:
 
 
 def as_language(tag: str) -> str | None:
-    """A language tag in the form of BCP 47: `SV_se` is `sv-SE`; None for what is none."""
+    """A language tag in the form of BCP 47: `SV_se` is `sv-SE`; None for what is not one."""
     match = _LANGUAGE.fullmatch(tag.strip())
     if match is None:
         return None

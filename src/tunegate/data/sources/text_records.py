@@ -1,13 +1,14 @@
 """Plain text as records: a file is one, or each of its paragraphs; they have the columns `text` and `file`.
 
-Paragraphs are separated by empty lines. Reads one file at a time, in constant memory. Does not know what is written.
+Paragraphs are separated by empty lines. Reads in constant memory.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tunegate.data.sources.batches import Batch, is_full
+from tunegate.data.sources.batches import Batch, batches_of
 from tunegate.data.sources.declaration import RowPer
 from tunegate.data.sources.locations import Located
 from tunegate.data.sources.streams import MAX_RECORD, TextStream, open_text
@@ -44,18 +45,8 @@ class TextBatch(Batch):
 
 def read_text_records(file: Located, row_per: RowPer) -> Iterator[Batch]:
     """The texts of `file`. Raises InputError for one that is longer than a record may be."""
-    lines: list[int] = []
-    texts: list[str] = []
     with open_text(file) as stream:
-        started = 0
-        for line, text in _texts(stream, row_per):
-            lines.append(line)
-            texts.append(text)
-            if is_full(len(texts), started, stream):
-                yield TextBatch(file.name, lines, texts)
-                lines, texts, started = [], [], stream.consumed
-        if texts:
-            yield TextBatch(file.name, lines, texts)
+        yield from batches_of(_texts(stream, row_per), stream, functools.partial(TextBatch, file.name))
 
 
 def _texts(stream: TextStream, row_per: RowPer) -> Iterator[tuple[int, str]]:

@@ -2,7 +2,7 @@
 
 Rows that say the same and have no id of their own share a hash: they are counted up in the order in which they were
 read, for `prepare` to drop, and to say so. An own id that appears twice is an error. The work database sees all ids at
-once, so memory does not grow with the rows. Reads and writes rows.parquet.
+once, so memory does not grow with the rows. Rewrites rows.parquet where ids change.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tunegate.data.compute.database import add
 from tunegate.errors import InputError
-from tunegate.tables import BATCH_ROWS, parquet_batches, parquet_writer
+from tunegate.tables import BATCH_ROWS, parquet_batches, parquet_schema, parquet_writer
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,7 +36,7 @@ ORDER BY number LIMIT 1
 """
 
 
-class Names:
+class UniqueIds:
     """The ids of all rows, in the order of the rows; `connection` is an empty work database."""
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
@@ -56,14 +56,14 @@ class Names:
             self._flush()
 
     def make_unique(self, rows: Path, declared: str) -> None:
-        """Count up equal rows in the file `rows`. Raises InputError with both places for an own id that is taken."""
+        """Count up equal rows in the file `rows`. Raises InputError with both places for a duplicate own id."""
         self._flush()
         self._connection.execute(_REPEATED)
         self._connection.execute(_RENAMED)
         clash = self._connection.execute(_CLASH).fetchone()
         if clash is not None:
             first, second, name = clash
-            raise _taken(rows, (first, second), name, declared)
+            raise _duplicate(rows, (first, second), name, declared)
         if self._connection.execute("SELECT 1 FROM renamed LIMIT 1").fetchone():
             self._rename(rows)
 
@@ -74,29 +74,23 @@ class Names:
 
     def _rename(self, rows: Path) -> None:
         start = 0
-        with parquet_writer(rows, _schema_of(rows)) as write:
+        with parquet_writer(rows, parquet_schema(rows)) as write:
             for batch in parquet_batches(rows):
                 write(self._renamed(batch, start))
                 start += len(batch)
 
     def _renamed(self, batch: Any, start: int) -> Any:
         query = "SELECT number - ?, id FROM renamed WHERE number >= ? AND number < ?"
-        found = self._connection.execute(query, [start, start, start + len(batch)]).fetchall()
-        if not found:
+        new_ids = self._connection.execute(query, [start, start, start + len(batch)]).fetchall()
+        if not new_ids:
             return batch
         ids = batch.column("id").to_pylist()
-        for index, name in found:
+        for index, name in new_ids:
             ids[index] = name
         return batch.set_column(0, batch.schema.field("id"), pa.array(ids, pa.string()))
 
 
-def _schema_of(rows: Path) -> Any:
-    import pyarrow.parquet
-
-    return pyarrow.parquet.read_schema(rows)
-
-
-def _taken(rows: Path, numbers: tuple[int, int], name: str, declared: str) -> InputError:
+def _duplicate(rows: Path, numbers: tuple[int, int], name: str, declared: str) -> InputError:
     places: list[dict[str, str]] = []
     start = 0
     for batch in parquet_batches(rows, columns=["source", "place"]):

@@ -1,7 +1,6 @@
 """The columns of a batch of records as texts, by the templates of sources.yaml.
 
 A column holds one kind of value throughout a source: 7 in one file and 7.0 in the next would be two ids, silently.
-Knows records and templates; reads and writes nothing.
 """
 
 import re
@@ -57,32 +56,31 @@ class Columns:
         pieces = pieces_of(value.from_)
         columns = [self._joined(name) if lists else self._column(name) for name in columns_of(value.from_)]
         if not columns:
-            made: list[str | None] = ["".join(text for text, _ in pieces)] * len(self.batch)
+            texts: list[str | None] = ["".join(text for text, _ in pieces)] * len(self.batch)
         elif len(pieces) == 1 and not pieces[0][0]:
-            made = columns[0]
+            texts = columns[0]
         else:
-            made = _joined(pieces, columns)
+            texts = _joined(pieces, columns)
         if value.regex is not None:
-            made = _found(re.compile(value.regex), made)
-        return self._languages(made) if value.as_ else made
+            texts = _first_groups(re.compile(value.regex), texts)
+        return self._languages(texts) if value.as_ else texts
 
     def required(self, what: str, value: Value) -> list[str]:
         """`value` for each record. Raises InputError for the first record without one."""
-        made = self.filled(value)
-        return self._complete(made, what, value)
+        return self._complete(self.filled(value), what, value)
 
     def labels(self, value: Label) -> list[str | None]:
         """`value` for each record; None where it is optional and a record has none. Raises what `required` raises."""
-        made = self.filled(value, lists=True)
+        texts = self.filled(value, lists=True)
         if value.optional:
-            return [None if text is None or text.isspace() else text for text in made]
-        return list(self._complete(made, "label", value))
+            return [None if text is None or text.isspace() else text for text in texts]
+        return list(self._complete(texts, "label", value))
 
-    def _complete(self, made: list[str | None], what: str, value: Value) -> list[str]:
-        for index, text in enumerate(made):
+    def _complete(self, texts: list[str | None], what: str, value: Value) -> list[str]:
+        for index, text in enumerate(texts):
             if not text or text.isspace():
                 raise self._empty(what, value, index)
-        return made  # type: ignore[return-value]
+        return texts  # type: ignore[return-value]
 
     def _empty(self, what: str, value: Value, index: int) -> InputError:
         problem, remedy = f"empty {what}", "complete this row, or delete it"
@@ -90,9 +88,9 @@ class Columns:
             problem += ": the row has no answer"
             remedy += f", or write `optional: true` for the label in {self._declared}"
         if value.regex is not None:
-            seen = self.filled(value.model_copy(update={"regex": None, "as_": None}))[index]
-            problem += f": {value.regex!r} finds nothing in {seen!r:.80}"
-            remedy += f", or mend the regex in {self._declared}"
+            text = self.filled(value.model_copy(update={"regex": None, "as_": None}))[index]
+            problem += f": {value.regex!r} finds nothing in {text!r:.80}"
+            remedy += f", or correct the regex in {self._declared}"
         return InputError(problem, place=self.batch.place(index), remedy=remedy)
 
     def _column(self, name: str) -> list[str | None]:
@@ -111,7 +109,7 @@ class Columns:
         for text in texts:
             if not text or text.isspace() or SEPARATOR in text:
                 problem = f"column {name!r} has a label that is empty or holds {SEPARATOR!r}: {text!r:.40}"
-                remedy = f"mend the label: several are stored as one text with {SEPARATOR!r} between them"
+                remedy = f"correct the label: several are stored as one text with {SEPARATOR!r} between them"
                 raise InputError(problem, place=self.batch.place(index), remedy=remedy)
         return SEPARATOR.join(filter(None, texts))
 
@@ -143,15 +141,15 @@ class Columns:
             raise InputError(problem, place=self.batch.place(index), remedy=_ONE_KIND)
 
     def _languages(self, tags: list[str | None]) -> list[str | None]:
-        known: dict[str | None, str | None] = {None: None}
+        normalised: dict[str | None, str | None] = {None: None}
         for index, tag in enumerate(tags):
-            if tag is not None and tag not in known:
-                known[tag] = as_language(tag)
-                if known[tag] is None:
+            if tag is not None and tag not in normalised:
+                normalised[tag] = as_language(tag)
+                if normalised[tag] is None:
                     remedy = "write it as BCP 47 does: en, sv, pt-BR, zh-Hant"
                     problem = f"not a language tag: {tag!r:.40}"
                     raise InputError(problem, place=self.batch.place(index), remedy=remedy)
-        return [known[tag] for tag in tags]
+        return [normalised[tag] for tag in tags]
 
 
 def _kind(kind: type) -> str:
@@ -166,6 +164,6 @@ def _joined(pieces: list[tuple[str, str | None]], columns: Sequence[list[str | N
     return [None if None in cells else pattern % cells for cells in zip(*columns, strict=True)]
 
 
-def _found(pattern: re.Pattern[str], texts: list[str | None]) -> list[str | None]:
+def _first_groups(pattern: re.Pattern[str], texts: list[str | None]) -> list[str | None]:
     matches = [None if text is None else pattern.search(text) for text in texts]
     return [None if match is None else (match[1] or None) for match in matches]

@@ -5,16 +5,24 @@ changed since. The token is GITHUB_TOKEN's; docs/ci.md lists the permissions it 
 """
 
 import re
-import time
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tunegate.errors import InputError, MachineError
 from tunegate.files import read_json
-from tunegate.review.forges.http import Api, NotFoundError
-from tunegate.review.forges.interface import CONTEXT, Change, NoChangeError, State, git_header, required, shortened
+from tunegate.http import JsonClient, NotFoundError
+from tunegate.review.forges.interface import (
+    CONTEXT,
+    REMEDIES,
+    Change,
+    NoChangeError,
+    State,
+    git_header,
+    required,
+    shortened,
+)
 
 _DESCRIPTION_LIMIT = 140
 _WRITERS = ("admin", "maintain", "write")
@@ -26,7 +34,7 @@ class GitHub:
 
     name = "github"
 
-    def __init__(self, environment: Mapping[str, str], *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
         self._token = required(self._environment, "GITHUB_TOKEN", "the job's token")
         self._repository = required(self._environment, "GITHUB_REPOSITORY", "owner/name of the repository")
@@ -37,7 +45,8 @@ class GitHub:
             "Authorization": f"Bearer {self._token}",
             "X-GitHub-Api-Version": "2022-11-28",
         }
-        self._api = Api(self._environment.get("GITHUB_API_URL") or "https://api.github.com", headers, pause=pause)
+        url = self._environment.get("GITHUB_API_URL") or "https://api.github.com"
+        self._api = JsonClient(url, headers, remedies=REMEDIES)
         self._home = f"repos/{self._repository}"
 
     def change(self) -> Change:

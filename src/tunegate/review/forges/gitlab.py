@@ -4,15 +4,14 @@ Reads GitLab's predefined CI variables and asks the REST interface for everythin
 token is GITLAB_TOKEN's or, where that is not set, the job's own, which may only read. docs/ci.md says which are needed.
 """
 
-import time
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from tunegate.errors import InputError, MachineError
-from tunegate.review.forges.http import Api
-from tunegate.review.forges.interface import CONTEXT, Change, State, git_header, required, shortened
+from tunegate.http import JsonClient
+from tunegate.review.forges.interface import CONTEXT, REMEDIES, Change, State, git_header, required, shortened
 
 _DESCRIPTION_LIMIT = 255
 _DEVELOPER = 30
@@ -25,14 +24,14 @@ class GitLab:
 
     name = "gitlab"
 
-    def __init__(self, environment: Mapping[str, str], *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
         own = self._environment.get("GITLAB_TOKEN", "").strip()
         self._token = own or required(self._environment, "CI_JOB_TOKEN", "GITLAB_TOKEN, or the job's own token")
         self._user = "oauth2" if own else "gitlab-ci-token"
         headers = {"PRIVATE-TOKEN" if own else "JOB-TOKEN": self._token}
         url = required(self._environment, "CI_API_V4_URL", "the address of the REST interface")
-        self._api = Api(url, headers, pause=pause)
+        self._api = JsonClient(url, headers, remedies=REMEDIES)
         self._project = required(self._environment, "CI_PROJECT_ID", "the project's number")
         self._home = f"projects/{urllib.parse.quote(self._project, safe='')}"
 

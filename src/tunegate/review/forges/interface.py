@@ -18,6 +18,14 @@ CONTEXT = "tunegate/gate"
 MARKER = "<!-- tunegate -->"
 """Hidden in our comment, so that the next run updates it in place."""
 
+REMEDIES = {
+    401: "set the token's secret again",
+    403: "give the job or the token the permission; docs/ci.md lists them",
+    404: "check the number and the address, and that the token may see them",
+    503: "run the job again later",
+}
+"""What to do about a forge that refuses, by HTTP status; 503: about one that does not answer."""
+
 
 class NoChangeError(InputError):
     """The change of this job was merged or closed meanwhile."""
