@@ -7,6 +7,7 @@ import pytest
 
 from tunegate import files
 from tunegate.errors import InputError
+from tunegate.files import number_at, text_at, value_at
 
 
 @pytest.fixture
@@ -37,11 +38,11 @@ def fault(file: Path, content: str | bytes) -> str:
 def test_a_value_that_yaml_1_1_and_1_2_read_differently_is_refused(
     file: Path, text: str, key: str, new: str, old: str
 ) -> None:
-    said = fault(file, text)
-    assert key in said
-    assert "ambiguous value" in said
-    assert f"{new}" in said
-    assert f"{old}" in said
+    message = fault(file, text)
+    assert key in message
+    assert "ambiguous value" in message
+    assert f"{new}" in message
+    assert f"{old}" in message
 
 
 @pytest.mark.parametrize(
@@ -53,9 +54,9 @@ def test_a_value_that_both_read_alike_is_accepted(file: Path, text: str) -> None
 
 
 def test_a_duplicate_key_is_refused_with_its_line(file: Path) -> None:
-    said = fault(file, "seed: 1\nrank: 2\nseed: 3\n")
-    assert said.startswith("error: file.yaml:3: ")
-    assert "duplicate key" in said
+    message = fault(file, "seed: 1\nrank: 2\nseed: 3\n")
+    assert message.startswith("error: file.yaml:3: ")
+    assert "duplicate key" in message
 
 
 def test_bad_syntax_is_refused_with_its_line(file: Path) -> None:
@@ -199,3 +200,16 @@ def test_a_hash_of_a_tree_sees_names_and_contents(tmp_path: Path) -> None:
     renamed = files.sha256_of_tree(tmp_path)
     (tmp_path / "b").write_text("y")
     assert len({first, renamed, files.sha256_of_tree(tmp_path)}) == 3
+
+
+def test_a_value_in_nested_objects_is_found_or_named_in_the_error() -> None:
+    nested = {"a": {"b": 1, "c": "x", "d": float("nan")}}
+    assert (value_at(nested, "a", "c"), value_at(nested, "a", "c", "x"), value_at([], "a")) == ("x", None, None)
+    assert number_at(nested, "", "a", "b") == 1.0
+    assert text_at(nested, "", "a", "c") == "x"
+    for bad in ("c", "d", "e"):
+        with pytest.raises(InputError, match=rf"a\.{bad} is not a finite number"):
+            number_at(nested, "here", "a", bad)
+    with pytest.raises(InputError, match=r"a\.b is not a text \(got 1\)") as caught:
+        text_at(nested, "here", "a", "b", remedy="do")
+    assert (caught.value.place, caught.value.remedy) == ("here", "do")

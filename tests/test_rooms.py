@@ -23,8 +23,9 @@ FLOORS = (
     ("tables",),
     ("files",),
     ("http",),
-    ("text", "locks", "machine"),
+    ("locks", "machine"),
     ("errors",),
+    ("text",),
 )
 """Top to bottom. A room imports what stands below it; rooms of one floor do not know each other."""
 

@@ -12,24 +12,24 @@ number. Interrupts exit with 128 + signal (130 for Ctrl-C, 143 for SIGTERM), as 
 """
 
 import errno
-import json
 import os
 import signal
 import sys
 import traceback
-import unicodedata
 from collections.abc import Callable
 from types import FrameType
 from typing import ClassVar
 
-PATIENCE_SECONDS = 2.0
+from tunegate.text import visible
+
+CLEANUP_SECONDS = 2.0
 """How long a stopped process may clean up before it is interrupted again."""
 
 
 class TunegateError(Exception):
     """An error with a place, a problem and a remedy.
 
-    `place` names where (file, key, row), `problem` what was found there with its value, `remedy` what to do next.
+    `place` names where (file, key, row), `problem` what is wrong there with its value, `remedy` what to do next.
     """
 
     exit_code: ClassVar[int] = 1
@@ -56,7 +56,7 @@ class InputError(TunegateError):
 
 
 class MachineError(TunegateError):
-    """The machine cannot do what was asked: disk full, library missing, port taken."""
+    """The machine cannot do it: disk full, library missing, port taken."""
 
 
 class RefusedError(TunegateError):
@@ -83,14 +83,6 @@ class Stopped(BaseException):
         self.number = number
 
 
-def visible(text: str, *, keep: str = "\n\t") -> str:
-    r"""`text` with control characters as JSON writes them (`\u001b`), but for those to `keep`.
-
-    With them, a name or a text from a file could write elsewhere on the terminal, or turn the reading direction.
-    """
-    return "".join(json.dumps(sign)[1:-1] if _is_control(sign) and sign not in keep else sign for sign in text)
-
-
 def exit_code_of(action: Callable[[], object], *, show_traceback: bool | None = None) -> int:
     """Run `action`; print what went wrong, if anything, on stderr; return the process's exit code.
 
@@ -98,22 +90,22 @@ def exit_code_of(action: Callable[[], object], *, show_traceback: bool | None = 
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    wanted = os.environ.get("TUNEGATE_TRACEBACK") == "1" if show_traceback is None else show_traceback
+    with_traceback = os.environ.get("TUNEGATE_TRACEBACK") == "1" if show_traceback is None else show_traceback
     try:
         action()
     except TunegateError as error:
-        return _say(str(error), error.exit_code, wanted)
+        return _report(str(error), error.exit_code, with_traceback)
     except Stopped as stopped:
         signal.setitimer(signal.ITIMER_REAL, 0)
         name = signal.Signals(stopped.number).name
-        return _say(f"stopped by {name}: nothing half-written was kept", 128 + stopped.number, wanted)
+        return _report(f"stopped by {name}: nothing half-written was kept", 128 + stopped.number, with_traceback)
     except Exception as error:
-        return _say(str(_named(error)), 1, wanted)
+        return _report(str(_converted(error)), 1, with_traceback)
     return 0
 
 
-def _named(error: Exception) -> TunegateError:
-    """What a library raised, as an error of ours. DuckDB has its own for a full disk, without a number, and memory."""
+def _converted(error: Exception) -> TunegateError:
+    """An error of a library as one of ours. DuckDB's for a full disk has no number, and its own class for memory."""
     if isinstance(error, OSError):
         return _from_os(error)
     if os.strerror(errno.ENOSPC) in str(error):
@@ -137,11 +129,7 @@ def _full(place: str) -> TunegateError:
     return MachineError("no space left on the disk", place=place, remedy=remedy)
 
 
-def _is_control(sign: str) -> bool:
-    return not sign.isprintable() and unicodedata.category(sign) != "Zs"  # no-break spaces and the like do no harm
-
-
-def _say(text: str, code: int, with_traceback: bool) -> int:
+def _report(text: str, code: int, with_traceback: bool) -> int:
     if with_traceback:
         print(visible(traceback.format_exc()), end="", file=sys.stderr)
     print(visible(text), file=sys.stderr)
@@ -151,5 +139,5 @@ def _say(text: str, code: int, with_traceback: bool) -> int:
 def _stop(number: int, _frame: FrameType | None) -> None:
     # A library that is being imported may swallow the exception with a bare `except`: then it comes again.
     signal.signal(signal.SIGALRM, lambda *_: _stop(number, None))
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, CLEANUP_SECONDS)
     raise Stopped(number)

@@ -3,7 +3,7 @@
 Every write goes to a temporary name beside its target and is renamed when it is complete, so that a killed process, a
 full disk or a power cut never leaves half a file. A folder is replaced by two renames: killed between them, it is found
 under its old name with `.old` at the end. YAML is read as 1.2, and values on which 1.1
-and 1.2 disagree are refused. This module does not know what any file means.
+and 1.2 disagree are refused.
 """
 
 import contextlib
@@ -78,8 +78,10 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise InputError("no such file", place=str(path), remedy="check the path, or run `dvc pull`") from None
     except UnicodeDecodeError as error:
-        found = f"not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}"
-        raise InputError(found, place=str(path), remedy="convert the file to UTF-8, for instance with iconv") from None
+        problem = f"not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}"
+        raise InputError(
+            problem, place=str(path), remedy="convert the file to UTF-8, for instance with iconv"
+        ) from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -96,7 +98,7 @@ def read_yaml(path: Path) -> Any:
 def parse_yaml(text: str, *, place: str, generated: bool = False) -> Any:
     """The value of a YAML 1.2 text; `place` names it in errors, which are those of `read_yaml`.
 
-    In a text that a program `generated` (dvc.lock), values that YAML 1.1 would read differently are no mistake.
+    In a text that a program `generated` (dvc.lock), values that YAML 1.1 would read differently are accepted.
     """
     try:
         new = _yaml("1.2").load(text)
@@ -108,10 +110,10 @@ def parse_yaml(text: str, *, place: str, generated: bool = False) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        remedy = "mend the YAML at this line"
+        remedy = "fix the YAML at this line"
         raise InputError(str(error.problem).strip(), place=f"{place}{line}", remedy=remedy) from None
     except (YAMLError, ValueError) as error:
-        raise InputError(str(error).splitlines()[0], place=place, remedy="mend the YAML") from None
+        raise InputError(str(error).splitlines()[0], place=place, remedy="fix the YAML") from None
     for key, one, other in _differences(new, old, ""):
         problem = f"ambiguous value: {one!r} in YAML 1.2, {other!r} in YAML 1.1"
         raise InputError(problem, place=f"{place}: {key}", remedy=_PLAIN)
@@ -119,7 +121,7 @@ def parse_yaml(text: str, *, place: str, generated: bool = False) -> Any:
 
 
 def write_yaml(path: Path, value: Any) -> None:
-    """Write a YAML 1.2 file atomically, keys in their given order; text that YAML could take for more is quoted."""
+    """Write a YAML 1.2 file atomically, keys in their given order; ambiguous text is quoted."""
     write_text(path, to_yaml(value))
 
 
@@ -143,7 +145,7 @@ def parse_json(text: str, *, place: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         place = f"{place}:{error.lineno}:{error.colno}"
-        raise InputError(f"not valid JSON: {error.msg}", place=place, remedy="mend or restore the file") from None
+        raise InputError(f"not valid JSON: {error.msg}", place=place, remedy="fix or restore the file") from None
 
 
 def to_json(value: Any) -> str:
@@ -169,11 +171,34 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             place = f"{path}:{number}:{error.colno}"
-            raise InputError(f"not valid JSON: {error.msg}", place=place, remedy="mend or drop this line") from None
+            raise InputError(f"not valid JSON: {error.msg}", place=place, remedy="fix or drop this line") from None
         if not isinstance(row, dict):
-            found = f"a line must be a JSON object (got {type(row).__name__})"
-            raise InputError(found, place=f"{path}:{number}", remedy="write one object per line")
+            problem = f"a line must be a JSON object (got {type(row).__name__})"
+            raise InputError(problem, place=f"{path}:{number}", remedy="write one object per line")
         yield number, row
+
+
+def value_at(value: Any, *keys: str) -> Any:
+    """The value below `keys` in nested objects, as of JSON; None where there is none."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def number_at(value: Any, place: str, *keys: str, remedy: str = "run `dvc repro`") -> float:
+    """The finite number below `keys` in nested objects. Raises InputError, at `place`, where there is none."""
+    number = value_at(value, *keys)
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise InputError(f"{'.'.join(keys)} is not a finite number (got {number!r})", place=place, remedy=remedy)
+    return float(number)
+
+
+def text_at(value: Any, place: str, *keys: str, remedy: str = "run `dvc repro`") -> str:
+    """The text below `keys` in nested objects. Raises InputError, at `place`, where there is none."""
+    text = value_at(value, *keys)
+    if not isinstance(text, str):
+        raise InputError(f"{'.'.join(keys)} is not a text (got {text!r})", place=place, remedy=remedy)
+    return text
 
 
 def sha256_of(path: Path) -> str:

@@ -1,7 +1,7 @@
 """The only place that reads and writes Parquet: whole, or batch by batch for tables that do not fit into memory.
 
 Every write is atomic (tunegate.files), zstd-compressed, and the same bytes for the same rows. Pages carry checksums, so
-that a damaged file is an error and not other rows. Does not know what a table means.
+that a damaged file is an error and not other rows.
 """
 
 import contextlib

@@ -107,9 +107,9 @@ def test_a_wheel_writes_the_same_project_as_the_repository(wheel: Path, project:
 def test_a_new_project_is_a_repository_of_git_and_dvc_with_nothing_left_out(project: Path) -> None:
     status = ["git", "status", "--porcelain", "--untracked-files=all"]
     listed = subprocess.run(status, cwd=project, capture_output=True, text=True, check=True).stdout.splitlines()
-    found = {line.removeprefix("?? ") for line in listed}
-    assert {path for path in found if not path.endswith(".whl")} == set(written(project)), "none of it is ignored"
-    assert len(found) == len(written(project)) + 1, "and tunegate's wheel"
+    content = {line.removeprefix("?? ") for line in listed}
+    assert {path for path in content if not path.endswith(".whl")} == set(written(project)), "none of it is ignored"
+    assert len(content) == len(written(project)) + 1, "and tunegate's wheel"
     stages = subprocess.run(
         [sys.executable, "-m", "dvc", "stage", "list", "--name-only"],
         cwd=project,
@@ -162,7 +162,7 @@ def test_an_empty_folder_is_used(tmp_path: Path) -> None:
 def test_without_git_nothing_is_left_behind(tmp_path: Path) -> None:
     done = run("init", "my-model", cwd=tmp_path, PATH="")
     assert done.returncode == 1
-    assert done.stderr == "error: git is not installed\nfix: install git and run again\n"
+    assert done.stderr.startswith("error: PATH: git is not installed\n")
     assert list(tmp_path.iterdir()) == []
 
 

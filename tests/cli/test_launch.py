@@ -20,11 +20,11 @@ def in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def launch(*arguments: str) -> str:
-    found = CliRunner().invoke(app, ["launch", *arguments], catch_exceptions=True)
-    if isinstance(found.exception, TunegateError):
-        raise found.exception
-    assert found.exit_code == 0, found.output
-    return found.stdout
+    result = CliRunner().invoke(app, ["launch", *arguments], catch_exceptions=True)
+    if isinstance(result.exception, TunegateError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
 
 
 def test_a_slurm_script_is_printed() -> None:
@@ -56,9 +56,9 @@ def test_options_that_do_not_fit_are_a_usage_error(arguments: tuple[str, ...], w
 
 
 def test_without_print_nothing_is_done() -> None:
-    found = CliRunner().invoke(app, ["launch"])
-    assert found.exit_code == 2
-    assert "--print" in found.output
+    result = CliRunner().invoke(app, ["launch"])
+    assert result.exit_code == 2
+    assert "--print" in result.output
 
 
 def test_the_example_in_the_help_runs() -> None:
@@ -80,9 +80,9 @@ def test_the_commands_in_the_guide_run() -> None:
 
 
 def test_the_parameters_in_the_guide_are_valid() -> None:
-    found = blocks("yaml")
-    assert len(found) >= 2
-    for block in found:
+    result = blocks("yaml")
+    assert len(result) >= 2
+    for block in result:
         values = parse_yaml(block, place="docs/scaling.md")
         assert values.keys() == {"compute"}
         parse(Compute, values["compute"], place="docs/scaling.md", remedy="")

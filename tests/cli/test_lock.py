@@ -26,30 +26,30 @@ def merge(miniature: Miniature, sides: dict[str, Path], code: int = 0) -> str:
 
 def test_lock_merge_writes_what_both_sides_ran(miniature: Miniature, sides: dict[str, Path]) -> None:
     ours, theirs = (parse_lock(read_text(sides[side]), place="") for side in ("ours", "theirs"))
-    said = merge(miniature, sides)
-    found = parse_lock(read_text(sides["ours"]), place="")
-    assert found["train"] == ours["train"]
-    assert found["train"] != theirs["train"]
+    output = merge(miniature, sides)
+    entries = parse_lock(read_text(sides["ours"]), place="")
+    assert entries["train"] == ours["train"]
+    assert entries["train"] != theirs["train"]
     # Both ran `package` anew: one on another adapter, the other with another tolerance.
-    assert "package" not in found
-    assert "dvc.lock: package: dropped (both sides changed it)" in said
-    assert "run `dvc repro` and commit dvc.lock" in said
+    assert "package" not in entries
+    assert "dvc.lock: package: dropped (both sides changed it)" in output
+    assert "run `dvc repro` and commit dvc.lock" in output
 
 
 def test_lock_merge_restores_what_was_run_before(miniature: Miniature, sides: dict[str, Path]) -> None:
     miniature.change(train__learning_rate=0.5, package__tolerance=0.5)
     miniature.run("dvc", "repro", "-q", cwd=miniature.root)
     both = parse_lock(read_text(miniature.root / "dvc.lock"), place="")
-    said = merge(miniature, sides)
+    output = merge(miniature, sides)
     assert parse_lock(read_text(sides["ours"]), place="") == both
-    assert "package: restored from the run cache" in said
+    assert "package: restored from the run cache" in output
 
 
 def test_lock_merge_leaves_the_conflict_where_a_side_is_no_lock(miniature: Miniature, sides: dict[str, Path]) -> None:
     ours = read_text(sides["ours"])
     write_text(sides["theirs"], "<<<<<<< HEAD\n")
-    said = merge(miniature, sides, code=1)
-    assert "dvc.lock (theirs)" in said
+    output = merge(miniature, sides, code=1)
+    assert "dvc.lock (theirs)" in output
     assert read_text(sides["ours"]) == ours
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tunegate.tracking.outbox import ADAPTER, Record, Run, receipt_now, settle, write_record
+from tunegate.tracking.outbox import ADAPTER, Record, Run, mark_uploaded, receipt_now, write_record
 
 
 def tunegate(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,7 +33,7 @@ def test_no_runs_yet_says_how_to_get_one() -> None:
 
 
 def test_runs_are_listed_with_score_and_state() -> None:
-    settle(recorded("a" * 64), receipt_now(store="s", experiment_id="1", run_id="run-1", version="4"))
+    mark_uploaded(recorded("a" * 64), receipt_now(store="s", experiment_id="1", run_id="run-1", version="4"))
     pending = recorded("b" * 64)
     head, uploaded, kept = tunegate("runs").stdout.splitlines()
     assert head.split() == ["recorded", "(UTC)", "commit", "lineage", "score", "run", "state"]

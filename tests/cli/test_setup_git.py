@@ -14,15 +14,15 @@ def setup(miniature: Miniature, *options: str) -> str:
 
 def test_with_the_driver_a_merge_keeps_what_was_run_and_repro_runs_the_rest(branches: Miniature) -> None:
     setup(branches)
-    said = branches.run("git", "merge", "--no-edit", "main", cwd=branches.root)
-    assert "dvc.lock: train: dropped (both sides changed it)" in said
+    output = branches.run("git", "merge", "--no-edit", "main", cwd=branches.root)
+    assert "dvc.lock: train: dropped (both sides changed it)" in output
     merged = parse_lock(read_text(branches.root / "dvc.lock"), place="")
     assert "tokenize" in merged
     assert not {"train", "evaluate", "package", "score"} & set(merged)
     verify(branches, "--head", "HEAD", "--quick", code=3)
-    said = branches.run("dvc", "repro", cwd=branches.root)
-    assert "Running stage 'train'" in said
-    assert "Stage 'evaluate' is cached - skipping run" in said
+    output = branches.run("dvc", "repro", cwd=branches.root)
+    assert "Running stage 'train'" in output
+    assert "Stage 'evaluate' is cached - skipping run" in output
     branches.commit("The merge's run", repro=False)
     verify(branches, "--head", "HEAD")
 
@@ -36,8 +36,8 @@ def test_with_the_driver_a_known_combination_needs_no_run(branches: Miniature) -
     branches.git("checkout", "-q", "--force", "tune")
     setup(branches)
     write_text(branches.root / ".git/info/attributes", "dvc.lock merge=tunegate-lock\n")
-    said = branches.run("git", "merge", "--no-edit", "tried", cwd=branches.root)
-    assert "train: restored from the run cache" in said
+    output = branches.run("git", "merge", "--no-edit", "tried", cwd=branches.root)
+    assert "train: restored from the run cache" in output
     branches.run("dvc", "checkout", "-q", cwd=branches.root)
     assert "Running stage" not in branches.run("dvc", "repro", cwd=branches.root)
     verify(branches, "--head", "HEAD")
@@ -47,16 +47,16 @@ def test_a_clone_without_the_driver_stops_at_a_conflict(branches: Miniature, tmp
     setup(branches)
     clone = tmp_path / "clone"
     branches.run("git", "clone", "-q", str(branches.root), str(clone), cwd=tmp_path)
-    said = branches.run("git", "merge", "--no-edit", "origin/main", cwd=clone, code=1)
-    assert "Merge conflict in dvc.lock" in said
+    output = branches.run("git", "merge", "--no-edit", "origin/main", cwd=clone, code=1)
+    assert "Merge conflict in dvc.lock" in output
 
 
 def test_setup_git_says_what_it_did_does_it_once_and_undoes_it(miniature: Miniature) -> None:
     config, attributes = miniature.root / ".git/config", miniature.root / ".git/info/attributes"
     write_text(attributes, "*.bin binary")
     before = read_text(config), read_text(miniature.root / ".gitattributes")
-    said = setup(miniature)
-    assert "git config merge.tunegate-lock.driver:" in said
+    output = setup(miniature)
+    assert "git config merge.tunegate-lock.driver:" in output
     assert read_text(attributes) == "*.bin binary\n/dvc.lock merge=tunegate-lock\n"
     assert "nothing to do" in setup(miniature)
     assert "removed" in setup(miniature, "--remove")
@@ -80,6 +80,6 @@ def test_a_project_below_the_repositorys_top_has_its_own_lock_merged(miniature: 
     below = Miniature(top / "model", miniature.run)
     two_branches(below)
     setup(below)
-    said = miniature.run("git", "merge", "--no-edit", "main", cwd=top)
-    assert "model/dvc.lock: train: dropped" in said
-    assert "tokenize: dropped" not in said
+    output = miniature.run("git", "merge", "--no-edit", "main", cwd=top)
+    assert "model/dvc.lock: train: dropped" in output
+    assert "tokenize: dropped" not in output

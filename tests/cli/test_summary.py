@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tunegate.files import write_json
-from tunegate.tracking.outbox import ADAPTER, Run, receipt_now, settle, write_record
+from tunegate.tracking.outbox import ADAPTER, Run, mark_uploaded, receipt_now, write_record
 
 METRICS = {
     "lineage": "a" * 64,
@@ -44,7 +44,7 @@ def record(store: str | None) -> None:
     run = Run(name="helpdesk", commit="c", branch="", dirty=False, lineage="a" * 64, params={}, metrics={})
     written = write_record(run, {ADAPTER: Path("adapter")})
     if store:
-        settle(written, receipt_now(store=store, experiment_id="1", run_id="run-1", version="4"))
+        mark_uploaded(written, receipt_now(store=store, experiment_id="1", run_id="run-1", version="4"))
 
 
 def test_a_pipeline_that_has_not_run_is_named() -> None:

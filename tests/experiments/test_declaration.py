@@ -71,11 +71,11 @@ def test_points_of_a_range_are_round() -> None:
     assert [Axis(low=10000.4, high=10001.0, step=0.2).point(number) for number in (1, 2)] == [10000.6, 10000.8]
 
 
-@pytest.mark.parametrize(("said", "told"), [(0.00123456, 0.00123456), (0.00123411, 0.001234), (0.0012, 0.0012)])
-def test_a_number_is_rounded_and_stays_within_its_range(said: float, told: float) -> None:
-    assert Axis(low=0.0012, high=0.00123456).told(said) == told
-    assert Axis(low=0.00123456, high=1.0).told(0.00123456) == 0.001235
-    assert Axis(low=0.00123412, high=1.0).told(0.00123412) == 0.00123412
+@pytest.mark.parametrize(("chosen", "rounded"), [(0.00123456, 0.00123456), (0.00123411, 0.001234), (0.0012, 0.0012)])
+def test_a_number_is_rounded_and_stays_within_its_range(chosen: float, rounded: float) -> None:
+    assert Axis(low=0.0012, high=0.00123456).rounded(chosen) == rounded
+    assert Axis(low=0.00123456, high=1.0).rounded(0.00123456) == 0.001235
+    assert Axis(low=0.00123412, high=1.0).rounded(0.00123412) == 0.00123412
 
 
 def test_the_number_of_trials_and_the_name_are_no_part_of_what_a_search_is() -> None:

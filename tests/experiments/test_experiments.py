@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tunegate.experiments.declaration import REMEDY, Search, axis_of
-from tunegate.experiments.sampler import STARTUP
-from tunegate.experiments.search_results import ENOUGH
-from tunegate.experiments.space import require_known
+from tunegate.experiments.sampling import RANDOM_TRIALS
+from tunegate.experiments.search_results import TRIALS_FOR_IMPORTANCE
+from tunegate.experiments.space import require_known_keys
 from tunegate.files import parse_yaml
 from tunegate.params import parse
 
@@ -23,7 +23,7 @@ COMMANDS = re.findall(r"(?ms)^```bash command\n(.*?)^```$", PAGE)
 def test_the_pages_search_file_is_one_over_keys_that_there_are() -> None:
     (text,) = re.findall(r"(?ms)^```yaml search.yaml\n(.*?)^```$", PAGE)
     search = parse(Search, parse_yaml(text, place="docs/search.md"), place="docs/search.md", remedy=REMEDY)
-    require_known((ROOT / "params.yaml").read_text(encoding="utf-8"), search)
+    require_known_keys((ROOT / "params.yaml").read_text(encoding="utf-8"), search)
     assert search.space["train.epochs"].whole
 
 
@@ -43,6 +43,6 @@ def test_a_command_of_the_page_has_only_options_that_there_are(command: str) -> 
 def test_the_page_names_every_key_and_the_numbers_that_the_code_has() -> None:
     assert len(COMMANDS) == 3
     assert [key for key in Search.model_fields if f"| `{key}` |" not in PAGE] == []
-    assert (STARTUP, ENOUGH) == (5, 6)
+    assert (RANDOM_TRIALS, TRIALS_FOR_IMPORTANCE) == (5, 6)
     assert "the first five are random" in PAGE
     assert "from six completed trials on" in PAGE

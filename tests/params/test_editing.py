@@ -46,18 +46,18 @@ def changed_lines(values: dict[str, Any]) -> list[str]:
 )
 def test_one_value_changes_one_line(key: str, value: Any, line: str) -> None:
     assert changed_lines({key: value}) == [line]
-    found: Any = parse_yaml(with_values(TEXT, {key: value}), place="text")
+    edited: Any = parse_yaml(with_values(TEXT, {key: value}), place="text")
     for name in key.split("."):
-        found = found[name]
-    assert found == value
+        edited = edited[name]
+    assert edited == value
 
 
 def test_several_values_are_changed_together_and_the_rest_stays_to_the_letter() -> None:
     text = (ROOT / "params.yaml").read_text()
-    found = with_values(text, {"train.rank": 4, "prepare.mixture.faq.weight": 0.5, "prepare.mixture.web.weight": 2})
-    assert parse_yaml(found, place="text")["prepare"]["mixture"] == {"faq": {"weight": 0.5}, "web": {"weight": 2}}
-    assert len(set(text.splitlines()) - set(found.splitlines())) == 2
-    assert with_values(found, {}) == found
+    edited = with_values(text, {"train.rank": 4, "prepare.mixture.faq.weight": 0.5, "prepare.mixture.web.weight": 2})
+    assert parse_yaml(edited, place="text")["prepare"]["mixture"] == {"faq": {"weight": 0.5}, "web": {"weight": 2}}
+    assert len(set(text.splitlines()) - set(edited.splitlines())) == 2
+    assert with_values(edited, {}) == edited
 
 
 def test_a_text_in_lines_keeps_the_line_that_comes_after_it() -> None:

@@ -120,7 +120,7 @@ def test_every_key_has_a_documented_meaning() -> None:
         ('[{kind: back_translation, templates: ["{text}"]}]', "two prompts in templates with kind back_translation"),
         (
             '[{kind: back_translation, templates: ["a {text}", "b {text}"], copies: 2}]',
-            "a greedy translator says the same each time",
+            "one copy with kind back_translation",
         ),
         (
             '[{kind: back_translation, templates: ["a {text}", "b {text}"]}]',

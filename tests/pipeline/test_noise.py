@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tunegate.experiments.seed_noise import FILE
+from tunegate.experiments.noise import FILE
 from tunegate.files import read_json
 from tunegate.review.evidence import open_evidence
 
@@ -13,7 +13,7 @@ Run = Callable[..., str]
 def test_two_seeds_are_trained_recorded_and_told_by_the_gate(project: Path, run: Run) -> None:
     before = run("git", "status", "--porcelain", cwd=project)
     said = run("tunegate", "noise", "--seeds", "2", cwd=project)
-    assert f"recorded in {FILE}" in said
+    assert f"read_noise in {FILE}" in said
     [record] = read_json(project / FILE)["recipes"]
     assert sorted(record["seeds"]) == ["7", "8"]
     # The first seed is the project's own, whose run is remembered: the very metrics of its report.

@@ -5,29 +5,7 @@ from typing import Any
 from data_change import empty, shift
 
 from tunegate.preflight.memory import Forecast
-from tunegate.reporting.pages import colour_of, costs_of, curve_plot, loss_curves, render_data_page
-from tunegate.statistics.power_law import Fit
-
-FIT = Fit(0.2, 0.5, 0.1, errors=[0.5, 0.3], lows=[0.4, 0.25], highs=[0.6, 0.35], gain=0.1, gain_low=0.0, gain_high=0.2)
-CURVE: Any = SimpleNamespace(rows=[500, 1000], fit=FIT, sentence="<more> rows help")
-
-
-def numbers(points: str) -> list[list[float]]:
-    return [[float(number) for number in point.split(",")] for point in points.split()]
-
-
-def test_the_fit_goes_on_where_the_measured_curve_ends_and_falls_with_more_rows() -> None:
-    drawing = ET.fromstring(curve_plot(CURVE))
-    fit, beyond = (numbers(line.attrib["points"]) for line in drawing.findall("polyline"))
-    assert fit[-1] == beyond[0]
-    heights = [y for _, y in fit + beyond[1:]]
-    assert heights == sorted(heights), "downwards is a smaller error"
-    estimates, ranges = (
-        drawing.findall("circle"),
-        [one for one in drawing.findall("line") if "range" in str(one.attrib)],
-    )
-    assert [len(estimates), len(ranges)] == [2, 2]
-    assert "<more> rows help" in drawing.attrib["aria-label"]
+from tunegate.reporting.pages import colour_of, costs_of, loss_curves, render_data_page
 
 
 def test_every_run_has_its_colour_and_a_line_for_each_loss() -> None:

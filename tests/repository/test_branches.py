@@ -1,13 +1,17 @@
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tunegate.errors import InputError, MachineError, RefusedError
+from tunegate.errors import InputError, MachineError, RefusedError, UsageError
+from tunegate.files import write_text
 from tunegate.repository import branches
 from tunegate.repository.lock import Entry
-from tunegate.repository.revisions import open_repository
+from tunegate.repository.revisions import Repository, open_repository
+
+Run = Callable[..., str]
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -49,8 +53,8 @@ def test_a_commit_of_results_holds_nothing_else_and_skips_the_hooks_for_people(c
     for name in ("dvc.lock", ".gitignore", "metrics.json"):
         (clone / name).write_text("two\n")
     git(clone, "add", ".gitignore")
-    made = branches.commit(open_repository(clone), ["dvc.lock", "metrics.json"], "results")
-    assert made == git(clone, "rev-parse", "HEAD")
+    sha = branches.commit(open_repository(clone), ["dvc.lock", "metrics.json"], "results")
+    assert sha == git(clone, "rev-parse", "HEAD")
     assert git(clone, "show", "--name-only", "--format=%an <%ae>").split("\n\n") == [
         "tunegate <tunegate@localhost>",
         "dvc.lock\nmetrics.json",
@@ -65,18 +69,18 @@ def test_nothing_new_is_no_commit(clone: Path) -> None:
 def test_a_push_moves_the_branch_forward_and_never_over_anothers_work(clone: Path, tmp_path: Path) -> None:
     repository = open_repository(clone)
     (clone / "dvc.lock").write_text("two\n")
-    made = branches.commit(repository, ["dvc.lock"], "results")
-    assert made
+    sha = branches.commit(repository, ["dvc.lock"], "results")
+    assert sha
     git(tmp_path, "clone", "-q", "origin.git", "other")
     other = ["-c", "user.name=grace", "-c", "user.email=grace@firm.example"]
     git(tmp_path / "other", *other, "commit", "-q", "--allow-empty", "-m", "hers")
     git(tmp_path / "other", "push", "-q", "origin", "main")
     hers = git(tmp_path / "other", "rev-parse", "HEAD")
     with pytest.raises(RefusedError, match="the branch moved while the run went on"):
-        branches.push(repository, made, "main", environment={})
+        branches.push(repository, sha, "main", environment={})
     assert git(tmp_path / "origin.git", "rev-parse", "main") == hers
-    branches.push(repository, made, "results", environment={})
-    assert git(tmp_path / "origin.git", "rev-parse", "results") == made
+    branches.push(repository, sha, "results", environment={})
+    assert git(tmp_path / "origin.git", "rev-parse", "results") == sha
 
 
 def test_a_push_that_is_not_permitted_says_so(clone: Path, tmp_path: Path) -> None:
@@ -101,3 +105,36 @@ def test_a_commit_is_fetched_by_its_ref_where_it_is_not_here(clone: Path, tmp_pa
 def test_a_commit_that_origin_no_longer_has_there_is_an_error(clone: Path) -> None:
     with pytest.raises(InputError, match="no longer what origin has there"):
         branches.fetch(open_repository(clone), "a" * 40, ref="refs/heads/main", environment={})
+
+
+@pytest.fixture
+def project(tmp_path: Path, run: Run) -> Repository:
+    write_text(tmp_path / "below/params.yaml", "rank: 8\n")
+    write_text(tmp_path / "other", "x\n")
+    run("git", "init", "-q", "-b", "main", cwd=tmp_path)
+    run("git", "add", "-A", cwd=tmp_path)
+    run("git", "commit", "-qm", "first", cwd=tmp_path)
+    write_text(tmp_path / "other", "changed, and not committed\n")
+    return open_repository(tmp_path / "below")
+
+
+def test_a_proposal_is_one_file_on_a_new_branch_and_touches_nothing_else(project: Repository, run: Run) -> None:
+    head = project.resolve("HEAD")
+    proposed = branches.propose(project, "search/a", head, "params.yaml", "rank: 16\n", "Rank 16")
+    assert project.resolve("search/a") == proposed
+    assert run("git", "diff", "--name-only", head, proposed, cwd=project.root) == "below/params.yaml\n"
+    assert project.read(proposed, "params.yaml") == "rank: 16\n"
+    assert project.resolve("HEAD") == head
+    assert run("git", "status", "--porcelain", cwd=project.root) == " M other\n"
+    assert (project.root / "params.yaml").read_text() == "rank: 8\n"
+
+
+def test_the_same_proposal_again_is_the_same_and_another_is_refused(project: Repository) -> None:
+    head = project.resolve("HEAD")
+    proposed = branches.propose(project, "a", head, "params.yaml", "rank: 16\n", "Rank 16")
+    assert branches.propose(project, "a", head, "params.yaml", "rank: 16\n", "Rank 16, later") == proposed
+    with pytest.raises(RefusedError, match="holds something else"):
+        branches.propose(project, "a", head, "params.yaml", "rank: 32\n", "Rank 32")
+    assert project.resolve("a") == proposed
+    with pytest.raises(UsageError, match="not a name for a branch"):
+        branches.propose(project, "a..b", head, "params.yaml", "rank: 32\n", "Rank 32")

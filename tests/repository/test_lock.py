@@ -25,12 +25,12 @@ def test_the_hash_of_a_file_or_a_folder_is_read(md5: str) -> None:
 def test_a_hash_that_is_none_is_an_error_that_names_stage_path_and_value(kind: str, md5: object) -> None:
     with pytest.raises(InputError) as caught:
         parse_lock(lock_with(**{kind: [{"path": "a/b", "md5": md5}]}), place="1234:dvc.lock")
-    assert (caught.value.place, caught.value.problem) == ("1234:dvc.lock: train", f"a/b: {md5!r} is no md5")
+    assert (caught.value.place, caught.value.problem) == ("1234:dvc.lock: train", f"a/b: {md5!r} is not an md5")
 
 
 @pytest.mark.parametrize("path", ["", "/etc/passwd", "..", "../b", "a/../b", "a//b", "./a", "a/", "a\0b", "a\nb"])
 def test_an_output_outside_of_the_project_is_an_error(path: str) -> None:
-    with pytest.raises(InputError, match="is no path inside of the project"):
+    with pytest.raises(InputError, match="is not a path inside the project"):
         parse_lock(lock_with(outs=[{"path": path, "md5": MD5}]), place="dvc.lock")
     assert not is_inside(path)
 
@@ -40,8 +40,8 @@ def test_an_output_outside_of_the_project_is_an_error(path: str) -> None:
     [
         ({"deps": None}, "deps: not a list"),
         ({"outs": {"path": "a"}}, "outs: not a list"),
-        ({"outs": [{"path": "a", "md5": MD5}, {"path": "a", "md5": "f" * 32}]}, "outs: a path stands there twice"),
-        ({"outs": [{"path": "a", "md5": MD5, "size": "many"}]}, "a: 'many' is no size"),
+        ({"outs": [{"path": "a", "md5": MD5}, {"path": "a", "md5": "f" * 32}]}, "outs: a path is listed twice"),
+        ({"outs": [{"path": "a", "md5": MD5, "size": "many"}]}, "a: 'many' is not a size"),
     ],
 )
 def test_what_dvc_would_never_write_is_an_error(items: dict[str, object], problem: str) -> None:

@@ -43,19 +43,21 @@ def locked(path: str, content: str) -> dict[str, Any]:
 
 def run(config: Config, memory: dict[str, list[dict[str, Any]]] | None = None) -> dict[str, Entry]:
     """The lock that running everything gives; the runs go into `memory`."""
-    made: dict[str, str] = {}
+    outputs: dict[str, str] = {}
     lock = {}
     for name, (out, sources) in STAGES.items():
         deps = {}
         for path in sources:
             top = path.split("/")[0]
-            deps[path] = (made[top] if path == top else md5([made[top], path])) if top in made else md5(config[path])
-        made[out] = outcome(name, deps, config[name])
+            deps[path] = (
+                (outputs[top] if path == top else md5([outputs[top], path])) if top in outputs else md5(config[path])
+            )
+        outputs[out] = outcome(name, deps, config[name])
         raw = {
             "cmd": f"run {name}",
             "deps": [locked(path, deps[path]) for path in sorted(deps)],
             "params": {"params.yaml": {name: dict(config[name])}},
-            "outs": [locked(out, made[out])],
+            "outs": [locked(out, outputs[out])],
         }
         lock[name] = Entry(name, raw)
         if memory is not None and raw not in (known := memory.setdefault(key_of(raw), [])):
@@ -85,19 +87,19 @@ def merged(ours: Lock, theirs: Lock, *, base: Lock | None = None, memory: Any = 
 
 def test_a_stage_that_one_side_left_alone_is_the_others() -> None:
     ours, theirs = run(changed(START, package__a=1)), run(changed(START, evaluate__a=1))
-    found = merged(ours, theirs)
-    assert found.lock == run(changed(START, package__a=1, evaluate__a=1))
-    assert not found.dropped
-    assert list(found.lock) == list(STAGES)
+    result = merged(ours, theirs)
+    assert result.lock == run(changed(START, package__a=1, evaluate__a=1))
+    assert not result.dropped
+    assert list(result.lock) == list(STAGES)
 
 
 def test_what_git_would_mix_is_dropped_with_all_that_follows() -> None:
     # The training parameter leaves the adapter as it is; the data parameter changes all that follows.
     ours, theirs = run(changed(START, prepare__a=1)), run(changed(START, train__b=1))
-    found = merged(ours, theirs)
-    assert list(found.lock) == ["prepare", "tokenize"]
-    assert found.lock["tokenize"] == ours["tokenize"]
-    assert found.dropped == {
+    result = merged(ours, theirs)
+    assert list(result.lock) == ["prepare", "tokenize"]
+    assert result.lock["tokenize"] == ours["tokenize"]
+    assert result.dropped == {
         "train": "both sides changed it",
         "evaluate": "it was run on adapter, and `train` is dropped",
         "package": "it was run on adapter, and `train` is dropped",
@@ -108,9 +110,9 @@ def test_a_combination_that_was_run_before_is_restored() -> None:
     memory: dict[str, list[dict[str, Any]]] = {}
     both = run(changed(START, prepare__a=1, train__b=1), memory)
     ours, theirs = run(changed(START, prepare__a=1), memory), run(changed(START, train__b=1), memory)
-    found = merged(ours, theirs, memory=memory)
-    assert found.lock == both
-    assert found.restored == {"train": "both sides changed it"}
+    result = merged(ours, theirs, memory=memory)
+    assert result.lock == both
+    assert result.restored == {"train": "both sides changed it"}
 
 
 def test_two_results_of_one_run_are_left_to_dvc() -> None:
@@ -119,8 +121,8 @@ def test_two_results_of_one_run_are_left_to_dvc() -> None:
     other = json.loads(json.dumps(both["train"].raw))
     other["outs"][0]["md5"] = md5("another result of the same run")
     memory[key_of(other)].append(other)
-    found = merged(run(changed(START, prepare__a=1)), run(changed(START, train__b=1)), memory=memory)
-    assert "train" in found.dropped
+    result = merged(run(changed(START, prepare__a=1)), run(changed(START, train__b=1)), memory=memory)
+    assert "train" in result.dropped
 
 
 def test_changed_equally_is_no_conflict() -> None:
@@ -134,8 +136,8 @@ def test_a_removed_stage_stays_removed_unless_the_other_side_changed_it() -> Non
     full = run(START)
     without = {name: entry for name, entry in full.items() if name != "package"}
     assert merged(without, full).lock == without
-    found = merged(without, run(changed(START, package__a=1)), memory={})
-    assert found.dropped == {"package": "one side removed it, the other changed it"}
+    result = merged(without, run(changed(START, package__a=1)), memory={})
+    assert result.dropped == {"package": "one side removed it, the other changed it"}
 
 
 def test_a_new_stage_on_one_side_is_kept_when_it_fits() -> None:
@@ -143,7 +145,7 @@ def test_a_new_stage_on_one_side_is_kept_when_it_fits() -> None:
     theirs = run(START)
     assert merged(base, theirs, base=base).lock == theirs
     moved = {n: e for n, e in run(changed(START, train__a=1)).items() if n != "package"}
-    assert merged(moved, theirs, base=base).dropped == {"package": "it was run on another adapter than `train` gives"}
+    assert merged(moved, theirs, base=base).dropped == {"package": "it was run on another adapter than `train` makes"}
 
 
 def test_a_stale_entry_of_one_side_is_dropped_where_its_input_is_made_anew() -> None:
@@ -185,13 +187,13 @@ def test_no_merge_of_random_histories_ever_names_a_run_of_anything_but_the_merge
     locks = [run(config, memory) for config in (base, *(changed(base, **values) for values in sides.values()))]
     truth = run(changed(base, **sides["ours"], **sides["theirs"]))
     for first, second in itertools.permutations(locks[1:]):
-        found = merge(locks[0], first, second, remembers(memory))
-        assert set(found.lock) | set(found.dropped) == set(STAGES)
-        for name, entry in found.lock.items():
+        result = merge(locks[0], first, second, remembers(memory))
+        assert set(result.lock) | set(result.dropped) == set(STAGES)
+        for name, entry in result.lock.items():
             assert entry == truth[name]
             assert entry.raw in memory[key_of(entry.raw)]
         untouched = [name for name in STAGES if truth[name] in (first[name], second[name])]
-        assert set(untouched) <= set(found.lock) | _below(found.dropped)
+        assert set(untouched) <= set(result.lock) | _below(result.dropped)
 
 
 def _below(dropped: Mapping[str, str]) -> set[str]:

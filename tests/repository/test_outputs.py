@@ -34,8 +34,8 @@ def folder(project: Path, *names: object, md5: object = None) -> Locked:
 
 def test_a_folder_and_a_file_are_placed_as_they_were_locked(project: Path) -> None:
     with open_outputs(project) as outputs:
-        found = outputs.path_of(folder(project, "a.txt", "b/c.txt"))
-        assert (found.name, (found / "b/c.txt").read_text()) == ("adapter", "words")
+        content = outputs.path_of(folder(project, "a.txt", "b/c.txt"))
+        assert (content.name, (content / "b/c.txt").read_text()) == ("adapter", "words")
         assert outputs.path_of(Locked("models/x.txt", cached(project, "one"), 3)).read_text() == "one"
         assert list(outputs.path_of(folder(project)).iterdir()) == []
 
@@ -81,7 +81,7 @@ def test_a_listing_with_a_hash_that_is_none_is_an_error(project: Path, md5: obje
     (project / "secret").write_text("mine")
     items = [{"relpath": "a.txt", "md5": md5}]
     locked = Locked("models/adapter", cached(project, to_json(items), ".dir"), 0)
-    with open_outputs(project) as outputs, pytest.raises(InputError, match=r"a\.txt: .* is no md5"):
+    with open_outputs(project) as outputs, pytest.raises(InputError, match=r"a\.txt: .* is not an md5"):
         outputs.path_of(locked)
 
 
@@ -95,15 +95,15 @@ def test_a_listing_that_is_no_list_of_files_is_an_error(project: Path, text: str
 def test_a_hash_from_anywhere_is_looked_at_before_it_is_a_path(project: Path, md5: str) -> None:
     (project / "secret").write_text("mine")
     with open_outputs(project) as outputs:
-        with pytest.raises(InputError, match="is no md5"):
+        with pytest.raises(InputError, match="is not an md5"):
             outputs.path_of(Locked("models/adapter", md5, 0))
-        with pytest.raises(InputError, match="is no md5"):
+        with pytest.raises(InputError, match="is not an md5"):
             outputs.cached(Locked("models/adapter", md5, 0))
 
 
 @pytest.mark.parametrize("path", ["..", "models/..", "/", "", "."])
 def test_the_name_of_a_copy_is_a_name(project: Path, path: str) -> None:
-    with open_outputs(project) as outputs, pytest.raises(InputError, match="no path inside of the project"):
+    with open_outputs(project) as outputs, pytest.raises(InputError, match="not a path inside the project"):
         outputs.path_of(Locked(path, cached(project, "words"), 0))
 
 

@@ -47,12 +47,12 @@ def edit_lock(miniature: Miniature, old: str, new: str) -> None:
 
 def test_every_stage_of_a_commit_is_proven_by_the_run_cache_or_by_running_it_again(miniature: Miniature) -> None:
     before = miniature.git("status", "--porcelain")
-    found = proofs_of(miniature.root, "HEAD", quick=False)
-    assert {name: proof.how for name, proof in found.items()} == {
+    by_stage = proofs_of(miniature.root, "HEAD", quick=False)
+    assert {name: proof.how for name, proof in by_stage.items()} == {
         **dict.fromkeys(read_yaml(miniature.root / "dvc.yaml")["stages"], "run cache here"),
         "score": "run again here",
     }
-    assert list(found) == list(read_yaml(miniature.root / "dvc.yaml")["stages"])
+    assert list(by_stage) == list(read_yaml(miniature.root / "dvc.yaml")["stages"])
     assert miniature.git("status", "--porcelain") == before
 
 
@@ -63,11 +63,11 @@ def test_a_changed_parameter_command_or_file_makes_the_entry_stale_with_both_val
     edit_stage(miniature, "package", cmd="mkdir -p models/package")
     write_text(miniature.root / "inputs/tokens/more.txt", "one more file\n")
     miniature.git("add", "inputs")
-    found = proofs_of(miniature.root)
-    assert unproven(found) == {"tokenize": "stale", "train": "stale", "package": "stale"}
-    assert found["train"].problems == ("params.yaml:train.learning_rate: ran with 0.002, here 0.5",)
-    assert 'here "mkdir -p models/package"' in found["package"].problems[0]
-    assert "inputs/tokens: ran on" in found["tokenize"].problems[0]
+    by_stage = proofs_of(miniature.root)
+    assert unproven(by_stage) == {"tokenize": "stale", "train": "stale", "package": "stale"}
+    assert by_stage["train"].problems == ("params.yaml:train.learning_rate: ran with 0.002, here 0.5",)
+    assert 'here "mkdir -p models/package"' in by_stage["package"].problems[0]
+    assert "inputs/tokens: ran on" in by_stage["tokenize"].problems[0]
 
 
 def test_files_that_git_does_not_know_are_no_part_of_a_proof(miniature: Miniature) -> None:
@@ -79,10 +79,10 @@ def test_a_dependency_taken_out_of_dvc_yaml_makes_the_entry_stale_though_dvc_see
     deps = read_yaml(miniature.root / "dvc.yaml")["stages"]["train"]["deps"]
     edit_stage(miniature, "train", deps=[path for path in deps if path != "data/tokens"])
     assert miniature.run("dvc", "status", "train", cwd=miniature.root).strip().endswith("up to date.")
-    found = proofs_of(miniature.root)["train"]
-    assert (found.state, found.problems) == (
+    by_stage = proofs_of(miniature.root)["train"]
+    assert (by_stage.state, by_stage.problems) == (
         "stale",
-        ("data/tokens: was a dependency of the run, is none in dvc.yaml",),
+        ("data/tokens: was a dependency of the run, and is not in dvc.yaml",),
     )
 
 
@@ -92,9 +92,9 @@ def test_the_lock_of_another_branch_is_stale_where_its_files_are_not(miniature: 
     miniature.commit("Another model")
     miniature.git("checkout", "-q", "main")
     miniature.git("checkout", "other", "--", "dvc.lock")
-    found = proofs_of(miniature.root, miniature.commit("Borrowed", repro=False))
-    assert unproven(found) == {"train": "stale", "score": "different"}
-    assert any("learning_rate: ran with 0.5, here 0.002" in problem for problem in found["train"].problems)
+    by_stage = proofs_of(miniature.root, miniature.commit("Borrowed", repro=False))
+    assert unproven(by_stage) == {"train": "stale", "score": "different"}
+    assert any("learning_rate: ran with 0.5, here 0.002" in problem for problem in by_stage["train"].problems)
 
 
 def test_a_stage_without_entry_is_missing_and_an_entry_without_stage_is_named(miniature: Miniature) -> None:
@@ -103,11 +103,11 @@ def test_a_stage_without_entry_is_missing_and_an_entry_without_stage_is_named(mi
     stages = read_yaml(miniature.root / "dvc.yaml")
     del stages["stages"]["evaluate"]
     write_yaml(miniature.root / "dvc.yaml", stages)
-    found = proofs_of(miniature.root)
-    assert found["package"].state == "missing"
-    assert found["evaluate"].problems == ("is no stage of dvc.yaml",)
+    by_stage = proofs_of(miniature.root)
+    assert by_stage["package"].state == "missing"
+    assert by_stage["evaluate"].problems == ("is not a stage of dvc.yaml",)
     # What `score` reads is made by no stage now, and is not in git.
-    assert found["score"].state == "stale"
+    assert by_stage["score"].state == "stale"
 
 
 def test_forged_predictions_are_a_run_that_nobody_remembers(miniature: Miniature) -> None:
@@ -129,10 +129,10 @@ def test_forged_predictions_are_a_run_that_nobody_remembers(miniature: Miniature
 def test_metrics_edited_by_hand_are_not_what_came_out(miniature: Miniature) -> None:
     metrics = read_json(miniature.root / "reports/metrics.json")
     write_json(miniature.root / "reports/metrics.json", metrics | {"edited": 1})
-    found = proofs_of(miniature.root)
-    assert unproven(found) == {"score": "different"}
-    assert found["score"].problems[0].startswith("reports/metrics.json: ")
-    assert "came out" in found["score"].problems[0]
+    by_stage = proofs_of(miniature.root)
+    assert unproven(by_stage) == {"score": "different"}
+    assert by_stage["score"].problems[0].startswith("reports/metrics.json: ")
+    assert "came out" in by_stage["score"].problems[0]
 
 
 def test_metrics_and_lock_edited_together_are_caught_by_running_the_stage_again(miniature: Miniature) -> None:
@@ -141,8 +141,8 @@ def test_metrics_and_lock_edited_together_are_caught_by_running_the_stage_again(
     write_json(file, read_json(file) | {"edited": 1})
     edit_lock(miniature, old, miniature.run("md5sum", str(file), cwd=miniature.root).split()[0])
     assert not unproven(proofs_of(miniature.root))
-    found = proofs_of(miniature.root, quick=False)["score"]
-    assert (found.state, "came out when run again" in found.problems[0]) == ("different", True)
+    by_stage = proofs_of(miniature.root, quick=False)["score"]
+    assert (by_stage.state, "came out when run again" in by_stage.problems[0]) == ("different", True)
 
 
 def test_without_the_run_cache_nothing_is_proven_here_and_the_remote_proves_it(
@@ -152,15 +152,15 @@ def test_without_the_run_cache_nothing_is_proven_here_and_the_remote_proves_it(
     miniature.run("dvc", "push", "-q", "--run-cache", cwd=miniature.root)
     miniature.commit("A remote", repro=False)
     shutil.rmtree(miniature.root / ".dvc/cache")
-    found = proofs_of(miniature.root, "HEAD", quick=False)
-    assert {name: proof.how for name, proof in found.items() if name != "score"} == dict.fromkeys(
-        set(found) - {"score"}, "run cache on the remote"
+    by_stage = proofs_of(miniature.root, "HEAD", quick=False)
+    assert {name: proof.how for name, proof in by_stage.items() if name != "score"} == dict.fromkeys(
+        set(by_stage) - {"score"}, "run cache on the remote"
     )
-    assert found["score"].how == "run again here"
+    assert by_stage["score"].how == "run again here"
     shutil.rmtree(tmp_path / "remote/runs")
-    found = proofs_of(miniature.root, "HEAD")
-    assert unproven(found) == dict.fromkeys(set(found) - {"score"}, "unproven")
-    assert found["train"].problems == ("no such run in the run cache here, nor on the DVC remote",)
+    by_stage = proofs_of(miniature.root, "HEAD")
+    assert unproven(by_stage) == dict.fromkeys(set(by_stage) - {"score"}, "unproven")
+    assert by_stage["train"].problems == ("no such run in the run cache here, nor on the DVC remote",)
 
 
 def test_an_http_remote_is_said_to_keep_no_runs(miniature: Miniature) -> None:
@@ -201,9 +201,9 @@ def test_variables_foreach_and_parts_of_outputs_mean_what_they_mean_to_dvc(minia
     miniature.run("dvc", "add", "-q", "notes.txt", cwd=miniature.root)
     edit_stage(miniature, "package", deps=["models/adapter", "inputs/package", "notes.txt"])
     commit = miniature.commit("Parts")
-    found = proofs_of(miniature.root, commit)
-    assert {"split@config", "split@other"} < set(found)
-    assert not unproven(found)
+    by_stage = proofs_of(miniature.root, commit)
+    assert {"split@config", "split@other"} < set(by_stage)
+    assert not unproven(by_stage)
 
 
 def test_a_commit_without_a_pipeline_is_an_error_and_not_a_proof(miniature: Miniature) -> None:
@@ -248,8 +248,8 @@ def test_a_definition_that_switches_off_the_proof_is_no_proof(
 ) -> None:
     edit_stage(miniature, "evaluate", **changes)
     invented(miniature, "evaluate", "models/predictions.parquet")
-    found = proofs_of(miniature.root, quick=quick)["evaluate"]
-    assert (found.state, problem in found.problems[0]) == ("unproven", True)
+    by_stage = proofs_of(miniature.root, quick=quick)["evaluate"]
+    assert (by_stage.state, problem in by_stage.problems[0]) == ("unproven", True)
 
 
 def test_what_the_answers_depend_on_is_run_again_or_not_proven(miniature: Miniature) -> None:
@@ -258,12 +258,12 @@ def test_what_the_answers_depend_on_is_run_again_or_not_proven(miniature: Miniat
     miniature.run("dvc", "repro", "-q", cwd=miniature.root)
     miniature.git("add", "--force", "data/prepared")
     commit = miniature.commit("The split lies in git")
-    found = proofs_of(miniature.root, commit)
-    assert unproven(found) == {"prepare": "unproven"}
-    assert "`tunegate verify` runs it again" in found["prepare"].problems[0]
-    assert found["score"].how == "fits, not run again", "nothing that is judged depends on it"
-    found = proofs_of(miniature.root, commit, quick=False)
-    assert (found["prepare"].how, unproven(found)) == ("run again here", {})
+    by_stage = proofs_of(miniature.root, commit)
+    assert unproven(by_stage) == {"prepare": "unproven"}
+    assert "`tunegate verify` runs it again" in by_stage["prepare"].problems[0]
+    assert by_stage["score"].how == "fits, not run again", "nothing that is judged depends on it"
+    by_stage = proofs_of(miniature.root, commit, quick=False)
+    assert (by_stage["prepare"].how, unproven(by_stage)) == ("run again here", {})
     write_text(miniature.root / "inputs/prepared/ledger.json", "{}")
     miniature.git("add", "inputs")
     assert proofs_of(miniature.root)["prepare"].state == "stale", "a run that waits is no forgery"
@@ -274,7 +274,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What DVC asks of a file system outside of git, and of the network, while a proof is made."""
     from dvc.fs import HTTPFileSystem, LocalFileSystem
 
-    asked: list[str] = []
+    requests: list[str] = []
     for files in (LocalFileSystem, HTTPFileSystem):
         for verb in ("exists", "isdir", "info", "open"):
             honest = getattr(files, verb)
@@ -282,11 +282,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             def told(
                 self: object, path: object, *rest: object, was: Any = honest, of: str = verb, **more: object
             ) -> Any:
-                asked.append(f"{of} {path}")
+                requests.append(f"{of} {path}")
                 return was(self, path, *rest, **more)
 
             monkeypatch.setattr(files, verb, told)
-    return asked
+    return requests
 
 
 def test_what_a_change_names_outside_of_the_repository_is_neither_opened_nor_proven(
@@ -304,14 +304,14 @@ def test_what_a_change_names_outside_of_the_repository_is_neither_opened_nor_pro
         raw["deps"] = sorted([*raw["deps"], {"path": address, "md5": "f" * 32}], key=lambda dep: str(dep["path"]))
         raw["params"] |= {address: {"password": "?"}}
         write_text(miniature.root / "dvc.lock", dump_lock(lock))
-    found = proofs_of(miniature.root)
-    assert unproven(found) == {"train": "unproven", "package": "unproven"}
-    assert f"{secret}: lies outside of the repository" in found["train"].problems
-    assert "http://127.0.0.1:9/secret.yaml: lies outside of the repository" in found["package"].problems
+    by_stage = proofs_of(miniature.root)
+    assert unproven(by_stage) == {"train": "unproven", "package": "unproven"}
+    assert f"{secret}: lies outside the repository" in by_stage["train"].problems
+    assert "http://127.0.0.1:9/secret.yaml: lies outside the repository" in by_stage["package"].problems
     # On loading, DVC looks whether .dvcignore means an output by whether it is there, and does not open it.
     looked = {f"{verb} {secret}.out" for verb in ("exists", "isdir")}
     assert not [path for path in opened if "secret" in path and path not in looked]
-    assert "s3cret" not in str(found)
+    assert "s3cret" not in str(by_stage)
 
 
 def test_a_link_in_git_to_a_file_outside_is_not_followed(miniature: Miniature, tmp_path: Path) -> None:
@@ -344,5 +344,5 @@ def test_a_file_that_dvc_added_in_a_folder_that_a_stage_reads_is_proven_by_what_
     md5 = hashlib.md5(b"a snapshot\n", usedforsecurity=False).hexdigest()
     write_text(miniature.root / "inputs/prepared/tickets.bin.dvc", named.replace(md5, "f" * 32))
     miniature.commit("Another snapshot", repro=False)
-    found = proofs_of(miniature.root, "HEAD")["prepare"]
-    assert (found.state, "inputs/prepared: ran on" in found.problems[0]) == ("stale", True)
+    by_stage = proofs_of(miniature.root, "HEAD")["prepare"]
+    assert (by_stage.state, "inputs/prepared: ran on" in by_stage.problems[0]) == ("stale", True)

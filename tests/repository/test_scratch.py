@@ -88,8 +88,8 @@ def test_the_checkout_is_gone_after_a_signal_and_after_an_error(miniature: Minia
     for error in (Stopped(15), InputError("no")):
         with pytest.raises(type(error)), scratch(repository, "HEAD"):
             raise error
-    found = miniature.git("rev-parse", "HEAD:params.yaml")
-    lost = miniature.root / ".git/objects" / found[:2] / found[2:]
+    state = miniature.git("rev-parse", "HEAD:params.yaml")
+    lost = miniature.root / ".git/objects" / state[:2] / state[2:]
     lost.unlink()
     with pytest.raises(MachineError, match=r"params\.yaml: git cannot read it"), scratch(repository, "HEAD"):
         pass

@@ -18,8 +18,8 @@ def test_the_outputs_of_a_commit_are_read_without_touching_the_working_tree(mini
     before = miniature.git("status", "--porcelain")
     with open_outputs(miniature.root) as outputs:
         snapshot = Snapshot(open_repository(miniature.root), first, outputs)
-        found = snapshot.output("models/adapter")
-        assert {path.name: path.read_bytes() for path in files_below(found)} == expected
+        shown = snapshot.output("models/adapter")
+        assert {path.name: path.read_bytes() for path in files_below(shown)} == expected
         assert snapshot.params.train.learning_rate == 0.002
         assert Snapshot(snapshot.repository, None, outputs).params.train.learning_rate == 0.5
     assert miniature.git("status", "--porcelain") == before
@@ -54,8 +54,8 @@ def test_a_lost_output_comes_from_the_remote(miniature: Miniature, tmp_path: Pat
     miniature.run("rm", "-rf", ".dvc/cache/files", cwd=miniature.root)
     with open_outputs(miniature.root) as outputs:
         snapshot = Snapshot(open_repository(miniature.root), None, outputs)
-        found = snapshot.output("data/prepared")
-        assert sorted(path.name for path in files_below(found)) == [
+        shown = snapshot.output("data/prepared")
+        assert sorted(path.name for path in files_below(shown)) == [
             "ledger.json",
             "test.parquet",
             "train.parquet",

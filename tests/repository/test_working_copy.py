@@ -35,16 +35,16 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_clean_checkout_tells_commit_and_branch(repository: Path) -> None:
-    found = checkout(repository)
-    assert (found.commit, found.branch, found.dirty) == (git(repository, "rev-parse", "HEAD"), "main", False)
-    assert found.short == found.commit[:8]
+    state = checkout(repository)
+    assert (state.commit, state.branch, state.dirty) == (git(repository, "rev-parse", "HEAD"), "main", False)
+    assert state.short == state.commit[:8]
 
 
 def test_a_changed_file_makes_it_dirty(repository: Path) -> None:
     (repository / "params.yaml").write_text("a: 2\n")
-    found = checkout(repository)
-    assert found.dirty
-    assert found.short == found.commit[:8] + "+"
+    state = checkout(repository)
+    assert state.dirty
+    assert state.short == state.commit[:8] + "+"
 
 
 def test_a_new_file_makes_it_dirty(repository: Path) -> None:
@@ -60,9 +60,9 @@ def test_results_that_a_pipeline_rewrites_do_not_make_it_dirty(repository: Path)
 
 
 def test_a_folder_outside_git_is_unversioned(tmp_path: Path) -> None:
-    found = checkout(tmp_path)
-    assert (found.commit, found.branch, found.dirty) == (UNVERSIONED, "", True)
-    assert found.short == UNVERSIONED
+    state = checkout(tmp_path)
+    assert (state.commit, state.branch, state.dirty) == (UNVERSIONED, "", True)
+    assert state.short == UNVERSIONED
 
 
 def test_a_repository_without_a_commit_is_unversioned(tmp_path: Path) -> None:
@@ -81,5 +81,5 @@ def test_a_shallow_clone_with_a_detached_head_knows_its_commit(repository: Path,
     shallow = tmp_path / "shallow"
     git(tmp_path, "clone", "--quiet", "--depth=1", repository.as_uri(), str(shallow))
     git(shallow, "checkout", "--quiet", "--detach")
-    found = checkout(shallow)
-    assert (found.commit, found.branch, found.dirty) == (git(repository, "rev-parse", "HEAD"), "", False)
+    state = checkout(shallow)
+    assert (state.commit, state.branch, state.dirty) == (git(repository, "rev-parse", "HEAD"), "", False)

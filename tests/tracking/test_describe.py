@@ -8,11 +8,11 @@ PARAMS = load_params(Path(__file__).parents[2] / "params.yaml")
 
 
 def test_params_are_flat_text() -> None:
-    found = flat_params(PARAMS)
-    assert found["train.rank"] == "16"
-    assert found["base.allowed_licenses"] == "Apache-2.0, MIT, BSD-3-Clause"
-    assert found["validate.suite"] == "questions"
-    assert all(isinstance(value, str) for value in found.values())
+    described = flat_params(PARAMS)
+    assert described["train.rank"] == "16"
+    assert described["base.allowed_licenses"] == "Apache-2.0, MIT, BSD-3-Clause"
+    assert described["validate.suite"] == "questions"
+    assert all(isinstance(value, str) for value in described.values())
 
 
 def test_a_run_names_model_commit_lineage_and_numbers() -> None:

@@ -109,8 +109,8 @@ def test_records_come_from_the_history_of_a_revision_the_newest_first(miniature:
         miniature.spend(seconds=seconds)
         miniature.commit("Another run")
     repository = open_repository(miniature.root)
-    assert [found.train.seconds for found in read_records(repository, "HEAD")] == [40.0, 20.0, 10.0]
-    assert [found.train.seconds for found in read_records(repository, "HEAD~1")] == [20.0, 10.0]
+    assert [forecasts.train.seconds for forecasts in read_records(repository, "HEAD")] == [40.0, 20.0, 10.0]
+    assert [forecasts.train.seconds for forecasts in read_records(repository, "HEAD~1")] == [20.0, 10.0]
     newest = read_records(repository, "HEAD")[0]
     assert (newest.rows, newest.evaluate.hardware, newest.params["train"]["rank"]) == (200, LAPTOP, 16)
 
@@ -119,4 +119,4 @@ def test_records_come_from_the_history_of_a_revision_the_newest_first(miniature:
 def test_a_commit_whose_timings_are_of_another_layout_records_nothing(miniature: Miniature, text: str) -> None:
     write_text(miniature.root / TIMINGS, text)
     miniature.commit("An older layout", repro=False)
-    assert [found.train.seconds for found in read_records(open_repository(miniature.root), "HEAD")] == [10.0]
+    assert [forecasts.train.seconds for forecasts in read_records(open_repository(miniature.root), "HEAD")] == [10.0]

@@ -3,7 +3,16 @@ from pathlib import Path
 import pytest
 
 from tunegate.errors import InputError
-from tunegate.tracking.outbox import ADAPTER, Record, Run, artifacts_of, read_records, receipt_now, settle, write_record
+from tunegate.tracking.outbox import (
+    ADAPTER,
+    Record,
+    Run,
+    artifacts_of,
+    mark_uploaded,
+    read_records,
+    receipt_now,
+    write_record,
+)
 
 
 def written(root: Path, tmp_path: Path, **changes: str) -> Record:
@@ -40,7 +49,7 @@ def test_settling_twice_is_harmless(tmp_path: Path) -> None:
     record = written(root, tmp_path)
     receipt = receipt_now(store="s", experiment_id="1", run_id="r", version="1")
     for _ in range(2):
-        assert settle(record, receipt, root).receipt == receipt
+        assert mark_uploaded(record, receipt, root).receipt == receipt
     assert not artifacts_of(record, root).exists()
     assert read_records(root)[0].receipt == receipt
 

@@ -80,9 +80,9 @@ def closed_port() -> int:
 
 
 def test_a_run_has_params_metrics_lineage_commit_curve_and_artifacts() -> None:
-    said = runs.deliver(recorded(), ROOT)
+    message = runs.deliver(recorded(), ROOT)
     (run,) = all_runs()
-    assert said == f"MLflow: run {run.info.run_id}, model helpdesk version 1, in sqlite:///mlflow.db"
+    assert message == f"MLflow: run {run.info.run_id}, model helpdesk version 1, in sqlite:///mlflow.db"
     assert run.info.status == "FINISHED"
     assert run.data.params == {"train.rank": "16"}
     assert run.data.metrics["tuned.accuracy"] == 0.5
@@ -121,23 +121,23 @@ def test_an_uploaded_record_shrinks_to_its_receipt() -> None:
     record = recorded()
     runs.deliver(record, ROOT)
     assert sorted(path.name for path in (ROOT / record.id).iterdir()) == ["receipt.json", "record.json"]
-    (found,) = read_records(ROOT)
-    assert found.receipt is not None
-    assert (found.receipt.version, found.receipt.store) == ("1", "sqlite:///mlflow.db")
+    (uploaded,) = read_records(ROOT)
+    assert uploaded.receipt is not None
+    assert (uploaded.receipt.version, uploaded.receipt.store) == ("1", "sqlite:///mlflow.db")
 
 
 def test_a_dead_server_keeps_the_record_and_a_later_sync_uploads_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
     uri = f"http://somebody:s3cret@127.0.0.1:{closed_port()}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     record = recorded()
-    said = runs.deliver(record, ROOT)
-    assert "MLflow is away" in said
-    assert f"{ROOT / record.id}" in said
-    assert "`tunegate runs sync`" in said
-    assert "s3cret" not in said
-    assert "\n" not in said
+    message = runs.deliver(record, ROOT)
+    assert "MLflow cannot be reached" in message
+    assert f"{ROOT / record.id}" in message
+    assert "`tunegate runs sync`" in message
+    assert "s3cret" not in message
+    assert "\n" not in message
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert [found.id for found, _ in runs.sync(ROOT)] == [record.id]
+    assert [uploaded.id for uploaded, _ in runs.sync(ROOT)] == [record.id]
     assert list(runs.sync(ROOT)) == []
     assert (len(all_runs()), len(versions())) == (1, 1)
 
@@ -149,14 +149,14 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
         store.connect()
         started = time.monotonic()
-        said = runs.deliver(recorded(), ROOT, seconds=0.5)
-    assert "no answer within 0.5 s" in said
+        message = runs.deliver(recorded(), ROOT, seconds=0.5)
+    assert "no answer within 0.5 s" in message
     assert time.monotonic() - started < 5
 
 
 def test_an_upload_killed_before_its_end_is_resumed_in_the_same_run() -> None:
     record = recorded()
-    with store.reaching(seconds=None):
+    with store.store_errors(seconds=None):
         half = runs._create(client(), runs._experiment(client(), "helpdesk"), record)
         runs._log(client(), half.info.run_id, record, outbox.artifacts_of(record, ROOT))
     list(runs.sync(ROOT))
@@ -214,7 +214,7 @@ def test_an_unversioned_run_is_recorded_as_such() -> None:
 
 def test_a_second_uploader_is_told_to_wait() -> None:
     record = recorded()
-    with outbox.sole_uploader(ROOT):
+    with outbox.upload_lock(ROOT):
         assert "another process is uploading" in runs.deliver(record, ROOT)
         with pytest.raises(MachineError, match="another process is uploading"):
             list(runs.sync(ROOT))
@@ -270,7 +270,7 @@ def test_a_real_server_receives_run_version_and_adapter(
     (folder / "server.db").write_bytes(empty_store)
     with server(folder) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-        said = runs.deliver(recorded(), ROOT)
-        assert said.endswith(f"model helpdesk version 1, in {uri}")
+        message = runs.deliver(recorded(), ROOT)
+        assert message.endswith(f"model helpdesk version 1, in {uri}")
         assert len(all_runs()) == 1
     assert list((folder / "kept").rglob("adapter_model.safetensors"))

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tunegate.errors import MachineError
-from tunegate.tracking.store import LOCAL, public, reaching, store_name, tracking_uri
+from tunegate.tracking.store import LOCAL, public, store_errors, store_name, tracking_uri
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_the_default_store_is_in_the_working_copy(tmp_path: Path, monkeypatch: p
 
 def test_an_error_of_the_store_loses_its_secrets_and_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:pw@host")
-    with pytest.raises(MachineError) as caught, reaching(seconds=None):
+    with pytest.raises(MachineError) as caught, store_errors(seconds=None):
         raise ValueError("http://me:pw@host said no\nand more")
     assert str(caught.value).startswith("error: http://***@host: http://***@host said no\nfix: ")
     assert caught.value.__cause__ is None

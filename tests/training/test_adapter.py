@@ -64,7 +64,7 @@ def test_modules_that_the_model_has_not_are_refused_with_the_nearest_names(tiny_
     with pytest.raises(InputError, match="no linear layer 'q_prj'") as caught:
         start(tiny_model, Train(rank=4, target_modules=("v_proj", "q_prj")))
     assert caught.value.place == "params.yaml: train.target_modules"
-    assert "did you mean q_proj" in caught.value.remedy
+    assert "did you mean 'q_proj'" in caught.value.problem
     assert "down_proj" in caught.value.remedy
 
 

@@ -1,4 +1,4 @@
-"""The `tunegate` command: verbs for people, one module per noun, thin. `tunegate --help` imports nothing heavy."""
+"""The `tunegate` command: verbs for people, one module each, thin, and imported when it is called."""
 
 import signal
 import sys
@@ -8,63 +8,40 @@ import typer
 from typer.exceptions import TyperException
 
 from tunegate import __version__
-from tunegate.cli import (
-    check,
-    ci,
-    curve,
-    data,
-    gate,
-    image,
-    init,
-    keys,
-    launch,
-    lock,
-    noise,
-    params,
-    plan,
-    preflight,
-    report,
-    runs,
-    search,
-    setup_git,
-    summary,
-    verify,
-)
+from tunegate.cli.lazy import lazy_app
 from tunegate.errors import Stopped, UsageError, exit_code_of
 
-app = typer.Typer(
+app = lazy_app(
+    "tunegate.cli",
+    {
+        "init": "Start a repository for a model of your own.",
+        "check": "Check the files that people write, in a second.",
+        "plan": "Which stages would run, why, and at what cost.",
+        "preflight": "Check rows, template and model before training.",
+        "summary": "The metrics, where the results lie, what to try next.",
+        "search": "Search parameters: each trial is a run of the pipeline.",
+        "noise": "How much the seed alone moves the metrics.",
+        "runs": "Training runs recorded on this machine.",
+        "data": "Where rows come from and what became of them.",
+        "params": "The keys of params.yaml.",
+        "report": "Write report.html, report.md and verdict.json.",
+        "gate": "Judge a change of the model.",
+        "verify": "Prove that dvc.lock names runs that happened.",
+        "lock": "Merge or repair dvc.lock.",
+        "keys": "Write which code each stage runs, for its key.",
+        "ci": "The steps of a pull request's jobs.",
+        "image": "Build the container image that production runs.",
+        "launch": "Print a job that trains on the nodes of a cluster.",
+        "setup-git": "Install the merge driver for dvc.lock in this clone.",
+    },
     name="tunegate",
     help="Fine-tune language models by pull request. git decides what the model is.",
     epilog="Example: tunegate init my-model && cd my-model && dvc repro",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
 )
 
-app.command("init")(init.init)
-app.command("check")(check.check)
-app.add_typer(ci.app, name="ci")
-app.command("curve", epilog=curve.EPILOG)(curve.curve)
-app.add_typer(data.app, name="data")
-app.command("gate")(gate.gate)
-app.add_typer(image.app, name="image")
-app.command("keys")(keys.keys)
-app.command("launch", epilog=launch.EPILOG)(launch.launch)
-app.add_typer(lock.app, name="lock")
-app.command("noise")(noise.noise)
-app.add_typer(params.app, name="params")
-app.command("plan")(plan.plan)
-app.command("preflight")(preflight.preflight)
-app.command("report")(report.report)
-app.add_typer(runs.app, name="runs")
-app.command("search", epilog=search.EPILOG)(search.search)
-app.command("setup-git")(setup_git.setup_git)
-app.command("summary")(summary.summary)
-app.command("verify")(verify.verify)
 
-
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(show: bool) -> None:
+    if show:
         typer.echo(f"tunegate {__version__}")
         raise typer.Exit
 
@@ -91,11 +68,11 @@ def _run(arguments: list[str]) -> None:
     except typer.Abort:
         raise Stopped(signal.SIGINT) from None
     except TyperException as error:
-        said = getattr(error, "format_message", error.__str__)()
-        if said.startswith("Usage:"):
-            print(said)
+        message = getattr(error, "format_message", error.__str__)()
+        if message.startswith("Usage:"):
+            print(message)
             sys.exit(UsageError.exit_code)
         context = getattr(error, "ctx", None)
-        raise UsageError(said, remedy=f"{context.command_path if context else 'tunegate'} --help") from None
+        raise UsageError(message, remedy=f"{context.command_path if context else 'tunegate'} --help") from None
     if code:
         sys.exit(code)

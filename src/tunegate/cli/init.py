@@ -1,16 +1,14 @@
 """`tunegate init`: a new repository, made from the files of tunegate's own.
 
 Reads the template: tunegate's repository itself, or its copy in an installed wheel. Which files it has is said once, in
-pyproject.toml under force-include. Writes them into a new folder, changed by the three rules in `project_files` and
+pyproject.toml under tool.hatch.build. Writes them into a new folder, changed by the three rules in `project_files` and
 nowhere else, and adds tunegate's own wheel where no index can have it. An example (examples/<name>) is what differs
 from such a project. It does not run the pipeline, and does not know what the files mean.
 """
 
-import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +17,7 @@ import typer
 import tunegate
 from tunegate.errors import InputError, MachineError
 from tunegate.files import atomic_folder, files_below, read_text, write_text
+from tunegate.repository.git import output_of, run_git
 
 PACKAGE = Path(tunegate.__file__).resolve().parent
 SHIPPED = "tunegate/template/"
@@ -52,7 +51,7 @@ def init(
 def project_files(name: str, example: str = "") -> dict[str, str]:
     """Path to text of every file in a new project: the template's, or the example's, except for three rules.
 
-    Raises InputError when `name` is none for a model, or there is no such example.
+    Raises InputError when `name` is not a name for a model, or there is no such example.
     """
     if not re.fullmatch(NAME, name):
         problem = f"must be letters, digits, '.', '_' and '-', a letter or digit first (got {name!r})"
@@ -78,20 +77,22 @@ def template() -> dict[str, Path]:
     if shipped.is_dir():
         return {source.relative_to(shipped).as_posix(): source for source in files_below(shipped)}
     root = PACKAGE.parents[1]
-    settings = root / "pyproject.toml"
-    if not settings.is_file():
+    if not (root / "pyproject.toml").is_file():
         raise MachineError("no template", place=str(PACKAGE), remedy="install tunegate again, from its wheel")
-    targets = tomllib.loads(read_text(settings))["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    shown = {target: source for source, target in targets.items() if target.startswith(SHIPPED)}
-    return {target.removeprefix(SHIPPED): root / source for target, source in shown.items()}
+    from hatchling.builders.wheel import WheelBuilder
+
+    files = {file.distribution_path: Path(file.path) for file in WheelBuilder(str(root)).recurse_included_files()}
+    return {
+        target.removeprefix(SHIPPED): source for target, source in sorted(files.items()) if target.startswith(SHIPPED)
+    }
 
 
 def example_files(example: str) -> dict[str, Path]:
     """Path in a new project to the example's file. Raises InputError, with the examples there are, for another."""
     folder = PACKAGE / "examples" if (PACKAGE / "examples").is_dir() else PACKAGE.parents[1] / "examples"
-    known = sorted(child.name for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
-    if example not in known:
-        remedy = f"choose one of: {', '.join(known)}"
+    names = sorted(child.name for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
+    if example not in names:
+        remedy = f"choose one of: {', '.join(names)}"
         raise InputError(f"no example {example!r}", place="--example", remedy=remedy)
     return {source.relative_to(folder / example).as_posix(): source for source in files_below(folder / example)}
 
@@ -108,12 +109,5 @@ def _add_own_wheel(folder: Path) -> None:
 
 
 def _git_init(folder: Path) -> None:
-    # A hook's GIT_DIR and GIT_INDEX_FILE would point git at the repository around us.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "init", "--quiet", "--initial-branch", "main", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    except FileNotFoundError:
-        raise MachineError("git is not installed", remedy="install git and run again") from None
-    except subprocess.CalledProcessError as error:
-        raise MachineError(f"git init failed: {error.stderr.strip()}", place=str(folder)) from None
+    done = run_git(folder, "init", "--quiet", "--initial-branch", "main", other_repository=True)
+    output_of(done, f"git init {folder}")

@@ -29,7 +29,7 @@ def launch(  # noqa: PLR0913, PLR0917  # one argument per option
 ) -> None:
     """Print a job that runs the stage `train` on the nodes and processes of params.yaml's `compute`; submits nothing.
 
-    Nodes, processes and GPUs are those of params.yaml: they are part of what a model is made of. A job that is
+    Nodes, processes and GPUs are those of params.yaml: they are part of the stage's key. A job that is
     preempted saves a checkpoint, is queued again and resumes. When it is done, `dvc commit --force train` records its
     outputs.
     """

@@ -1,6 +1,6 @@
-"""`tunegate lock`: merge versions of dvc.lock without inventing a run, and mend one that names runs that never were.
+"""`tunegate lock`: merge versions of dvc.lock without inventing a run, and drop the runs that never happened.
 
-Reads and writes dvc.lock; asks DVC's run cache. `merge` is called by git, once `tunegate setup-git` installed it.
+`merge` is called by git, once `tunegate setup-git` installed it.
 """
 
 import sys
@@ -12,7 +12,7 @@ import typer
 from tunegate.errors import TunegateError
 
 app = typer.Typer(
-    help="Merge or mend dvc.lock, so that it names only runs that happened.",
+    help="Merge or repair dvc.lock, so that it names only runs that happened.",
     epilog="Example: tunegate lock repair && dvc repro",
     no_args_is_help=True,
 )
@@ -32,7 +32,7 @@ def merge(
 ) -> None:
     """Merge two dvc.lock stage by stage, as git's merge driver. Example: tunegate lock merge old.lock dvc.lock new.lock
 
-    Stages that both sides changed, and those after them, are dropped, or restored from the run cache where it knows
+    Stages that both sides changed, and those after them, are dropped, or restored from the run cache where it has
     that combination. Exits with 1, and leaves the conflict, where a side is not a dvc.lock.
     """
     from tunegate.files import read_text, write_text
@@ -45,7 +45,7 @@ def merge(
         texts = [(read_text(file), f"{path} ({side})") for file, side in sides]
         # Where a side has no such file, git hands over an empty one.
         old, mine, other = (parse_lock(text, place=place) if text.strip() else {} for text, place in texts)
-        merged = merge_locks(old, mine, other, Runs(path.parent, remote=False).known)
+        merged = merge_locks(old, mine, other, Runs(path.parent, remote=False).with_key)
     except TunegateError as error:
         print(error, file=sys.stderr)
         sys.exit(_CONFLICT)
@@ -60,9 +60,9 @@ def merge(
 
 @app.command()
 def repair() -> None:
-    """Drop from dvc.lock what no run made, so that `dvc repro` does. Example: tunegate lock repair && dvc repro
+    """Drop entries that no run made, so that `dvc repro` runs them. Example: tunegate lock repair && dvc repro
 
-    `dvc repro` by itself skips such a stage: it compares files, and never asks whether the run happened.
+    `dvc repro` by itself skips such a stage: it compares files, and does not check whether the run happened.
     """
     from tunegate.files import write_text
     from tunegate.repository.lock import FILE, dump_lock

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tunegate.cli.runs import table
-from tunegate.experiments.seed_noise import FILE, Noise
+from tunegate.experiments.noise import FILE, Noise
 from tunegate.files import to_json
 
 
@@ -17,11 +17,11 @@ def noise(
     """Measure the noise floor: trains once per seed, in a scratch clone. Example: tunegate noise --seeds 3"""
     from tqdm import tqdm
 
-    from tunegate.experiments.seed_runs import measure
+    from tunegate.experiments.noise import measure_noise
     from tunegate.repository.revisions import open_repository
 
     repository = open_repository(Path())
-    *_, record = tqdm(measure(repository, seeds), total=seeds, desc="noise", unit="seed")
+    *_, record = tqdm(measure_noise(repository, seeds), total=seeds, desc="noise", unit="seed")
     print(to_json(record.model_dump()) if as_json else as_text(record), end="" if as_json else "\n")
 
 

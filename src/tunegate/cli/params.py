@@ -1,4 +1,4 @@
-"""`tunegate params`: docs/params.md, written from the classes in tunegate.params. It does not read params.yaml."""
+"""`tunegate params`: docs/params.md, written from the classes in tunegate.params."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tunegate.errors import RefusedError
 from tunegate.files import read_text, write_text
 from tunegate.params import Params
 
-app = typer.Typer(no_args_is_help=True, help="The knobs of params.yaml.")
+app = typer.Typer(no_args_is_help=True, help="The keys of params.yaml.")
 
 DOCS = Path("docs/params.md")
 HEAD = """# params.yaml

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunegate.cli.runs import table
-from tunegate.errors import RefusedError, visible
+from tunegate.errors import RefusedError
 from tunegate.files import to_json, write_text
 from tunegate.params import load_params
 from tunegate.reporting.pages import costs_of, render_preflight
+from tunegate.text import visible
 
 if TYPE_CHECKING:
     from tunegate.models.tokens.preview import Piece

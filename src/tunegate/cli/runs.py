@@ -1,6 +1,6 @@
 """`tunegate runs`: the runs recorded on this machine, comparing them, and uploading those that are still here.
 
-Reads the outbox (tunegate.tracking.outbox); only `sync`, and `compare --html` of what is uploaded, speak with MLflow.
+Reads the outbox (tunegate.tracking.outbox); only `sync`, and `compare --html` of what is uploaded, connect to MLflow.
 """
 
 from collections.abc import Sequence
@@ -69,18 +69,20 @@ def compare(
 
     if len(names) < 2:
         raise UsageError("name at least two runs", place="runs compare", remedy="`tunegate runs` lists them")
-    found = side_by_side(find(names))
+    comparison = side_by_side(find(names))
     if html:
-        write_text(html, render_runs(found, [trajectory_of(record) for record in found.runs]))
-    print(to_json(found.as_json()) if as_json else f"{_compared(found)}\n", end="")
+        write_text(html, render_runs(comparison, [trajectory_of(record) for record in comparison.runs]))
+    print(to_json(comparison.as_json()) if as_json else f"{_compared(comparison)}\n", end="")
 
 
-def _compared(found: "Comparison") -> str:
-    head = ("", *(f"{record.id[:8]} ({record.checkout.short})" for record in found.runs))
+def _compared(comparison: "Comparison") -> str:
+    head = ("", *(f"{record.id[:8]} ({record.checkout.short})" for record in comparison.runs))
     same = "the parameters are the same"
-    params = [(key, *("-" if value is None else value for value in values)) for key, values in found.params.items()]
+    params = [
+        (key, *("-" if value is None else value for value in values)) for key, values in comparison.params.items()
+    ]
     parts = [table([("parameter", *head[1:]), *params]) if params else same]
-    for title, lines in (("metric", found.metrics), ("cost", found.costs)):
+    for title, lines in (("metric", comparison.metrics), ("cost", comparison.costs)):
         if lines:
             parts.append(table([(title, *head[1:]), *map(_line, lines)]))
     return "\n\n".join(parts)

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunegate.cli.runs import table
-from tunegate.errors import TunegateError, UsageError, visible
+from tunegate.errors import TunegateError, UsageError
 from tunegate.experiments.declaration import FILE, axis_of, load_search, objective_of
 from tunegate.experiments.trials import Trial
 from tunegate.files import to_json, write_text
+from tunegate.text import visible
 
 if TYPE_CHECKING:
+    from tunegate.experiments.search import Workers
     from tunegate.experiments.search_results import Findings
-    from tunegate.experiments.search_session import Machines
-    from tunegate.experiments.trial_runner import Setting
+    from tunegate.experiments.trial_runner import SearchContext
 
 EPILOG = "Example: tunegate search --param train.rank=8,16,32 --param train.learning_rate=log:1e-4:1e-2 --trials 12"
 
@@ -51,52 +52,54 @@ def search(  # noqa: PLR0913, PLR0917  # one argument per option
 
     Resumes where it was stopped. The same commit and the same search give the same table. docs/search.md explains it.
     """
-    from tunegate.experiments.search_session import Machines, rehearse, setting_of
-    from tunegate.repository.proposals import check_name
+    from tunegate.experiments.search import Workers, preview, search_context
+    from tunegate.repository.branches import check_name
     from tunegate.repository.revisions import open_repository
 
     if propose and no_propose:
         raise UsageError("not both", place="--propose, --no-propose", remedy="give one of them")
-    said = {"trials": trials, "sampler": sampler, "pruner": pruner, "name": name}
-    setting = setting_of(open_repository(), _declared(file, param, objective, said))
+    overrides = {"trials": trials, "sampler": sampler, "pruner": pruner, "name": name}
+    context = search_context(open_repository(), _declared(file, param, objective, overrides))
     if dry_run:
-        print(_rehearsed(list(rehearse(setting)), as_json=as_json), end="")
+        print(_preview_text(list(preview(context)), as_json=as_json), end="")
         return
     if not no_propose:
-        check_name(setting.repository, propose or f"search/{setting.name}")
-    _search(setting, Machines(workers, storage, adopt), None if no_propose else propose or "", as_json=as_json)
+        check_name(context.repository, propose or f"search/{context.name}")
+    _search(context, Workers(workers, storage, adopt), None if no_propose else propose or "", as_json=as_json)
 
 
-def _search(setting: "Setting", machines: "Machines", branch: str | None, *, as_json: bool) -> None:
+def _search(context: "SearchContext", workers: "Workers", branch: str | None, *, as_json: bool) -> None:
     """`branch` is where the best is proposed: empty for the usual one, None for none."""
+    from tunegate.experiments.search import run_search
     from tunegate.experiments.search_results import proposal_of
-    from tunegate.experiments.search_session import conduct
     from tunegate.experiments.trial_runner import upload
     from tunegate.reporting.search_page import render_search
 
-    _note(f"search {setting.name}: trials of the commit {setting.commit[:12]}")
-    found = conduct(setting, machines, lambda trial: _note(_line(trial)))
-    page = setting.folder / "report.html"
-    write_text(page, render_search(found))
-    _note(upload(setting.name, setting.repository.root))
+    _note(f"search {context.name}: trials of the commit {context.commit[:12]}")
+    findings = run_search(context, workers, lambda trial: _note(_line(trial)))
+    page = context.folder / "report.html"
+    write_text(page, render_search(findings))
+    _note(upload(context.name, context.repository.root))
     proposal, refused = None, None
-    if branch is not None and found.best and found.trial(found.best[0]).diff and not found.elsewhere:
+    if branch is not None and findings.best and findings.trial(findings.best[0]).diff and not findings.elsewhere:
         try:
-            proposal = proposal_of(setting, found.trial(found.best[0]), branch)
-        except TunegateError as error:  # what was found is told all the same
+            proposal = proposal_of(context, findings.trial(findings.best[0]), branch)
+        except TunegateError as error:  # the findings are printed all the same
             refused = error
     if as_json:
-        told = {"branch": proposal[0], "diff": proposal[1]} if proposal else None
-        print(to_json(found.as_json() | {"report": str(page), "proposal": told}), end="")
+        proposed = {"branch": proposal[0], "diff": proposal[1]} if proposal else None
+        print(to_json(findings.as_json() | {"report": str(page), "proposal": proposed}), end="")
     else:
-        print(_as_text(found, page))
-        if branch is not None and not found.elsewhere and not refused:
-            print(f"\n{_proposed(found, proposal)}")
+        print(_as_text(findings, page))
+        if branch is not None and not findings.elsewhere and not refused:
+            print(f"\n{_proposed(findings, proposal)}")
     if refused:
         raise refused
 
 
-def _declared(file: Path, param: list[str] | None, objective: list[str] | None, more: dict[str, Any]) -> dict[str, Any]:
+def _declared(
+    file: Path, param: list[str] | None, objective: list[str] | None, overrides: dict[str, Any]
+) -> dict[str, Any]:
     if param:
         axes = [axis_of(text) for text in param]
         declared: dict[str, Any] = {"space": dict(axes)}
@@ -112,17 +115,17 @@ def _declared(file: Path, param: list[str] | None, objective: list[str] | None, 
         raise UsageError(f"nothing to search: there is no {file}", place="tunegate search", remedy=remedy)
     if objective:
         declared["objectives"] = [objective_of(text) for text in objective]
-    return declared | {key: value for key, value in more.items() if value is not None}
+    return declared | {key: value for key, value in overrides.items() if value is not None}
 
 
-def _rehearsed(found: list[tuple[dict[str, Any], str]], *, as_json: bool) -> str:
+def _preview_text(batch: list[tuple[dict[str, Any], str]], *, as_json: bool) -> str:
     if as_json:
-        return to_json([{"params": values, "refused": reason} for values, reason in found])
+        return to_json([{"params": values, "refused": reason} for values, reason in batch])
     rows = [
         (str(i), *map(shown, values.values()), visible(reason, keep="") or "ok")
-        for i, (values, reason) in enumerate(found)
+        for i, (values, reason) in enumerate(batch)
     ]
-    return table([("trial", *found[0][0], "params.yaml"), *rows]) + "\n"
+    return table([("trial", *batch[0][0], "params.yaml"), *rows]) + "\n"
 
 
 def shown(value: Any) -> str:
@@ -133,28 +136,28 @@ def shown(value: Any) -> str:
 def _line(trial: Trial) -> str:
     values = ", ".join(f"{name} {value:.6g}" for name, value in trial.values.items())
     params = " ".join(f"{key}={shown(value)}" for key, value in trial.params.items())
-    told = values or visible(trial.reason, keep="")
-    return f"trial {trial.number} {trial.state}, {trial.seconds:.0f} s: {told}  ({params})"
+    result = values or visible(trial.reason, keep="")
+    return f"trial {trial.number} {trial.state}, {trial.seconds:.0f} s: {result}  ({params})"
 
 
-def _as_text(found: "Findings", page: Path) -> str:
-    metrics = [objective.metric for objective in found.search.objectives]
-    head = ("trial", "", *metrics, *sorted(found.search.space), "time", "state")
-    rows = [_row(trial, metrics, is_best=trial.number in found.best) for trial in found.trials]
+def _as_text(findings: "Findings", page: Path) -> str:
+    metrics = [objective.metric for objective in findings.search.objectives]
+    head = ("trial", "", *metrics, *sorted(findings.search.space), "time", "state")
+    rows = [_row(trial, metrics, is_best=trial.number in findings.best) for trial in findings.trials]
     parts = [table([head, *rows])]
-    for metric, shares in found.importance.items():
+    for metric, shares in findings.importance.items():
         parts.append(f"what moved {metric}: " + ", ".join(f"{key} {share:.0%}" for key, share in shares.items()))
-    if found.elsewhere:
-        parts.append(f"running on other machines: {', '.join(map(str, found.elsewhere))}; wait, or --adopt them")
-    if any(objective.on_test_rows for objective in found.search.objectives):
-        parts.append("the best was chosen on the test rows: its score there is better than it will be on new ones")
-    parts.append(f"table {found.table[:16]}: the same commit and search give the same\npage {page}")
+    if findings.elsewhere:
+        parts.append(f"running on other machines: {', '.join(map(str, findings.elsewhere))}; wait, or --adopt them")
+    if any(objective.on_test_rows for objective in findings.search.objectives):
+        parts.append("the best was chosen on the test rows: its score on them is better than it will be on new rows")
+    parts.append(f"table {findings.table[:16]}: the same commit and search give the same\npage {page}")
     return "\n\n".join(parts)
 
 
-def _proposed(found: "Findings", proposal: tuple[str, str] | None) -> str:
+def _proposed(findings: "Findings", proposal: tuple[str, str] | None) -> str:
     if not proposal:
-        why = "the commit's own parameters are the best" if found.best else "no trial was completed"
+        why = "the commit's own parameters are the best" if findings.best else "no trial was completed"
         return f"{why}: nothing to propose"
     branch, diff = proposal
     parts = [f"proposed on the new branch {branch}:", diff.rstrip("\n"), "open a pull request with it:"]

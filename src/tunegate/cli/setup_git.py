@@ -1,7 +1,7 @@
-"""`tunegate setup-git`: what git's configuration of this clone needs, as no repository can bring it along.
+"""`tunegate setup-git`: the settings of this clone that a repository cannot bring along.
 
-Writes .git/config, .git/info/attributes and .gitattributes. Without it git treats dvc.lock as it should where nobody
-set anything up: a conflict whenever both sides changed it (`dvc.lock -merge`).
+Writes .git/config, .git/info/attributes and .gitattributes. Without it git treats dvc.lock safely: as a
+conflict whenever both sides changed it (`dvc.lock -merge`).
 """
 
 import shlex
@@ -27,7 +27,7 @@ def setup_git(
 ) -> None:
     """Install the merge driver for dvc.lock in this clone. Example: tunegate setup-git
 
-    May be run again, and must be in every clone where the driver is wanted. The file .gitattributes then says
+    May be run again, and must be in every clone that is to have the driver. The file .gitattributes then says
     `dvc.lock -merge`, for clones without it: commit that.
     """
     repository = open_repository()

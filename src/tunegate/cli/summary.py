@@ -1,6 +1,6 @@
-"""`tunegate summary`: what the pipeline made, on one screen; the last words of `make demo`.
+"""`tunegate summary`: the results of the pipeline on one screen; the end of `make demo`.
 
-Reads reports/metrics.json and the newest run's receipt. Imports nothing heavy and asks no server.
+Reads reports/metrics.json and the newest run's receipt. Imports nothing heavy and connects to nothing.
 """
 
 from pathlib import Path
@@ -74,10 +74,10 @@ def _slices(name: str, values: dict[str, Any]) -> list[tuple[str, str, str, str]
     if len(values) > _MOST_VALUES:
         return []
     rows = []
-    for value, found in values.items():
-        if "tuned" in found:
-            metric = headline(found["tuned"])
-            item = next(i for i in compare(found["base"], found["tuned"]) if i.name == metric)
+    for value, metrics in values.items():
+        if "tuned" in metrics:
+            metric = headline(metrics["tuned"])
+            item = next(i for i in compare(metrics["base"], metrics["tuned"]) if i.name == metric)
             rows.append((f"{LABELS[metric]}, {name} {value}", item.base, item.tuned, item.change))
     return rows
 
@@ -100,8 +100,8 @@ def _run(record: Record | None) -> str:
 
 
 def _record_of(lineage: str) -> Record | None:
-    found = [record for record in read_records() if record.lineage == lineage]
-    return found[-1] if found else None
+    records = [record for record in read_records() if record.lineage == lineage]
+    return records[-1] if records else None
 
 
 def _as_json(metrics: dict[str, Any], record: Record | None) -> dict[str, Any]:

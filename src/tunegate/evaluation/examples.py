@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunegate.errors import InputError
+from tunegate.text import listed
 
 MODELS = ("base", "tuned")
 """The two models that answer every example: untuned base and tuned model."""
@@ -116,5 +117,4 @@ def _number(value: float | None) -> float:
 
 def _refuse(problem: str, ids: Sequence[str], place: str) -> None:
     if ids:
-        shown = ", ".join(sorted(ids)[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
-        raise InputError(f"{problem}: {shown}", place=place, remedy=_REMEDY)
+        raise InputError(f"{problem}: {listed(sorted(ids), 5)}", place=place, remedy=_REMEDY)

@@ -1,6 +1,6 @@
 """search.yaml: which parameters are searched, how, and for what. The same can be said on the command line.
 
-Closed and frozen like every file that people write. Does not know Optuna, nor whether params.yaml has the keys.
+Closed and frozen like every file that people write.
 """
 
 import json
@@ -23,7 +23,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Number = int | float
 Direction = Literal["minimize", "maximize"]
 _MOST_POINTS = 2**53
-"""A float tells no more whole numbers apart."""
+"""Beyond it, a float does not represent every whole number."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -42,7 +42,7 @@ class Axis(Closed):
     """A list of values of any kind; no order is assumed."""
 
     @model_validator(mode="after")
-    def _is_one_of_both(self) -> "Axis":
+    def _is_a_range_or_a_list(self) -> "Axis":
         if self.values is not None:
             if self.model_fields_set != {"values"}:
                 raise ValueError("values, or low and high: not both")
@@ -84,9 +84,11 @@ class Axis(Closed):
 
     def point(self, number: int) -> Any:
         """The value of that number, in order, of those that can be counted."""
-        return self.values[number] if self.values is not None else self.told(self.bounds[0] + (self.step or 1) * number)
+        return (
+            self.values[number] if self.values is not None else self.rounded(self.bounds[0] + (self.step or 1) * number)
+        )
 
-    def told(self, value: Number) -> Number:
+    def rounded(self, value: Number) -> Number:
         """A number of a range as it stands in params.yaml: with the digits that matter to a training, within bounds."""
         low, high = self.bounds
         digits = 4 if self.step is None else 12  # of a sum of steps, no more are right
@@ -94,7 +96,7 @@ class Axis(Closed):
 
 
 class Objective(Closed):
-    """What is sought."""
+    """What the search minimises or maximises."""
 
     metric: str = "valid_loss"
     """`valid_loss`, a number of reports/metrics.json by its path (`tuned.accuracy`), one of reports/timings.json
@@ -126,7 +128,7 @@ class Search(Closed):
     threads: Annotated[int, Field(ge=1)] | None = None
     """Threads of one trial's arithmetic. null: as many as the machine gives."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = (Objective(),)
-    """What is sought. Of several, the trials that no other beats in all of them are shown."""
+    """What is minimised or maximised. Of several, the trials that no other beats in all of them are shown."""
     pruner: Literal["none", "median", "halving"] = "none"
     """Stops a trial whose validation loss is worse than the median of the finished ones at the same point, or not among
     the better third at the points of successive halving (arXiv 1810.05934)."""
@@ -137,19 +139,19 @@ class Search(Closed):
         if len(set(metrics)) < len(metrics):
             raise ValueError("every metric in one objective alone")
         if self.pruner != "none" and len(metrics) > 1:
-            raise ValueError("pruner none with several objectives: a loss does not say which of them is lost")
+            raise ValueError("pruner none with several objectives: one loss cannot stand for several of them")
         if self.sampler == "grid":
-            endless = [key for key, axis in self.space.items() if axis.count is None]
-            if endless:
-                raise ValueError(f"values or a step for {', '.join(endless)}: a grid has points")
+            infinite = [key for key, axis in self.space.items() if axis.count is None]
+            if infinite:
+                raise ValueError(f"values or a step for {', '.join(infinite)}: a grid is finite")
         return self
 
     def definition(self, commit: str) -> dict[str, Any]:
-        """What decides the trials and their order, flat: all but their number, where they run, and the name."""
+        """What decides the trials and their order, flat: not their number, their place or the name."""
         values = self.model_dump(mode="json", exclude={"name", "trials", "space", "objectives"})
-        sought = ", ".join(f"{o.metric}:{o.direction}" for o in self.objectives)
+        objectives = ", ".join(f"{o.metric}:{o.direction}" for o in self.objectives)
         axes = {f"space.{key}": axis.model_dump(mode="json", exclude_unset=True) for key, axis in self.space.items()}
-        return {"commit": commit, "objectives": sought, **values, **axes}
+        return {"commit": commit, "objectives": objectives, **values, **axes}
 
     def title(self, commit: str) -> str:
         """The name, or one made of the commit and of what is searched."""
@@ -158,21 +160,21 @@ class Search(Closed):
 
 def load_search(path: Path) -> dict[str, Any]:
     """The content of a search file, to be parsed with what the command line says. Raises InputError."""
-    found = read_yaml(path)
-    parse(Search, found, place=str(path), remedy=REMEDY)
-    return dict(found)
+    declared = read_yaml(path)
+    parse(Search, declared, place=str(path), remedy=REMEDY)
+    return dict(declared)
 
 
 def axis_of(text: str) -> tuple[str, dict[str, Any]]:
     """`KEY=8,16,32`, `KEY=low:high`, `KEY=low:high:step` or `KEY=log:low:high`. Raises UsageError."""
-    key, sign, said = text.partition("=")
-    parts = said.split(":")
+    key, sign, values = text.partition("=")
+    parts = values.split(":")
     log = parts[0] == "log"
     numbers = parts[log:]
-    if not (key and sign and said):
+    if not (key and sign and values):
         raise _wrong(text)
     if len(parts) == 1 or not all(map(_NUMBER.fullmatch, numbers)):
-        return key, {"values": [_value(item) for item in said.split(",")]}
+        return key, {"values": [_value(item) for item in values.split(",")]}
     if len(numbers) not in ((2,) if log else (2, 3)):
         raise _wrong(text)
     names = zip(("low", "high", "step"), map(_value, numbers), strict=False)

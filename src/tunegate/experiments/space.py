@@ -1,7 +1,6 @@
 """From a declared axis to Optuna's distribution, and from a trial's values to a params.yaml, checked by its schema.
 
-Values of a list travel as JSON texts, since Optuna knows scalars only. Reads nothing; does not know how values are
-chosen.
+Values of a list travel as JSON texts, since Optuna knows scalars only.
 """
 
 import json
@@ -12,7 +11,7 @@ from typing import Any
 from tunegate.errors import InputError
 from tunegate.experiments.declaration import Axis, Search
 from tunegate.experiments.trials import Change
-from tunegate.files import parse_yaml
+from tunegate.files import parse_yaml, value_at
 from tunegate.params import Params, parse
 from tunegate.params.editing import with_values
 
@@ -29,14 +28,14 @@ def values_of(search: Search, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """What Optuna chose as values of params.yaml, by key."""
     axes = search.space
     return {
-        key: json.loads(chosen[key]) if axes[key].values is not None else axes[key].told(chosen[key]) for key in axes
+        key: json.loads(chosen[key]) if axes[key].values is not None else axes[key].rounded(chosen[key]) for key in axes
     }
 
 
 def point_of(search: Search, values: Mapping[str, Any]) -> dict[str, Any] | None:
     """Values of params.yaml as Optuna would choose them, or None where the space does not hold them."""
-    found = {key: _inside(search.space[key], values.get(key)) for key in search.space}
-    return None if None in found.values() else found
+    point = {key: _optuna_value(search.space[key], values.get(key)) for key in search.space}
+    return None if None in point.values() else point
 
 
 def grid_size(search: Search) -> int:
@@ -46,18 +45,18 @@ def grid_size(search: Search) -> int:
 
 def grid_point(search: Search, number: int) -> dict[str, Any]:
     """A point of the grid as Optuna would choose it, the last key moving fastest."""
-    found = {}
+    point = {}
     for key, axis in reversed(search.space.items()):
         number, index = divmod(number, axis.count or 1)
-        found[key] = axis.point(index) if axis.values is None else json.dumps(axis.values[index])
-    return {key: found[key] for key in search.space}
+        point[key] = axis.point(index) if axis.values is None else json.dumps(axis.values[index])
+    return {key: point[key] for key in search.space}
 
 
-def changed(text: str, values: Mapping[str, Any]) -> str:
+def with_params(text: str, values: Mapping[str, Any]) -> str:
     """params.yaml with other values. Raises InputError where its schema refuses them."""
-    found = with_values(text, values)
-    params_in(found)
-    return found
+    edited = with_values(text, values)
+    params_in(edited)
+    return edited
 
 
 def params_in(text: str) -> Params:
@@ -65,36 +64,26 @@ def params_in(text: str) -> Params:
     return parse(Params, parse_yaml(text, place=PARAMS), place=PARAMS, remedy=_REMEDY)
 
 
-def require_known(text: str, search: Search) -> None:
+def require_known_keys(text: str, search: Search) -> None:
     """Raises InputError for a key that params.yaml cannot have. Which values it can, each trial says for itself."""
     for key, axis in search.space.items():
         first = axis.values[0] if axis.values is not None else axis.low
         try:
-            changed(text, {key: first})
+            with_params(text, {key: first})
         except InputError as error:
             if error.problem.startswith("unknown key"):
                 raise InputError(error.problem, place=f"space: {key}", remedy=_REMEDY) from None
 
 
-def present(text: str, search: Search) -> dict[str, Any]:
+def current_values(text: str, search: Search) -> dict[str, Any]:
     """The values that params.yaml has now, the schema's defaults included; None for one without."""
-    return {key: present_value(text, key) for key in search.space}
-
-
-def present_value(text: str, key: str) -> Any:
-    """The value of one key of params.yaml, or its default, or None."""
-    return _at(params_in(text).model_dump(by_alias=True, mode="json"), key)
+    params = params_in(text).model_dump(by_alias=True, mode="json")
+    return {key: value_at(params, *key.split(".")) for key in search.space}
 
 
 def diff_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Change]:
     """The values that differ."""
     return {key: Change(before=before[key], after=after[key]) for key in after if before[key] != after[key]}
-
-
-def _at(values: Any, key: str) -> Any:
-    for name in key.split("."):
-        values = values.get(name) if isinstance(values, dict) else None
-    return values
 
 
 def _distribution(axis: Axis) -> Any:
@@ -107,7 +96,7 @@ def _distribution(axis: Axis) -> Any:
     return FloatDistribution(axis.low, axis.high, log=axis.log, step=axis.step)
 
 
-def _inside(axis: Axis, value: Any) -> Any:
+def _optuna_value(axis: Axis, value: Any) -> Any:
     if axis.values is not None:
         text = json.dumps(value)
         return text if text in [json.dumps(item) for item in axis.values] else None

@@ -1,12 +1,11 @@
-"""Where the choice of trials is kept: a journal beside the trials, or a PostgreSQL database that machines share.
+"""Where Optuna keeps its study: a journal beside the records of trials, or a PostgreSQL database that machines share.
 
 Writes `.tunegate/search/<name>/`: journal.log, and a lock so that only one process at a time searches there. A password
-comes from the environment (PGPASSWORD) or from libpq's password file, never from a URL: a URL is seen by who lists
-processes. Does not know what a trial is.
+comes from the environment (PGPASSWORD) or from libpq's password file, never from a URL, which every list of
+processes shows.
 """
 
 import contextlib
-import fcntl
 import json
 import logging
 import warnings
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 from tunegate.errors import MachineError, RefusedError, UsageError
 from tunegate.experiments.declaration import Search
 from tunegate.files import STATE
+from tunegate.locks import file_lock
 from tunegate.repository.lineage import digest
 
 FOLDER = STATE / "search"
@@ -26,15 +26,10 @@ _JOURNAL = "journal.log"
 
 
 @contextlib.contextmanager
-def sole_searcher(folder: Path) -> Iterator[None]:
-    """Hold the search's folder. Raises MachineError when another process on this machine searches there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            remedy = "wait for it, or search under another --name"
-            raise MachineError("another process searches here", place=str(folder), remedy=remedy) from None
+def search_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder of the search. Raises MachineError when another process on this machine searches there."""
+    remedy = "wait for it, or search under another --name"
+    with file_lock(folder / ".lock", "another process searches here", place=str(folder), remedy=remedy):
         yield
 
 
@@ -48,7 +43,7 @@ def open_study(search: Search, name: str, commit: str, folder: Path, url: str = 
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), _reaching(url):
+    with warnings.catch_warnings(), _storage_errors(url):
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = optuna.create_study(
             storage=_storage(folder / _JOURNAL, url),
@@ -61,10 +56,10 @@ def open_study(search: Search, name: str, commit: str, folder: Path, url: str = 
 
 
 @contextlib.contextmanager
-def choosing_alone(study: Any) -> Iterator[None]:
-    """Keep other machines at the same database from choosing: what a trial gets depends on those before it.
+def sampling_lock(study: Any) -> Iterator[None]:
+    """Keep other machines at the same database from adding trials: a trial's values depend on those before it.
 
-    A journal is this process's alone, as its folder is.
+    A journal needs no lock: this process holds its folder.
     """
     engine = getattr(getattr(study._storage, "_backend", None), "engine", None)
     if engine is None:
@@ -78,12 +73,12 @@ def choosing_alone(study: Any) -> Iterator[None]:
 
 
 def _require_same(study: Any, definition: dict[str, Any], name: str) -> None:
-    known = study.user_attrs.get(DEFINITION)
-    if known is None:
+    old = study.user_attrs.get(DEFINITION)
+    if old is None:
         study.set_user_attr(DEFINITION, definition)
         return
-    # As JSON both times: what a database gives back has no tuples.
-    old, new = known, json.loads(json.dumps(definition))
+    # As JSON both times: what a database returns has no tuples.
+    new = json.loads(json.dumps(definition))
     keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
     if keys:
         problem = "begun as another search:\n  " + "\n  ".join(f"{k}: {old.get(k)} → {new.get(k)}" for k in keys)
@@ -95,7 +90,7 @@ def _storage(journal: Path, url: str) -> Any:
     from optuna.storages.journal import JournalFileBackend
 
     if not url:
-        _mend(journal)
+        _repair_journal(journal)
         return JournalStorage(JournalFileBackend(str(journal)))
     return RDBStorage(_address(url), engine_kwargs={"pool_pre_ping": True})
 
@@ -103,23 +98,22 @@ def _storage(journal: Path, url: str) -> Any:
 def _address(url: str) -> str:
     try:
         parts = urlsplit(url)
-        known = parts.scheme in ("postgresql", "postgres")
-        secret = bool(parts.password)
+        is_postgresql, has_password = parts.scheme in ("postgresql", "postgres"), bool(parts.password)
     except ValueError:
-        known, secret = False, False
-    if secret:
+        is_postgresql, has_password = False, False
+    if has_password:
         remedy = "leave it out, and export PGPASSWORD=… instead"
-        raise UsageError("a password in the URL is seen by whoever lists processes", place="--storage", remedy=remedy)
-    if not known:
+        raise UsageError("every list of processes shows a password in the URL", place="--storage", remedy=remedy)
+    if not is_postgresql:
         remedy = "postgresql://user@host/database, or leave it out for a journal in .tunegate/search"
         raise UsageError("not the URL of a PostgreSQL database", place="--storage", remedy=remedy)
     return "postgresql+psycopg://" + url.partition("://")[2]
 
 
-def _mend(journal: Path) -> None:
-    """Undo what a kill left of a line or a lock; nobody else writes here."""
-    for left in journal.parent.glob(f"{journal.name}.lock*"):
-        left.unlink()
+def _repair_journal(journal: Path) -> None:
+    """Remove an unfinished line or a lock that a killed process left; no other process writes here."""
+    for leftover in journal.parent.glob(f"{journal.name}.lock*"):
+        leftover.unlink()
     if not journal.exists():
         return
     with journal.open("r+b") as stream:
@@ -128,8 +122,8 @@ def _mend(journal: Path) -> None:
 
 
 @contextlib.contextmanager
-def _reaching(url: str) -> Iterator[None]:
-    """Turn what a database says into a MachineError; the URL has no secret, and is not shown all the same."""
+def _storage_errors(url: str) -> Iterator[None]:
+    """Turn a database's errors into a MachineError, which names the host and not the URL."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -137,7 +131,7 @@ def _reaching(url: str) -> Iterator[None]:
         yield
     except (StorageInternalError, SQLAlchemyError) as error:
         cause = error.__cause__ or error
-        said = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
+        message = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
         place = f"--storage {urlsplit(url).hostname or 'postgresql'}" if url else _JOURNAL
-        remedy = "is the server there, and PGPASSWORD set? What was measured is kept: run the same again"
-        raise MachineError(said, place=place, remedy=remedy) from None
+        remedy = "is the server there, and PGPASSWORD set? Finished trials are kept: run the same command again"
+        raise MachineError(message, place=place, remedy=remedy) from None

@@ -1,7 +1,4 @@
-"""What is known of a trial, as .tunegate/search/<name>/trials/<number>.json tells it. Written when it has ended.
-
-Does not know how trials are chosen or run.
-"""
+"""The record of a trial, .tunegate/search/<name>/trials/<number>.json, written when the trial has ended."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -48,8 +45,8 @@ class Trial(Closed):
     run: str = ""
     """Its record among the runs of this machine."""
 
-    def said(self) -> list[Any]:
-        """What the same search says of it each time: no time and no cost but those that were sought."""
+    def result(self) -> list[Any]:
+        """What is equal each time the same search runs: no time and no cost except those that are objectives."""
         return [self.number, self.params, self.state, self.values, self.course, self.lineage]
 
 
@@ -66,5 +63,5 @@ def write_trial(path: Path, trial: Trial) -> None:
 
 
 def sha256_of_table(trials: list[Trial]) -> str:
-    """Names what a search found: equal for two searches that chose, stopped and measured the same."""
-    return digest([trial.said() for trial in sorted(trials, key=lambda trial: trial.number)])
+    """The name of a search's results: equal for two searches that chose, stopped and measured the same."""
+    return digest([trial.result() for trial in sorted(trials, key=lambda trial: trial.number)])

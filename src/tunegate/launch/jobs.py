@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tunegate.errors import InputError, UsageError
-from tunegate.files import read_yaml
+from tunegate.files import read_yaml, value_at
 from tunegate.params import load_params
 
 PORT = 29500
@@ -91,9 +91,7 @@ def require_forms(options: Mapping[str, str | None]) -> None:
 
 def _command(pipeline: Path) -> str:
     """The command of the stage `train`. Of several joined by a shell, the one that trains would get no signal."""
-    command = read_yaml(pipeline)
-    for key in ("stages", "train", "cmd"):
-        command = command.get(key) if isinstance(command, dict) else None
+    command = value_at(read_yaml(pipeline), "stages", "train", "cmd")
     problem = "must be one command"
     if not isinstance(command, str) or not command.strip():
         problem += f" (got {command!r})"

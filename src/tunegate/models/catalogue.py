@@ -3,7 +3,6 @@
 Reads the catalogue; knows the kinds of source, not how to fetch from them (`tunegate.models.acquisition`).
 """
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +11,7 @@ from pydantic import Field, StringConstraints
 from tunegate.errors import InputError, RefusedError
 from tunegate.files import read_yaml
 from tunegate.params import Closed, parse
+from tunegate.text import did_you_mean
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Files = Annotated[dict[str, Sha256], Field(min_length=1)]
@@ -90,10 +90,8 @@ def find_entry(path: Path, name: str, allowed_licenses: tuple[str, ...]) -> Entr
     remedy = "models/catalog.yaml's header shows an entry of each kind"
     models = parse(Catalogue, read_yaml(path), place=str(path), remedy=remedy).models
     if name not in models:
-        near = difflib.get_close_matches(name, models, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         known = "known models: " + ", ".join(sorted(models))
-        raise InputError(f"no model {name!r}{hint}", place=str(path), remedy=known)
+        raise InputError(f"no model {name!r}{did_you_mean(name, models)}", place=str(path), remedy=known)
     entry = models[name]
     if entry.license not in allowed_licenses:
         problem = f"licence {entry.license!r} is not allowed"

@@ -2,15 +2,11 @@
 
 import contextlib
 import dataclasses
-import platform
-import resource
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-_CPU_INFO = Path("/proc/cpuinfo")
+from tunegate.machine import peak_memory, processor
 
 
 @dataclasses.dataclass
@@ -28,7 +24,7 @@ def hardware(device: str) -> str:
     if device == "cuda":
         return str(torch.cuda.get_device_name())
     threads = torch.get_num_threads()
-    return f"{_processor()}, {threads} {'thread' if threads == 1 else 'threads'}"
+    return f"{processor()}, {threads} {'thread' if threads == 1 else 'threads'}"
 
 
 def bytes_of(model: Any) -> int:
@@ -53,18 +49,4 @@ def measured(device: str) -> Iterator[Meter]:
         # Kernels run behind Python's back.
         torch.cuda.synchronize()
     meter.seconds = round(time.perf_counter() - started, 3)
-    meter.peak_memory_bytes = torch.cuda.max_memory_allocated() if device == "cuda" else peak_of_process()
-
-
-def _processor() -> str:
-    """The processor's model as the system names it, or the architecture where it does not."""
-    lines = _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines() if _CPU_INFO.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(filter(None, names), platform.processor() or platform.machine())
-
-
-def peak_of_process() -> int:
-    """Largest memory of this process since its start, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in KiB, macOS in bytes.
-    return peak if sys.platform == "darwin" else peak * 1024
+    meter.peak_memory_bytes = torch.cuda.max_memory_allocated() if device == "cuda" else peak_memory()

@@ -1,7 +1,7 @@
 """params.yaml as frozen, closed pydantic models: one class per section, its name in lower case.
 
 An unknown key is refused with the nearest known name; a value out of range with the range. The text under a field is
-its documentation and becomes docs/params.md. This package does not know what a stage does with its parameters.
+its documentation and becomes docs/params.md.
 """
 
 from tunegate.params.closed import Closed, parse

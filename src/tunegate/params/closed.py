@@ -1,16 +1,22 @@
 """Files that people write, as frozen, closed pydantic models: an unknown key is refused with the nearest known name.
 
-`Closed` and `parse` serve params.yaml and every other such file (sources, catalogue, policy, releases). Knows
-pydantic's faults and how to say them; does not know any file.
+`Closed` and `parse` serve params.yaml and every other such file (sources, catalogue, policy, releases). Turns
+pydantic's errors into ours.
 """
 
-import difflib
 import json
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tunegate.errors import InputError
+from tunegate.text import did_you_mean
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Split = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Device = Literal["cpu", "cuda"]
+Precision = Literal["fp32", "bf16"]
 
 
 class Closed(BaseModel):
@@ -31,7 +37,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def parse(model: type[Model], value: Any, *, place: str, remedy: str) -> Model:
     """`value`, as read from YAML or JSON, as a `model`. Raises InputError for its first fault."""
     try:
-        # Strict, as JSON: "16", true and 7.0 are no whole numbers, while a list may become a tuple.
+        # Strict, as JSON: "16", true and 7.0 are not whole numbers, while a list may become a tuple.
         return model.model_validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
         faults = error.errors()
@@ -46,23 +52,22 @@ def _problem(model: type[BaseModel], fault: Any) -> str:
     if kind == "missing":
         return "missing"
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(location[-1]), _known_keys(model, location[:-1]), n=1, cutoff=0.5)
-        return "unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+        return f"unknown key{did_you_mean(str(location[-1]), _known_keys(model, location[:-1]))}"
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     message = message if " must " in message else f"must be {message}"
     return f"{message} (got {fault['input']!r})" if not isinstance(fault["input"], dict) else message
 
 
 def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    found: list[type[BaseModel]] = [model]
+    models: list[type[BaseModel]] = [model]
     for step in location:
         inner: list[type[BaseModel]] = []
-        for candidate in found:
+        for candidate in models:
             for name, field in candidate.model_fields.items():
                 if step in (name, field.alias):
                     inner.extend(_models_in(field.annotation))
-        found = inner or found
-    return [field.alias or name for candidate in found for name, field in candidate.model_fields.items()]
+        models = inner or models
+    return [field.alias or name for candidate in models for name, field in candidate.model_fields.items()]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

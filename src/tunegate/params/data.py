@@ -1,11 +1,10 @@
-"""The sections of the data stages: ingest, validate, prepare, tokenize. Does not know what a stage does with them."""
+"""The sections of the data stages: ingest, validate, prepare, tokenize."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tunegate.params.closed import Closed
-from tunegate.params.kinds import Count, Split
+from tunegate.params.closed import Closed, Count, Split
 
 PersonalKind = Literal[
     "email", "phone", "iban", "credit_card", "ip_address", "national_id", "person", "location", "organization"
@@ -57,7 +56,7 @@ class Prepare(Closed):
     """Cleaning, deduplication, personal data and splits."""
 
     repair_text: bool = True
-    """Mend broken encodings (mojibake), control characters and stray white space."""
+    """Repair broken encodings (mojibake), control characters and stray white space."""
     strip_html: bool = False
     """Take HTML tags, scripts and comments out, and turn entities into characters."""
     min_characters: Annotated[int, Field(ge=0)] = 0
@@ -80,7 +79,7 @@ class Prepare(Closed):
     min_rows_per_label: Annotated[int, Field(ge=1)] = 2
     """Stop when a label has fewer rows: it cannot be learned and tested. Applies to rows with a label."""
     label_noise: bool = False
-    """Report rows whose label a model that has not seen them does not believe (cleanlab), in label_issues.json."""
+    """Report rows whose label a cross-validated model finds unlikely (cleanlab), in label_issues.json."""
     valid_share: Split = 0.1
     """Share of the groups that go to the validation split."""
     test_share: Split = 0.2
@@ -100,13 +99,13 @@ class Prepare(Closed):
 
 
 class Augment(Closed):
-    """One way to make more training rows of those that are there."""
+    """One kind of augmentation: training rows made from training rows."""
 
     kind: Literal["typo", "swap", "delete", "template", "back_translation"]
     """Letters mistyped, neighbouring words swapped, words deleted, the question put into a template, or translated and
     back by `base.translator`."""
     copies: Count = 1
-    """Rows made of each row."""
+    """Rows made from each row."""
     rate: Annotated[float, Field(gt=0, le=1)] = 0.05
     """Share of the letters or words of the question that are changed."""
     templates: tuple[str, ...] = ()
@@ -114,17 +113,17 @@ class Augment(Closed):
 
     @model_validator(mode="after")
     def _names_what_its_kind_needs(self) -> "Augment":
-        wanted = {"template": "at least one text in templates", "back_translation": "two prompts in templates"}
+        needs = {"template": "at least one text in templates", "back_translation": "two prompts in templates"}
         count = len(self.templates)
         enough = {"template": count > 0, "back_translation": count == len(("there", "back"))}
         if not enough.get(self.kind, count == 0):
-            raise ValueError(f"{wanted.get(self.kind, 'no templates')} with kind {self.kind} (got {count})")
+            raise ValueError(f"{needs.get(self.kind, 'no templates')} with kind {self.kind} (got {count})")
         if any("{text}" not in template for template in self.templates):
             raise ValueError("templates with {text} in each, which stands for the question")
-        if self.kind in wanted and "rate" in self.model_fields_set:
+        if self.kind in needs and "rate" in self.model_fields_set:
             raise ValueError(f"no rate with kind {self.kind}: it has no effect")
         if self.kind == "back_translation" and self.copies > 1:
-            raise ValueError("one copy with kind back_translation: a greedy translator says the same each time")
+            raise ValueError("one copy with kind back_translation: a greedy translator gives the same text each time")
         return self
 
 

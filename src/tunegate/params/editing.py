@@ -1,6 +1,6 @@
-"""The text of params.yaml with other values: all that is not changed stays to the letter, comments and style too.
+"""The text of params.yaml with other values: everything else stays as it is, comments and style too.
 
-So a proposal's difference shows what it proposes. Reads and writes no file; does not know the schema.
+So the diff of a proposal shows only what it proposes.
 """
 
 import copy
@@ -20,14 +20,14 @@ def with_values(text: str, values: Mapping[str, Any]) -> str:
 
     Raises InputError where anything else would change with them, as what an alias stands for does.
     """
-    found, wanted = text, copy.deepcopy(parse_yaml(text, place=_PLACE))
+    edited, expected = text, copy.deepcopy(parse_yaml(text, place=_PLACE))
     for key, value in values.items():
-        found = _with_value(found, key.split("."), value)
-        wanted = _set(wanted, key.split("."), value)
-    if values and _plain(parse_yaml(found, place=_PLACE)) != _plain(wanted):
+        edited = _with_value(edited, key.split("."), value)
+        expected = _set(expected, key.split("."), value)
+    if values and _plain(parse_yaml(edited, place=_PLACE)) != _plain(expected):
         problem = f"{', '.join(values)} cannot be changed alone in this text"
         raise InputError(problem, place=_PLACE, remedy="write values out where an anchor (&) or alias (*) stands")
-    return found
+    return edited
 
 
 def _set(values: Any, names: list[str], value: Any) -> Any:

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tunegate.files import read_yaml
-from tunegate.params.closed import Closed, parse
+from tunegate.params.closed import Closed, Count, Device, Precision, parse
 from tunegate.params.data import Ingest, Prepare, Tokenize, Validate
-from tunegate.params.kinds import Count, Device, Precision
 from tunegate.params.training import Train
 
 OF_TURNS = ("sft", "distill", "multitask", "semisupervised", "fewshot")
@@ -21,9 +20,9 @@ class Base(Closed):
     model: str = "smollm2-135m-instruct"
     """A name in models/catalog.yaml."""
     teacher: str | None = None
-    """A name in models/catalog.yaml: what `distill` learns from; kept in models/base/teacher."""
+    """A name in models/catalog.yaml: the teacher of `distill`; kept in models/base/teacher."""
     translator: str | None = None
-    """A name in models/catalog.yaml: what `back_translation` asks; kept in models/base/translator."""
+    """A name in models/catalog.yaml: the translator of `back_translation`; kept in models/base/translator."""
     allowed_licenses: tuple[str, ...] = ("Apache-2.0", "MIT", "BSD-3-Clause")
     """SPDX identifiers; a base model under any other licence is refused."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -65,8 +64,8 @@ class Package(Closed):
 
 
 class Compute(Closed):
-    """How much of which machine is used. `processes`, `nodes` and `strategy` are part of what `train` depends on, since
-    sums of floats depend on how they are split; the rest is in no stage's key: the bytes that come out are the same.
+    """The machines that are used. `processes`, `nodes` and `strategy` are part of the key of `train`, since sums of
+    floats depend on how they are split; the rest is in no stage's key: the output is the same, byte for byte.
     """
 
     engine: Literal["local", "ray"] = "local"
@@ -80,7 +79,7 @@ class Compute(Closed):
     memory: Annotated[str, Field(pattern=r"^[1-9]\d*(MB|GB)$")] | None = None
     """Working memory of a data stage, as 512MB or 4GB; what needs more goes to disk. null: half of the machine's."""
     reuse: bool = True
-    """Keep below .tunegate/reuse what was made of each row, so that a row that is there again costs little."""
+    """Keep the results of each row below .tunegate/reuse, so that an unchanged row costs little the next time."""
 
     @model_validator(mode="after")
     def _shares_by_a_strategy(self) -> "Compute":
@@ -104,13 +103,13 @@ class Params(Closed):
     package: Package
 
     @model_validator(mode="after")
-    def _has_a_teacher_to_learn_from(self) -> "Params":
+    def _has_a_teacher(self) -> "Params":
         if (self.base.teacher is not None) != (self.train.technique == "distill"):
             raise ValueError("base.teacher must be named for technique distill, and for no other")
         return self
 
     @model_validator(mode="after")
-    def _has_a_translator_to_ask(self) -> "Params":
+    def _has_a_translator(self) -> "Params":
         asks = any(one.kind == "back_translation" for one in self.tokenize.augment)
         if (self.base.translator is not None) != asks:
             raise ValueError("base.translator must be named for augment kind back_translation, and for nothing else")
@@ -121,7 +120,7 @@ class Params(Closed):
         technique = self.train.technique
         if self.tokenize.over_length == "split" and technique != "pretrain":
             raise ValueError(
-                f"tokenize.over_length must not be split with technique {technique}: only raw text goes on"
+                f"tokenize.over_length must not be split with technique {technique}: only raw text can be split"
             )
         if self.tokenize.turns == "all" and technique not in OF_TURNS:
             raise ValueError(f"tokenize.turns must be last with technique {technique}, which learns one answer or none")

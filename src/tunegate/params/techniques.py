@@ -1,11 +1,10 @@
-"""The sections inside of `train`, one per technique: what only that technique asks. Does not know the techniques."""
+"""The sections inside of `train`, one per technique: the keys of that technique alone."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tunegate.params.closed import Closed
-from tunegate.params.kinds import Count
+from tunegate.params.closed import Closed, Count
 
 Positive = Annotated[float, Field(gt=0)]
 Portion = Annotated[float, Field(ge=0, le=1)]
@@ -90,7 +89,7 @@ class Distill(Closed):
     temperature: Positive = 1.0
     """Softens both distributions."""
     hard_share: Portion = 0.0
-    """Weight of the usual loss on the row's own answer beside the teacher's distribution."""
+    """Weight of the usual loss on the row's own answer, added to that on the teacher's distribution."""
     on_policy: Portion = 0.0
     """Share of the steps on answers that the student samples itself (arXiv 2306.13649)."""
     max_new_tokens: Count = 32
@@ -103,11 +102,11 @@ class Multitask(Closed):
     task: str = "source"
     """What names a row's task: `source`, or a slice."""
     temperature: Annotated[float, Field(ge=1)] = 1.0
-    """1 draws tasks by their size; the larger, the more alike."""
+    """1 draws tasks in proportion to their size; a larger value evens them out."""
 
 
 class Semisupervised(Closed):
-    """Rows without a label are labelled by the model where it is sure, and trained on."""
+    """Rows without a label are labelled by the model where it is confident, and trained on."""
 
     rounds: Count = 2
     """How often rows are labelled anew; each round trains for `epochs`."""
@@ -116,12 +115,12 @@ class Semisupervised(Closed):
 
 
 class Fewshot(Closed):
-    """Meta-learning over tasks (Reptile, arXiv 1803.02999): a start from which a new task takes few rows."""
+    """Meta-learning over tasks (Reptile, arXiv 1803.02999): an initialisation from which a new task needs few rows."""
 
     task: str = "source"
     """What names a row's task: `source`, or a slice."""
     inner_steps: Count = 4
-    """Steps on one task before the start is moved towards where they led."""
+    """Steps on one task before the initialisation moves towards their result."""
     inner_learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.02
     """Of these steps (SGD)."""
     shots: Count = 4

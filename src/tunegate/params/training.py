@@ -1,11 +1,10 @@
-"""The section `train`: one schema for what to train and how. Does not train."""
+"""The section `train`: what to train and how."""
 
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from tunegate.params.closed import Closed
-from tunegate.params.kinds import Count, Device, Precision, Share
+from tunegate.params.closed import Closed, Count, Device, Precision, Share
 from tunegate.params.techniques import (
     Classify,
     Distill,
@@ -111,7 +110,7 @@ class Train(Closed):
         return self.technique == "classify"
 
     @model_validator(mode="after")
-    def _says_nothing_without_effect(self) -> "Train":
+    def _has_no_key_without_effect(self) -> "Train":
         for name in get_args(Technique):
             if name in self.model_fields_set and name != self.technique:
                 raise ValueError(f"without the section {name}: technique is {self.technique}")

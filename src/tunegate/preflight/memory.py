@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from tunegate.models.resources import bytes_of, peak_of_process
+from tunegate.machine import peak_memory
+from tunegate.models.resources import bytes_of
 from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.preflight.probes import autocast, backward
@@ -210,7 +211,7 @@ def _first(rows: Sequence[Example], tokens: float) -> list[Example]:
 def _peak() -> int:
     """Largest memory of this process since it was last forgotten, in bytes; elsewhere than on Linux since its start."""
     if not _STATUS.is_file():
-        return peak_of_process()
+        return peak_memory()
     line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
 

@@ -1,9 +1,8 @@
-"""The smaller pages: data diff, preflight, learning curve, compared runs. Each is one file without scripts.
+"""The smaller pages: data diff, preflight, compared runs. Each is one file without scripts.
 
 All text is escaped but our own drawings.
 """
 
-import math
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ from tunegate.text import words
 if TYPE_CHECKING:
     from tunegate.data.diff.result import DataDiff
     from tunegate.evaluation.trajectory import Point
-    from tunegate.experiments.curve import Curve
     from tunegate.preflight.memory import Forecast
     from tunegate.preflight.run import Preflight
     from tunegate.tracking.comparison import Comparison
@@ -25,8 +23,6 @@ _TONES = {"ok": "better", "warning": "same", "refused": "worse", "skipped": "sam
 _MARKS = {"ok": "✓", "warning": "look", "refused": "✗ refused", "skipped": "skipped"}
 _WIDTH, _HEIGHT = 720.0, 320.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 18.0, 16.0, 40.0
-_CONTINUED = 4
-"""The curve goes on to so many times the largest number of rows."""
 _HUES = (214, 22, 150, 285, 48, 340)
 
 
@@ -56,40 +52,6 @@ def costs_of(forecast: "Forecast") -> list[tuple[str, str]]:
         ("work", f"{forecast.steps:,} steps, {forecast.tokens:,} tokens"),
         ("time on this machine", f"{duration(forecast.seconds)} at {forecast.tokens_per_second:,.0f} tokens/s"),
     ]
-
-
-def render_curve(curve: "Curve") -> str:
-    """The page of `tunegate curve`: the error by number of training rows, and what it means."""
-    fit = curve.fit
-    rows = [
-        (f"{100 * share:g} %", f"{rows:,}", f"{error:.4f}", f"{low:.4f} to {high:.4f}")
-        for share, rows, error, low, high in zip(curve.shares, curve.rows, fit.errors, fit.lows, fit.highs, strict=True)
-    ]
-    template = environment().get_template("curve.html.j2")
-    return str(template.render(curve=curve, fit=fit, plot=curve_plot(curve), rows=rows))
-
-
-def curve_plot(curve: "Curve") -> str:
-    """The measured errors with their intervals, the fit through them, and its continuation; rows on a log scale."""
-    fit, largest = curve.fit, curve.rows[-1]
-    x = Scale(math.log(curve.rows[0]), math.log(largest * _CONTINUED), _LEFT + 14, _WIDTH - _RIGHT - 14)
-    measured = _fitted(curve, curve.rows[0] / largest, 1.0)
-    continued = _fitted(curve, 1.0, float(_CONTINUED))
-    values = [*fit.lows, *fit.highs, *(error for _, error in (*measured, *continued))]
-    marks = ticks(max(0.0, min(values) - 0.02), max(values), 5)
-    y = Scale(marks[0], marks[-1], _HEIGHT - _BOTTOM, _TOP)
-    parts = [_grid_line(y(mark), f"{mark:.3g}") for mark in marks]
-    parts += [_below(x(math.log(rows)), 20, f"{rows:,}") for rows in (*curve.rows, 2 * largest, 4 * largest)]
-    parts.append(_below((_LEFT + _WIDTH - _RIGHT) / 2, 4, "training rows"))
-    for kind, points in (("fit", measured), ("beyond", continued)):
-        place = " ".join(f"{x(math.log(largest * multiple)):.1f},{y(error):.1f}" for multiple, error in points)
-        parts.append(f'<polyline class="{kind}" points="{place}"/>')
-    for rows, error, low, high in zip(curve.rows, fit.errors, fit.lows, fit.highs, strict=True):
-        at = x(math.log(rows))
-        title = f"<title>{rows:,} rows: {error:.4f} ({low:.4f} to {high:.4f})</title>"
-        parts.append(f'<line class="range" x1="{at:.1f}" x2="{at:.1f}" y1="{y(low):.1f}" y2="{y(high):.1f}"/>')
-        parts.append(f'<circle class="estimate" cx="{at:.1f}" cy="{y(error):.1f}" r="4.5">{title}</circle>')
-    return svg("amount", _WIDTH, _HEIGHT, f"Error by training rows. {curve.sentence}", parts)
 
 
 def render_runs(comparison: "Comparison", trajectories: "Sequence[Sequence[Point]]") -> str:
@@ -124,11 +86,6 @@ def loss_curves(comparison: "Comparison", trajectories: "Sequence[Sequence[Point
 def colour_of(number: int) -> str:
     """The colour of a run, visible on light and on dark paper."""
     return f"hsl({_HUES[number % len(_HUES)]} 72% 52%)"
-
-
-def _fitted(curve: "Curve", start: float, end: float) -> list[tuple[float, float]]:
-    multiples = [start * (end / start) ** (step / 40) for step in range(41)]
-    return [(multiple, max(0.0, curve.fit.error(multiple))) for multiple in multiples]
 
 
 def _grid_line(y: float, text: str) -> str:

@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from tunegate.text import short
+
 _MAX_NAME = 34
 
 
@@ -36,7 +38,7 @@ def ticks(low: float, high: float, about: int) -> list[float]:
 
 def short_name(name: str) -> str:
     """A name that fits beside a drawing."""
-    return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…"
+    return short(name, _MAX_NAME)
 
 
 def svg(kind: str, width: float, height: float, title: str, parts: Sequence[str]) -> str:

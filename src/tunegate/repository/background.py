@@ -1,7 +1,7 @@
-"""Stages that run in a scratch project while their caller does other things; their words go to a file.
+"""Stages that run in a scratch project while their caller does other things; their output goes to a file.
 
 Starts a process group of its own, so that a stop reaches what DVC started too. A caller that is killed outright leaves
-such a group behind: `end_leftovers` finds it by a mark in its environment. Does not know what is run, or why.
+such a group behind: `end_leftovers` finds it by a mark in its environment.
 """
 
 import collections
@@ -29,13 +29,13 @@ class Background:
     ) -> None:
         self._targets, self._log = targets, log
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as words:
+        with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "dvc", "repro", *targets],
                 cwd=folder,
                 env=environment_of(folder) | dict(environment or {}) | {_MARK: str(folder.resolve())},
                 stdin=subprocess.DEVNULL,
-                stdout=words,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -46,31 +46,31 @@ class Background:
         return self._process.poll()
 
     def stop(self) -> None:
-        """End it with all that it started: SIGTERM, and SIGKILL for what is still there after some seconds."""
+        """End it with all that it started: SIGTERM, and SIGKILL for what still runs some seconds later."""
         end(self._process)
 
     def failure(self) -> InputError | MachineError:
-        """What made it fail: the stage's own error, or the last thing said."""
-        with self._log.open(encoding="utf-8", errors="replace") as words:
-            last = collections.deque((line.rstrip() for line in words), maxlen=_LAST_LINES)
+        """What made it fail: the stage's own error, or the last line of output."""
+        with self._log.open(encoding="utf-8", errors="replace") as output:
+            last = collections.deque((line.rstrip() for line in output), maxlen=_LAST_LINES)
         return failure_of(list(last), self._targets, self._process.returncode)
 
 
 def end_leftovers(folder: Path) -> list[int]:
     """Kill what a `Background` in `folder` or below it started, and return the ids; nothing else that works there.
 
-    Where the system does not tell a process's environment (it has no /proc), none is found.
+    Where the system does not tell a process's environment (it has no /proc), there are none.
     """
-    found = [int(entry.name) for entry in _PROCESSES.glob("[0-9]*") if _began_in(entry, folder.resolve())]
-    for process in found:
+    processes = [int(entry.name) for entry in _PROCESSES.glob("[0-9]*") if _started_in(entry, folder.resolve())]
+    for process in processes:
         try:
             os.kill(process, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    return found
+    return processes
 
 
-def _began_in(entry: Path, folder: Path) -> bool:
+def _started_in(entry: Path, folder: Path) -> bool:
     try:
         settings = (entry / "environ").read_bytes().split(b"\0")
     except OSError:  # it has ended, or is somebody else's

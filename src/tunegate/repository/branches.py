@@ -1,14 +1,16 @@
-"""Bringing commits here and back: a change's head from `origin`, and a new commit of results onto its branch.
+"""Commits that come and go: a change's head from `origin`, results onto its branch, a proposal on a branch of its own.
 
-Never forces a push and never merges: a branch that moved meanwhile is someone's work. Does not know DVC beyond the
-name of its lock.
+Never forces a push and never merges: a branch that moved meanwhile is someone's work. A proposal is made from git's
+objects: it touches no working tree, no index and no branch that exists.
 """
 
-import subprocess
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
-from tunegate.errors import InputError, MachineError, RefusedError
+from tunegate.errors import InputError, MachineError, RefusedError, UsageError
 from tunegate.repository import lock as locks
+from tunegate.repository.git import run_git
 from tunegate.repository.revisions import Repository
 
 BOT = {"NAME": "tunegate", "EMAIL": "tunegate@localhost"}
@@ -19,17 +21,17 @@ BOT_IDENTITY = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") 
 _MOVED = ("fetch first", "non-fast-forward", "stale info", "cannot lock ref")
 
 
-def fetch(repository: Repository, wanted: str, *, ref: str = "", environment: dict[str, str] | None = None) -> None:
-    """Make sure that the commit `wanted` is here, from `origin`'s `ref` where it is not.
+def fetch(repository: Repository, sha: str, *, ref: str = "", environment: dict[str, str] | None = None) -> None:
+    """Make sure that the commit `sha` is here, from `origin`'s `ref` where it is not.
 
     Raises InputError when it is not there either.
     """
-    if _has(repository, wanted):
+    if _has(repository, sha):
         return
-    repository.run("fetch", "--quiet", "--no-tags", "origin", ref or wanted, environment=environment)
-    if not _has(repository, wanted):
+    repository.run("fetch", "--quiet", "--no-tags", "origin", ref or sha, environment=environment)
+    if not _has(repository, sha):
         remedy = "the branch moved meanwhile: the job for its new commit will answer"
-        raise InputError("no longer what origin has there", place=f"{wanted[:12]} at {ref}", remedy=remedy)
+        raise InputError("no longer what origin has there", place=f"{sha[:12]} at {ref}", remedy=remedy)
 
 
 def results_of(repository: Repository, lock: locks.Lock) -> list[str]:
@@ -63,6 +65,44 @@ def push(repository: Repository, sha: str, branch: str, *, environment: dict[str
         raise MachineError(error.problem, place=f"git push origin {branch}", remedy=remedy) from None
 
 
+def identity_in(repository: Repository) -> dict[str, str]:
+    """Environment variables with which git can commit here: none where a person has said who they are."""
+    try:
+        repository.run("config", "user.email")
+    except MachineError:
+        return BOT_IDENTITY
+    return {}
+
+
+def propose(repository: Repository, branch: str, commit: str, path: str, text: str, message: str) -> str:
+    """Create `branch` from `commit` with one more commit, in which the project's file `path` is `text`; return it.
+
+    A branch on which exactly this was proposed before is left as it is. Raises RefusedError when it holds anything
+    else, UsageError for a name that git refuses.
+    """
+    check_name(repository, branch)
+    tree = _tree_with(repository, commit, path, text)
+    if tip := _tip_of(repository, branch):
+        if repository.run("rev-parse", f"{tip}^{{tree}}").strip() == tree:
+            return tip
+        remedy = f"name another with --propose, or delete it: git branch -D {branch}"
+        raise RefusedError("the branch exists, and holds something else", place=branch, remedy=remedy)
+    who = identity_in(repository)
+    sha = repository.run("commit-tree", tree, "-p", commit, "-m", message, environment=who).strip()
+    # The zeros: only where there is no such branch yet.
+    repository.run("update-ref", f"refs/heads/{branch}", sha, "0" * 40)
+    return sha
+
+
+def check_name(repository: Repository, branch: str) -> None:
+    """Raises UsageError where `branch` is not a name for a branch."""
+    try:
+        repository.run("check-ref-format", "--branch", branch)
+    except MachineError:
+        problem = f"not a name for a branch (got {branch!r})"
+        raise UsageError(problem, place="--propose", remedy="for instance search/rank") from None
+
+
 def _has(repository: Repository, sha: str) -> bool:
     try:
         repository.run("cat-file", "-e", f"{sha}^{{commit}}")
@@ -72,16 +112,23 @@ def _has(repository: Repository, sha: str) -> bool:
 
 
 def _ignored(repository: Repository, paths: Sequence[str]) -> list[str]:
-    command = ["git", "-C", str(repository.root), "check-ignore", "-z", "--stdin"]
     given = "".join(f"{path}\0" for path in paths).encode()
-    done = subprocess.run(command, input=given, capture_output=True, check=False)
+    done = run_git(repository.root, "check-ignore", "-z", "--stdin", given=given)
     return [path for path in done.stdout.decode().split("\0") if path]
 
 
-def identity_in(repository: Repository) -> dict[str, str]:
-    """Environment variables with which git can commit here: none where a person has said who they are."""
-    try:
-        repository.run("config", "user.email")
-    except MachineError:
-        return BOT_IDENTITY
-    return {}
+def _tip_of(repository: Repository, branch: str) -> str:
+    return repository.run("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}").strip()
+
+
+def _tree_with(repository: Repository, commit: str, path: str, text: str) -> str:
+    where = f"{repository.prefix}{path}"
+    mode = repository.run("ls-tree", "--full-tree", "--format=%(objectmode)", commit, "--", where).strip() or "100644"
+    with tempfile.TemporaryDirectory(prefix="tunegate-index-") as folder:
+        new, index = Path(folder) / "content", {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        new.write_text(text, encoding="utf-8")
+        blob = repository.run("hash-object", "-w", "--no-filters", "--", str(new)).strip()
+        repository.run("read-tree", commit, environment=index)
+        # --cacheinfo takes paths from the top of the repository.
+        repository.run("update-index", "--add", "--cacheinfo", f"{mode},{blob},{where}", environment=index)
+        return repository.run("write-tree", environment=index).strip()

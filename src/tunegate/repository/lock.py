@@ -1,8 +1,8 @@
 """dvc.lock, as typed values: what each stage was run on, with what, and what came out.
 
-Parses text, wherever it comes from (a file, a commit, one side of a merge), and writes it back as DVC does. Knows
-neither git nor the cache. A lock may come from a stranger's change: a hash that is none, or an output outside of the
-project, is an error before anyone makes a path of it. Dependencies outside are names here; a proof refuses them.
+Parses text, wherever it comes from (a file, a commit, one side of a merge), and writes it back as DVC does. A lock may
+be part of an untrusted change: an invalid hash, or an output outside the project, is an error before it becomes a path.
+Dependencies outside are only names here; a proof refuses them.
 """
 
 import dataclasses
@@ -119,7 +119,7 @@ def _check(name: object, raw: object, place: str) -> None:
             if problem := _fault(item, kind):
                 raise InputError(problem, place=where, remedy=_REMEDY)
         if len({item["path"] for item in items}) < len(items):
-            raise InputError(f"{kind}: a path stands there twice", place=where, remedy=_REMEDY)
+            raise InputError(f"{kind}: a path is listed twice", place=where, remedy=_REMEDY)
 
 
 def _fault(item: object, kind: str) -> str:
@@ -127,10 +127,10 @@ def _fault(item: object, kind: str) -> str:
         return f"{kind}: an item without a path"
     path = item["path"]
     if not path or _UNPRINTABLE.search(path) or (kind == "outs" and not is_inside(path)):
-        return f"{path!r} is no path inside of the project"
+        return f"{path!r} is not a path inside the project"
     if "md5" not in item:
         return f"{path}: no md5"
     if not is_md5(item["md5"], folder=True):
-        return f"{path}: {item['md5']!r} is no md5"
+        return f"{path}: {item['md5']!r} is not an md5"
     size = item.get("size", 0)
-    return "" if isinstance(size, int) and size >= 0 else f"{path}: {size!r} is no size"
+    return "" if isinstance(size, int) and size >= 0 else f"{path}: {size!r} is not a size"

@@ -1,9 +1,8 @@
 """The outputs that a dvc.lock names, read from DVC's cache or remote and never from or into the working tree.
 
 Every byte is checked against its md5: a damaged cache object is an error that names it, not a wrong verdict. Objects
-that the cache lacks are fetched into it, with retries. Hashes and the listings of folders may come from a stranger: no
-path is made of one that is not what DVC writes, and no file that is there is written over. Does not know what an output
-means.
+that the cache lacks are fetched into it, with retries. Hashes and the listings of folders may be part of an untrusted
+change: no path is made of one that DVC would not write, and no existing file is overwritten.
 """
 
 import contextlib
@@ -37,7 +36,7 @@ class Outputs:
         """
         self._object(locked.md5)
         if not is_inside(locked.path):
-            raise InputError("no path inside of the project", place=locked.path, remedy="restore dvc.lock")
+            raise InputError("not a path inside the project", place=locked.path, remedy="restore dvc.lock")
         target = self._folder / locked.md5 / Path(locked.path).name
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +69,7 @@ class Outputs:
 
     def _place(self, locked: Locked, target: Path) -> None:
         self._fetch(locked)
-        # Beside the target first: what was cut off half-way must not pass for the whole of it.
+        # First next to the target: an incomplete copy must not pass for a complete one.
         partial = Path(tempfile.mkdtemp(prefix="part-", dir=self._folder)) / target.name
         if locked.md5.endswith(".dir"):
             partial.mkdir()
@@ -86,18 +85,18 @@ class Outputs:
         """The md5 of each file of a folder, by its path in there."""
         items = read_json(self._verified(locked.md5, locked.path))
         if not isinstance(items, list):
-            raise self._wrong(locked, "it is not a list")
-        found: dict[str, str] = {}
+            raise self._bad_listing(locked, "it is not a list")
+        files: dict[str, str] = {}
         for item in items:
             name, md5 = (item.get("relpath"), item.get("md5")) if isinstance(item, dict) else (None, None)
-            if not is_inside(name) or name in found:
-                raise self._wrong(locked, f"{name!r} is no path of a file in it, or stands there twice")
+            if not is_inside(name) or name in files:
+                raise self._bad_listing(locked, f"{name!r} is not a path of a file in it, or is listed twice")
             if not is_md5(md5):
-                raise self._wrong(locked, f"{name}: {md5!r} is no md5")
-            found[str(name)] = str(md5)
-        if both := sorted({parent.as_posix() for name in found for parent in Path(name).parents} & found.keys()):
-            raise self._wrong(locked, f"{both[0]!r} is both a file and a folder")
-        return found
+                raise self._bad_listing(locked, f"{name}: {md5!r} is not an md5")
+            files[str(name)] = str(md5)
+        if both := sorted({parent.as_posix() for name in files for parent in Path(name).parents} & files.keys()):
+            raise self._bad_listing(locked, f"{both[0]!r} is both a file and a folder")
+        return files
 
     def _fetch(self, locked: Locked) -> None:
         if self.cached(locked):
@@ -116,18 +115,20 @@ class Outputs:
         retried(lambda: self._repo.cloud.pull([HashInfo("md5", md5) for md5 in hashes]), place=path)
 
     def _verified(self, md5: str, path: str) -> Path:
-        found = self._object(md5)
-        with found.open("rb") as stream:
+        file = self._object(md5)
+        with file.open("rb") as stream:
             actual = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
         if actual != md5.removesuffix(".dir"):
             problem = f"damaged in DVC's cache: its md5 is {actual}, not {md5}"
-            raise InputError(problem, place=path, remedy=f"delete {found} and run `dvc fetch`")
-        return found
+            raise InputError(problem, place=path, remedy=f"delete {file} and run `dvc fetch`")
+        return file
 
     def _object(self, md5: str) -> Path:
-        # A part of the path of what is read and fetched: whoever made a Locked of what, this is the last look at it.
+        # It becomes a part of a path: this is the last check, wherever the hash came from.
         if not is_md5(md5, folder=True):
-            raise InputError(f"{md5!r} is no md5", place="DVC's cache", remedy="restore dvc.lock and the .dvc files")
+            raise InputError(
+                f"{md5!r} is not an md5", place="DVC's cache", remedy="restore dvc.lock and the .dvc files"
+            )
         return Path(self._repo.cache.local.oid_to_path(md5))
 
     @functools.cached_property
@@ -135,7 +136,7 @@ class Outputs:
         return open_dvc(self._root)
 
     @staticmethod
-    def _wrong(locked: Locked, what: str) -> InputError:
+    def _bad_listing(locked: Locked, what: str) -> InputError:
         problem = f"the listing of the folder (md5 {locked.md5}) is not one of DVC's: {what}"
         return InputError(problem, place=locked.path, remedy="run its stage again; find out who wrote this object")
 

@@ -2,9 +2,9 @@
 
 Read from git's objects, without a checkout: DVC itself loads the project from them, so that variables, `foreach`,
 `.dvcignore` and the md5 of folders mean what they mean in a run. Writes nothing. Git filters (LFS) are not applied.
-A commit may be a stranger's: what its dvc.yaml names outside of the repository, a file or an address, is not opened.
+A commit may be untrusted: what its dvc.yaml names outside the repository, a file or an address, is not opened.
 The working tree can be read too, with the files that git does not know, as `dvc repro` does.
-This module does not know whether a run ever happened: see `tunegate.repository.proof`.
+Whether a run ever happened is for `tunegate.repository.proof` to say.
 """
 
 import dataclasses
@@ -71,14 +71,14 @@ class Pipeline:
 
     def upstream(self, path: str) -> frozenset[str]:
         """The stages that `path`, from the project's folder, is made by, and those that they depend on."""
-        found: set[str] = set()
+        names: set[str] = set()
         waiting = self.makers(path)
         while waiting:
             name = waiting.pop()
-            if name not in found:
-                found.add(name)
+            if name not in names:
+                names.add(name)
                 waiting += [maker for dep in self.stages[name].deps.values() for maker in self.makers(dep)]
-        return frozenset(found)
+        return frozenset(names)
 
     def md5(self, stage: Stage, path: str) -> str:
         """What a dependency that no stage makes, or an output that git keeps, is now; empty where it is not there."""
@@ -100,14 +100,14 @@ class Pipeline:
 
     def edited(self, stage: Stage, entry: Entry) -> list[str]:
         """Which outputs that git keeps are not what `entry` says came out."""
-        found = []
+        problems = []
         for out in self._loaded[stage.name].outs:
             if out.def_path not in stage.tracked or out.def_path not in entry.outs:
                 continue
-            here, came = self._md5(out), entry.outs[out.def_path].md5
-            if here != came:
-                found.append(f"{out.def_path}: {_short(came)} came out, {_short(here)} is in git")
-        return found
+            here, output = self._md5(out), entry.outs[out.def_path].md5
+            if here != output:
+                problems.append(f"{out.def_path}: {_short(output)} came out, {_short(here)} is in git")
+        return problems
 
     def _stage(self, name: str, loaded: Any) -> Stage:
         from dvc.dependency import ParamsDependency
@@ -123,7 +123,7 @@ class Pipeline:
         return Stage(name, loaded.cmd, params, deps, outs, tracked, _remembered(loaded), loaded.frozen, always, why)
 
     def _readable(self, item: Any) -> bool:
-        # One's own files are read as `dvc repro` reads them; what a commit names may be a stranger's wish.
+        # One's own files are read as `dvc repro` reads them; a commit may be untrusted.
         return self._working_tree or _inside(item)
 
     def _path(self, item: Any) -> str:
@@ -143,7 +143,7 @@ class Pipeline:
     def _now(self, dep: Any, path: str, lock: Lock) -> tuple[str, str]:
         """The md5 that a dependency has now, and who says so."""
         if not _inside(dep):
-            return "", "no commit names the content of what lies outside of the repository:"
+            return "", "no commit names the content of what lies outside the repository:"
         if maker := next(self._around(self._makers, path), None):
             name, out = self._makers[maker]
             locked = lock[name].outs.get(out) if name in lock else None
@@ -174,8 +174,8 @@ class Pipeline:
     def _added_inside(self, item: Any) -> dict[tuple[str, ...], str]:
         """What `dvc add` made of single files in the folder `item`, by the steps to it from there."""
         folder = f"{self._path(item)}/"
-        found = {path: self._added[path] for path in self._files_added if path.startswith(folder)}
-        return {tuple(path.removeprefix(folder).split("/")): locked.md5 for path, locked in found.items()}
+        added = {path: self._added[path] for path in self._files_added if path.startswith(folder)}
+        return {tuple(path.removeprefix(folder).split("/")): locked.md5 for path, locked in added.items()}
 
     @staticmethod
     def _md5_of_folder(item: Any, inside: Mapping[tuple[str, ...], str]) -> str:
@@ -203,14 +203,14 @@ class Pipeline:
 
     @functools.cached_property
     def _cached(self) -> set[str]:
-        made = {stage.outs[out] for stage in self.stages.values() for out in stage.outs if out not in stage.tracked}
-        return made | set(self._added)
+        cached = {stage.outs[out] for stage in self.stages.values() for out in stage.outs if out not in stage.tracked}
+        return cached | set(self._added)
 
 
 def open_pipeline(
     repository: Repository, commit: str | None, outputs: Outputs, *, place: str | None = None
 ) -> Pipeline:
-    """The pipeline of the project at `commit`, or in the working tree where that is None.
+    """The pipeline of the project at `commit`, or in the working tree for None.
 
     `place` names dvc.yaml in errors. Raises InputError where there is none, or DVC cannot make sense of it.
     """
@@ -222,7 +222,7 @@ def open_pipeline(
     try:
         repo = _load(repository, commit)
         if commit:
-            # Two stages that make one path: which of them is meant, nobody could say.
+            # Two stages that make one path: it would be unclear which of them is meant.
             repo.index.check_graph()
         return Pipeline(repo, outputs, working_tree=commit is None)
     except DvcException as error:
@@ -244,8 +244,8 @@ def _load(repository: Repository, commit: str | None) -> Any:
 def _words(error: Exception) -> str:
     # DVC says what does not fit its schema only when it prints the error itself.
     faults = getattr(getattr(error, "exc", None), "errors", [])
-    found = [f"{'.'.join(map(str, fault.path))}: {fault.error_message}" for fault in faults]
-    return "; ".join(found) or " ".join(str(error).split())
+    problems = [f"{'.'.join(map(str, fault.path))}: {fault.error_message}" for fault in faults]
+    return "; ".join(problems) or " ".join(str(error).split())
 
 
 def _remembered(loaded: Any) -> bool:
@@ -261,7 +261,7 @@ def _remembered(loaded: Any) -> bool:
 
 
 def _unprovable(loaded: Any) -> Iterator[str]:
-    # Words in dvc.yaml that switch off what a proof asks for must not pass for a proof.
+    # What switches off in dvc.yaml what a proof needs must not pass for a proof.
     if loaded.always_changed:
         yield "dvc.yaml says always_changed: DVC remembers no run of it"
     if loaded.frozen:
@@ -272,7 +272,7 @@ def _unprovable(loaded: Any) -> Iterator[str]:
         yield "it depends on nothing: DVC remembers no run of it"
     yield from (f"{out.def_path}: persists, so that what came out may be older" for out in loaded.outs if out.persist)
     items = (*loaded.deps, *loaded.outs)
-    yield from (f"{item.def_path}: lies outside of the repository" for item in items if not _inside(item))
+    yield from (f"{item.def_path}: lies outside the repository" for item in items if not _inside(item))
 
 
 def _inside(item: Any) -> bool:
@@ -280,8 +280,8 @@ def _inside(item: Any) -> bool:
 
 
 def _unlike(what: str, locked: Mapping[str, Any], defined: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"{path}: is no {what} in the run's record" for path in defined if path not in locked)
-    yield from (f"{path}: was a {what} of the run, is none in dvc.yaml" for path in locked if path not in defined)
+    yield from (f"{path}: is not a {what} in the run's record" for path in defined if path not in locked)
+    yield from (f"{path}: was a {what} of the run, and is not in dvc.yaml" for path in locked if path not in defined)
 
 
 def _changed(key: str, ran: Any, here: Any) -> Iterator[str]:

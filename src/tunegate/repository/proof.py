@@ -3,8 +3,8 @@
 A stage is proven when its entry is about the commit (same command, parameters, dependencies; `pipeline`), the run is
 remembered by DVC's run cache here or on the remote (`runs`), and its outputs that git keeps are what came out. A stage
 that the run cache cannot hold is run again in a scratch checkout; one whose definition forbids a proof has none. The
-definition is the change's own word. Writes nothing into the project. What this does not
-prove: whoever may write to cache or remote can pretend a run; scoring again is the answer to that.
+definition is the change's own word. Writes nothing into the project. It proves nothing
+against a person who may write to cache or remote, and so can fake a run: scoring again does.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from tunegate.repository.snapshot import Snapshot
 AGAIN = "run again here"
 NOT_RUN_AGAIN = "fits, not run again"
 JUDGED = "models/predictions.parquet"
-"""What the gate judges. Nothing that it is made of passes without a proof, whatever the hurry."""
+"""What the gate judges. No input of it passes without a proof, `quick` or not."""
 
 _UNREMEMBERED = f"DVC remembers no run of it, and {JUDGED} depends on it: `tunegate verify` runs it again to prove it"
 
@@ -31,11 +31,11 @@ State = Literal["proven", "missing", "stale", "unproven", "different"]
 
 @dataclasses.dataclass(frozen=True)
 class StageProof:
-    """What is known of one stage's entry in dvc.lock."""
+    """The proof of one stage's entry in dvc.lock."""
 
     stage: str
     state: State
-    """`missing`: no entry. `stale`: its run was on something else. `unproven`: no such run is known, on whatever.
+    """`missing`: no entry. `stale`: its run was on something else. `unproven`: no such run is remembered.
     `different`: something else came out, or stands in git."""
     how: str = ""
     """What proves it: the run cache here or on the remote, or that it was run again."""
@@ -74,8 +74,8 @@ def prove(snapshot: Snapshot, *, quick: bool = False) -> list[StageProof]:
     if not quick:
         waiting = [pipeline.stages[proof.stage] for proof in proofs if proof.how == NOT_RUN_AGAIN]
         proofs = _with(proofs, _run_again(fixed, waiting))
-    unknown = [name for name in lock if name not in pipeline.stages]
-    return [*proofs, *(StageProof(name, "stale", problems=("is no stage of dvc.yaml",)) for name in unknown)]
+    extra = [name for name in lock if name not in pipeline.stages]
+    return [*proofs, *(StageProof(name, "stale", problems=("is not a stage of dvc.yaml",)) for name in extra)]
 
 
 def _prove(stage: Stage, lock: locks.Lock, pipeline: Pipeline, runs: Runs, needed: Set[str]) -> StageProof:
@@ -83,7 +83,7 @@ def _prove(stage: Stage, lock: locks.Lock, pipeline: Pipeline, runs: Runs, neede
     if entry is None:
         return StageProof(stage.name, "missing", problems=("dvc.lock has no run of it",))
     stale, edited = pipeline.outdated(stage, entry, lock), pipeline.edited(stage, entry)
-    where, why = _known(stage, entry, runs)
+    where, why = _remembered_run(stage, entry, runs)
     if why:
         return StageProof(stage.name, "unproven", problems=(*why, *stale))
     if edited:
@@ -95,7 +95,7 @@ def _prove(stage: Stage, lock: locks.Lock, pipeline: Pipeline, runs: Runs, neede
     return StageProof(stage.name, "proven", where)
 
 
-def _known(stage: Stage, entry: locks.Entry, runs: Runs) -> tuple[str, tuple[str, ...]]:
+def _remembered_run(stage: Stage, entry: locks.Entry, runs: Runs) -> tuple[str, tuple[str, ...]]:
     """Where the run is remembered, or why nothing can prove it."""
     if stage.unprovable:
         return "", stage.unprovable
@@ -114,21 +114,21 @@ def _run_again(snapshot: Snapshot, stages: Sequence[Stage]) -> list[StageProof]:
 
 
 def _again(snapshot: Snapshot, stage: Stage, folder: Path) -> StageProof:
-    made = [
+    inputs = [
         locked for path in stage.deps.values() if (locked := snapshot.locked(path)) and not (folder / path).exists()
     ]
-    for locked in made:
+    for locked in inputs:
         snapshot.outputs.path_of(locked)
-    place_outputs(folder, [locked.path for locked in made])
+    place_outputs(folder, [locked.path for locked in inputs])
     try:
         run_stages(folder, ["--single-item", "--force", stage.name])
     except InputError as error:
         return StageProof(stage.name, "different", problems=(f"run again, it fails: {error.problem}",))
-    found = locks.parse_lock((folder / locks.FILE).read_text(encoding="utf-8"), place=locks.FILE)[stage.name]
+    rerun = locks.parse_lock((folder / locks.FILE).read_text(encoding="utf-8"), place=locks.FILE)[stage.name]
     problems = [
-        f"{path}: {out.md5} was locked, {found.outs[path].md5} came out when run again"
+        f"{path}: {out.md5} was locked, {rerun.outs[path].md5} came out when run again"
         for path, out in snapshot.lock[stage.name].outs.items()
-        if found.outs[path].md5 != out.md5
+        if rerun.outs[path].md5 != out.md5
     ]
     if problems:
         return StageProof(stage.name, "different", problems=tuple(problems))

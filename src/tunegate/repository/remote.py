@@ -1,6 +1,6 @@
 """DVC as a library: the project as DVC opens it, and questions to its remote, asked again where it does not answer.
 
-Does not know what is asked. What an answer that never comes is, the error says; it quotes no settings.
+The error about an answer that never comes quotes no settings.
 """
 
 import time

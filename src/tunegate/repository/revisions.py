@@ -1,20 +1,18 @@
 """A git repository by its revisions: resolve, merge base, files of a commit, the tree that a merge would give.
 
-Runs `git`; never touches the working tree, the index or a branch. What git cannot answer is an InputError that says
-what to fetch or name instead. This module does not know DVC.
+Never touches the working tree, the index or a branch. What git cannot answer is an InputError that says what to fetch
+or name instead.
 """
 
 import dataclasses
-import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from tunegate.errors import InputError, MachineError, RefusedError
+from tunegate.repository.git import Completed, output_of, run_git, words_of
 
-_TIMEOUT_SECONDS = 120
 _LOST = "fetch the commit with its files, or look for damage with `git fsck`"
 _DEFAULT_BASES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
@@ -32,9 +30,8 @@ class Repository:
         """The commit that `revision` names, in forty hexadecimal digits. Raises InputError when there is none."""
         if revision.startswith("-"):
             raise InputError("not a revision", place=revision, remedy="name a branch, a tag or a commit")
-        found = self._try("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        if found:
-            return found
+        if commit := self._try("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"):
+            return commit
         remedy = "name a branch, tag or commit that `git log` knows" + self._depth_hint()
         raise InputError("no such revision in this repository", place=revision, remedy=remedy)
 
@@ -51,9 +48,8 @@ class Repository:
 
     def merge_base(self, base: str, head: str) -> str:
         """The newest commit that both have. Raises InputError where there is none, or a shallow clone hides it."""
-        found = self._try("merge-base", self.resolve(base), self.resolve(head))
-        if found:
-            return found
+        if commit := self._try("merge-base", self.resolve(base), self.resolve(head)):
+            return commit
         problem = f"no merge base of {base} and {head}"
         if self.shallow:
             remedy = "this clone is shallow: `git fetch --unshallow`, or check out with fetch-depth: 0"
@@ -93,19 +89,19 @@ class Repository:
             return done.stdout
         if not self._has(revision, path):
             return None
-        raise MachineError(_said(done), place=f"{revision[:12]}:{path}", remedy=_LOST)
+        raise MachineError(words_of(done), place=f"{revision[:12]}:{path}", remedy=_LOST)
 
     def files(self, revision: str, under: str = "") -> list[str]:
         """The project's files at `revision`, sorted, below the folder `under`; paths relative to the project."""
         where = f"{self.prefix}{under}".rstrip("/")
-        found = self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", revision, *([where] if where else []))
-        return [name.removeprefix(self.prefix) for name in found.split("\0") if name]
+        names = self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", revision, *([where] if where else []))
+        return [name.removeprefix(self.prefix) for name in names.split("\0") if name]
 
     def history(self, revisions: list[str], path: str) -> Iterator[str]:
         """The commits reachable from `revisions` that changed `path`, newest first."""
         # Every side of every merge: simplification would hide attempts that a merge threw away.
-        found = self._git("rev-list", "--full-history", *revisions, "--", path)
-        yield from found.splitlines()
+        commits = self._git("rev-list", "--full-history", *revisions, "--", path)
+        yield from commits.splitlines()
 
     def versions(self, revisions: list[str], path: str) -> dict[str, bytes]:
         """The project's file `path` as every commit left it that changed it, newest first, by commit."""
@@ -113,19 +109,19 @@ class Repository:
         names = "".join(f"{commit}:{self.prefix}{path}\n" for commit in commits).encode()
         done = self._run("cat-file", "--batch", given=names)
         if done.returncode:
-            raise MachineError(_said(done), place="git cat-file", remedy=_LOST)
-        found, rest = {}, done.stdout
+            raise MachineError(words_of(done), place="git cat-file", remedy=_LOST)
+        contents, rest = {}, done.stdout
         for commit in commits:
             head, _, rest = rest.partition(b"\n")
             _name, kind, size = head.rsplit(b" ", 2) if head.count(b" ") == 2 else (head, b"", b"0")
             content, rest = (rest[: int(size)], rest[int(size) + 1 :]) if kind else (b"", rest)
             if kind == b"blob" and len(content) == int(size):
-                found[commit] = content
+                contents[commit] = content
             # A commit that deleted the file has no object either: git says "missing" to both.
             elif kind == b"blob" or self._has(commit, path):
-                problem = head.decode("utf-8", "replace") or "git says nothing about it"
+                problem = head.decode("utf-8", "replace") or "git does not name the object"
                 raise MachineError(problem, place=f"{commit[:12]}:{path}", remedy=_LOST)
-        return found
+        return contents
 
     def merge_commit(self, ours: str, theirs: str) -> str:
         """A commit, on no branch, of the tree that merging `theirs` into `ours` gives.
@@ -143,7 +139,7 @@ class Repository:
             )
             raise RefusedError(f"merge conflicts in {paths}", place=f"{ours} + {theirs}", remedy=remedy)
         if done.returncode:
-            raise MachineError(_said(done), place="git merge-tree", remedy="git 2.38 or newer is needed")
+            raise MachineError(words_of(done), place="git merge-tree", remedy="git 2.38 or newer is needed")
         return self._commit(tree.strip(), parents, "A merge to be checked")
 
     def working_commit(self) -> str:
@@ -187,20 +183,15 @@ class Repository:
     def _git(
         self, *arguments: str, environment: dict[str, str] | None = None, remedy: str = "see what git says"
     ) -> str:
-        done = self._run(*arguments, environment=environment)
-        if done.returncode:
-            raise MachineError(_said(done), place=f"git {arguments[0]}", remedy=remedy)
-        return done.stdout.decode("utf-8", "replace")
+        return output_of(self._run(*arguments, environment=environment), f"git {arguments[0]}", remedy)
 
-    def _run(
-        self, *arguments: str, environment: dict[str, str] | None = None, given: bytes = b""
-    ) -> "subprocess.CompletedProcess[bytes]":
-        return _git_in(self.root, *arguments, environment=environment, given=given)
+    def _run(self, *arguments: str, environment: dict[str, str] | None = None, given: bytes = b"") -> Completed:
+        return run_git(self.root, *arguments, environment=environment, given=given)
 
 
 def open_repository(folder: Path = Path()) -> Repository:
     """The repository around the project in `folder`. Raises InputError when there is no git or no repository."""
-    done = _git_in(folder, "rev-parse", "--show-prefix")
+    done = run_git(folder, "rev-parse", "--show-prefix")
     if done.returncode:
         remedy = "run this inside a clone of your project, or `git init` one"
         raise InputError("not a git repository", place=str(folder.resolve()), remedy=remedy)
@@ -208,28 +199,3 @@ def open_repository(folder: Path = Path()) -> Repository:
 
 
 _AUTHOR = {"NAME": "tunegate", "EMAIL": "tunegate@localhost", "DATE": "2000-01-01T00:00:00Z"}
-
-
-def _git_in(
-    folder: Path, *arguments: str, environment: dict[str, str] | None = None, given: bytes = b""
-) -> "subprocess.CompletedProcess[bytes]":
-    settings = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    command = ["git", "-C", str(folder), *arguments]
-    try:
-        return subprocess.run(
-            command,
-            env=settings | (environment or {}),
-            input=given,
-            capture_output=True,
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise MachineError("git is not installed", place="PATH", remedy="install git 2.38 or newer") from None
-    except subprocess.TimeoutExpired:
-        remedy = "look at the disk or the network it waits for"
-        raise MachineError(f"no answer in {_TIMEOUT_SECONDS} s", place=" ".join(command), remedy=remedy) from None
-
-
-def _said(done: "subprocess.CompletedProcess[bytes]") -> str:
-    return done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"

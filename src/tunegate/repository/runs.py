@@ -1,7 +1,7 @@
 """DVC's run cache: which runs happened, by what they were run on. On this machine, and on the DVC remote.
 
 DVC keeps a file per run, named by a hash of the command, parameters and dependencies (the key) and by one of all of it
-with the outputs. Both follow from a lock entry alone. Reads only. Whoever may write to the cache or the remote could
+with the outputs. Both follow from a lock entry alone. Reads only. A person who may write to the cache or the remote can
 write such a file without a run: this module cannot tell.
 """
 
@@ -34,7 +34,7 @@ class Runs:
     def find(self, entry: Entry) -> str:
         """Where the run that made `entry` is remembered: `HERE`, `REMOTE`, or the empty text.
 
-        Raises InputError when what stands there is not the entry, MachineError when the remote does not answer.
+        Raises InputError when the file there does not match the entry, MachineError when the remote does not answer.
         """
         name = self._name(entry.raw)
         file = self._folder / name
@@ -49,22 +49,22 @@ class Runs:
         _check(text, entry, f"DVC remote: runs/{name}")
         return REMOTE
 
-    def known(self, key: str) -> list[dict[str, Any]]:
-        """The runs with `key` whose outputs this machine has, as lock entries; damaged files are none."""
-        found = []
+    def with_key(self, key: str) -> list[dict[str, Any]]:
+        """The runs with `key` whose outputs this machine has, as lock entries; damaged files are skipped."""
+        runs = []
         for file in sorted((self._folder / key[:2] / key).glob("*")):
             try:
                 raw = parse_yaml(read_text(file), place=str(file), generated=True)
             except InputError:
                 continue
             if isinstance(raw, dict) and _hash(raw) == file.name and self._has(raw.get("outs", [])):
-                found.append(raw)
-        return found
+                runs.append(raw)
+        return runs
 
     def newest(self, key: str) -> dict[str, Any] | None:
         """The run on this machine with `key` that DVC would restore, as a lock entry: the one written last."""
         times = {file.name: file.stat().st_mtime for file in (self._folder / key[:2] / key).glob("*")}
-        return max(self.known(key), key=lambda raw: times[_hash(raw)], default=None)
+        return max(self.with_key(key), key=lambda raw: times[_hash(raw)], default=None)
 
     @property
     def no_remote(self) -> str:

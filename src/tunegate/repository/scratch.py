@@ -2,8 +2,7 @@
 
 The checkout lies in the system's temporary folder, or where its caller wants it, borrows git's objects and shares DVC's
 cache with the original, so that nothing is fetched or kept twice; it is gone when the block ends, also when a signal
-ends it. What stages make there enters the shared cache, as any run's outputs do. Submodules are not checked out. This
-module does not know what is run, or why.
+ends it. What stages make there enters the shared cache, as any run's outputs do. Submodules are not checked out.
 """
 
 import collections
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegate.errors import InputError, MachineError
+from tunegate.repository.git import HOOK_VARIABLES, output_of, run_git
 from tunegate.repository.remote import open_dvc
 from tunegate.repository.revisions import Repository
 from tunegate.repository.tracked_files import bring_added
@@ -29,8 +29,6 @@ _LAST_LINES = 200
 _RUNNING = re.compile(r"Running stage '(.+)':")
 _PATIENCE_SECONDS = 10
 _LOST = "run `git fsck`; in a partial clone, fetch the commit with its files first"
-_OF_THE_CALLER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
-"""What git tells its hooks about their repository: it would mislead git in another one."""
 
 
 @contextlib.contextmanager
@@ -55,10 +53,10 @@ def scratch(repository: Repository, commit: str | None, within: Path | None = No
 
 
 def run_stages(folder: Path, targets: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
-    """Run `dvc repro` in the scratch project `folder` for the stages `targets`, or for all; its words go to stderr.
+    """Run `dvc repro` in the scratch project `folder` for the stages `targets`, or for all; its output goes to stderr.
 
     Nothing is reported to MLflow's server: a run in a scratch checkout is a check, not a result. Raises InputError
-    with the stage's own error, or MachineError with the last thing said.
+    with the stage's own error, or MachineError with the last line of output.
     """
     code, last = _dvc(folder, ["repro", *targets], environment or {})
     if code:
@@ -71,11 +69,11 @@ def stages_to_run(folder: Path) -> list[str]:
     DVC also follows what the project's stages depend on into other files, such as a dvc.yaml in another folder.
     """
     bring_added(folder)
-    # Without --pull: with --allow-missing it only brings the run cache, and a rehearsal restores nothing.
+    # Without --pull: with --allow-missing it only fetches the run cache, and a dry run restores nothing.
     code, last = _dvc(folder, ["repro", "--allow-missing", "--dry"], {})
     if code:
         raise failure_of(last, ["repro", "--dry"], code)
-    return [found[1] for line in last if (found := _RUNNING.fullmatch(line))]
+    return [match[1] for line in last if (match := _RUNNING.fullmatch(line))]
 
 
 def place_outputs(folder: Path, paths: Sequence[str]) -> None:
@@ -130,13 +128,13 @@ def _share_dvc(repository: Repository, project: Path, state: Path) -> None:
     from dvc.config import Config
 
     with open_dvc(repository.root) as repo:
-        cache, known, own = repo.cache.local_cache_dir, repo.config.read(), repo.config.read("local")
+        cache, merged, own = repo.cache.local_cache_dir, repo.config.read(), repo.config.read("local")
         above = os.path.relpath(repo.root_dir, repository.root)
     dvc = project / above / ".dvc"
     dvc.mkdir(exist_ok=True)
     with Config(str(dvc)).edit("local") as config:
         # Relative addresses of the committed config mean the original's place, so all of them are written out.
-        config.update(_plain({**own, "remote": known["remote"]}))
+        config.update(_plain({**own, "remote": merged["remote"]}))
         config["cache"]["dir"] = cache
         config["core"]["site_cache_dir"] = str(state)
 
@@ -148,7 +146,7 @@ def _plain(value: Any) -> Any:
 
 def environment_of(folder: Path) -> dict[str, str]:
     """The environment in which stages run in the scratch project `folder`."""
-    unwanted = (*_OF_THE_CALLER, "MLFLOW_TRACKING_URI")
+    unwanted = (*HOOK_VARIABLES, "MLFLOW_TRACKING_URI")
     settings = {name: value for name, value in os.environ.items() if name not in unwanted}
     settings |= {"DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
     settings["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{settings.get('PATH', '')}"
@@ -159,7 +157,7 @@ def environment_of(folder: Path) -> dict[str, str]:
 
 
 def end(process: "subprocess.Popen[Any]") -> None:
-    """End the process and those that it started: asked first, made to some seconds later."""
+    """End the process and those that it started: by SIGTERM, and some seconds later by SIGKILL."""
     if process.stdout:
         process.stdout.close()
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -170,24 +168,20 @@ def end(process: "subprocess.Popen[Any]") -> None:
 
 
 def failure_of(lines: list[str], targets: Sequence[str], code: int) -> InputError | MachineError:
-    """What stopped `dvc repro`, from the last lines it said: the stage's own error where there is one."""
+    """What stopped `dvc repro`, from the last lines of its output: the stage's own error where there is one."""
     place = f"dvc: {' '.join(targets)}" if targets else "dvc"
-    said = [index for index, line in enumerate(lines) if line.startswith("error: ")]
-    if not said:
+    errors = [index for index, line in enumerate(lines) if line.startswith("error: ")]
+    if not errors:
         words = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
         return MachineError(words, place=place, remedy="see the lines above")
-    problem, remedy = lines[said[-1]].removeprefix("error: "), ""
-    for line in lines[said[-1] + 1 :]:
+    problem, remedy = lines[errors[-1]].removeprefix("error: "), ""
+    for line in lines[errors[-1] + 1 :]:
         remedy = line.removeprefix("fix: ") if line.startswith("fix: ") else remedy
     return InputError(problem, place=place, remedy=remedy)
 
 
 def _git(verb: str, folder: Path, *arguments: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if name not in _OF_THE_CALLER}
-    # A user's hooks know nothing of this checkout.
-    command = ["git", "-C", str(folder), "-c", "core.hooksPath=/dev/null", verb, *arguments]
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    if done.returncode:
-        words = done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
-        raise MachineError(words, place=f"git {verb} {arguments[-1]}", remedy=_LOST)
-    return done.stdout.decode("utf-8", "replace")
+    # A user's hooks are not meant for this checkout.
+    options = ("-c", "core.hooksPath=/dev/null")
+    done = run_git(folder, *options, verb, *arguments, other_repository=True)
+    return output_of(done, f"git {verb} {arguments[-1]}", _LOST)

@@ -1,7 +1,7 @@
 """A project at one commit, or as the working tree has it: its files, its lock, its parameters and its outputs.
 
-Outputs are always the *locked* ones, also for the working tree: what dvc.lock does not name was not proven to be made
-by a run. Reads git and DVC's cache; writes nothing into the project.
+Outputs are always the *locked* ones, also for the working tree: no run is known to have made anything else. Writes
+nothing into the project.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ WORKING_TREE = "working tree"
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """The project at `commit`, or the working tree where that is None."""
+    """The project at `commit`, or the working tree for None."""
 
     repository: Repository
     commit: str | None

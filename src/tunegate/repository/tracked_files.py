@@ -34,14 +34,14 @@ def add(root: Path, path: Path) -> list[Path]:
             if not _holds(repo, path):
                 repo.add([str(path.resolve())])
     except DvcException as error:
-        raise MachineError(f"`dvc add` fails: {error}", place=str(path), remedy="mend that, and run it again") from None
+        raise MachineError(f"`dvc add` fails: {error}", place=str(path), remedy="fix that, and run it again") from None
     ignored = path.parent / ".gitignore"
     return [added_file(path), *([ignored] if ignored.is_file() else [])]
 
 
 @contextlib.contextmanager
 def _without_advice() -> Iterator[None]:
-    # DVC says what to give to git; whoever adds a file says it with all else that belongs to it.
+    # DVC lists what to give to git; the caller lists it together with its other files.
     logger = logging.getLogger("dvc")
     level = logger.level
     logger.setLevel(logging.WARNING)

@@ -1,14 +1,15 @@
 """What git says about the working copy: commit, branch, and whether the files are the commit's.
 
-Reads by running `git`; writes nothing. No git, no repository and a shallow clone are ordinary situations here, not
-errors. This module does not know DVC: which paths are results and may differ from the commit, its caller says.
+No git, no repository and a shallow clone are ordinary situations here, not errors. Which paths are results, and may
+differ from the commit, the caller says.
 """
 
 import dataclasses
-import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+
+from tunegate.errors import MachineError
+from tunegate.repository.git import run_git
 
 UNVERSIONED = "unversioned"
 """The commit of a folder that is in no git repository, or in one without a commit."""
@@ -52,17 +53,8 @@ def checkout(folder: Path, *, results: Sequence[str] = ()) -> Checkout:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     """What git prints, or None when git is missing, fails or hangs (on a network disk, say)."""
-    # A status must neither wait for nor take the index lock: someone may be committing at this moment.
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        done = run_git(folder, *arguments, seconds=_TIMEOUT_SECONDS)
+    except MachineError:
         return None
     return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None

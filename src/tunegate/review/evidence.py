@@ -15,7 +15,7 @@ from tunegate.data.diff.compare import compare_snapshots
 from tunegate.errors import InputError
 from tunegate.evaluation.examples import sha256_of_test_set
 from tunegate.evaluation.rescoring import PREDICTIONS, PREPARED, rescored, rows_of_test, settings_of
-from tunegate.experiments import seed_noise
+from tunegate.experiments.noise import find_noise
 from tunegate.files import parse_yaml
 from tunegate.gate.data_guards import decide_data
 from tunegate.gate.decision import decide_metrics, decide_slices
@@ -67,7 +67,7 @@ def _evidence(
         before = rescored(baseline, rows_of_test(candidate), settings_of(candidate))
     paired = paired_of(table, before, cluster=policy.cluster, ignore_case=settings_of(candidate).ignore_case)
     test_set = _test_set(candidate, table, paired, target, policy, changed=changed)
-    noise = seed_noise.noise_of([s for s in (candidate, baseline) if s], test_set.sha256)
+    noise = find_noise([s for s in (candidate, baseline) if s], test_set.sha256)
     exact, near = _leaks(candidate, candidate, policy)
     baseline_leaks = _leaks(candidate, baseline, policy) if baseline else ()
     data = compare_snapshots(baseline, candidate, near=policy.contamination.near)

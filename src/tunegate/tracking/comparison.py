@@ -1,6 +1,6 @@
-"""Runs side by side: what they were given that differs, what they reached, what they cost, how their loss fell.
+"""Runs side by side: the parameters that differ, the metrics, the costs and the losses.
 
-Reads the outbox; a run that is uploaded has its trajectory in MLflow, from where it is fetched when it is asked for.
+Reads the outbox; a run that is uploaded has its trajectory in MLflow, from where it is fetched when needed.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ from typing import Any
 
 from tunegate.errors import InputError
 from tunegate.evaluation.trajectory import Point, read_trajectory
+from tunegate.text import listed
 from tunegate.tracking.artifacts import download
 from tunegate.tracking.outbox import COST, RUNS, Record, artifacts_of, read_records
 from tunegate.tracking.runs import TRAJECTORY
@@ -48,8 +49,8 @@ class Comparison:
         shown = ("id", "commit", "lineage", "tags", "recorded_at")
         names = [{name: getattr(run, name) for name in shown} for run in self.runs]
         lines = {
-            kind: {line.name: {"values": line.values, "deltas": line.deltas} for line in found}
-            for kind, found in (("metrics", self.metrics), ("costs", self.costs))
+            kind: {line.name: {"values": line.values, "deltas": line.deltas} for line in kind_lines}
+            for kind, kind_lines in (("metrics", self.metrics), ("costs", self.costs))
         }
         return {"runs": names, "params": self.params, **lines}
 
@@ -75,7 +76,7 @@ def compare(records: Sequence[Record]) -> Comparison:
 
 
 def trajectory_of(record: Record, root: Path = RUNS) -> list[Point]:
-    """The run's loss, step by step. Raises MachineError where MLflow has it and does not give it."""
+    """The run's loss, step by step. Raises MachineError where MLflow has it and does not answer."""
     path = artifacts_of(record, root) / TRAJECTORY
     if path.exists() or record.receipt is None:
         return read_trajectory(path)
@@ -88,13 +89,13 @@ def _is_cost(name: str) -> bool:
 
 
 def _find(name: str, records: Sequence[Record]) -> Record:
-    found = [record for record in records if len(name) >= _LEAST_CHARACTERS and _begins(record, name)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        problem = f"{len(found)} runs are called so: {', '.join(record.id for record in found[:5])}"
-        raise InputError(problem, place=name, remedy="name one of them by more of its id")
-    problem = "no run on this machine is called so"
+    matches = [record for record in records if len(name) >= _LEAST_CHARACTERS and _begins(record, name)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        problem = f"{len(matches)} runs match: {listed((record.id for record in matches), 5)}"
+        raise InputError(problem, place=name, remedy="give more characters of the id")
+    problem = "no run on this machine matches"
     remedy = f"`tunegate runs` lists them; give at least {_LEAST_CHARACTERS} characters of an id"
     raise InputError(problem, place=name, remedy=remedy)
 

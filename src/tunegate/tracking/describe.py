@@ -1,7 +1,7 @@
-"""What is said about a run in MLflow: the parameters and the numbers, flat, as MLflow wants them.
+"""A run as MLflow takes it: parameters and numbers, as flat names.
 
 Slices stay out of the metrics, where a few dozen of them would drown the rest: they are in the run's metrics.json and
-report.html. This module does not know where the values come from and touches no file.
+report.html.
 """
 
 from typing import Any
@@ -12,11 +12,11 @@ from tunegate.repository.working_copy import Checkout
 from tunegate.tracking.outbox import COST, Run
 
 COSTS = ("train", "evaluate")
-"""The stages of which timings.json says what they cost."""
+"""The stages whose costs are in timings.json."""
 
 
 def describe(params: Params, checkout: Checkout, metrics: dict[str, Any], timings: dict[str, Any]) -> Run:
-    """The run that these parameters, metrics and timings tell of."""
+    """The run with these parameters, metrics and timings."""
     return Run(
         name=params.score.name,
         commit=checkout.commit,
@@ -36,10 +36,10 @@ def flat_params(params: Params) -> dict[str, str]:
 
 
 def _flat_metrics(metrics: dict[str, Any], timings: dict[str, Any]) -> dict[str, float]:
-    found = {"rows": float(metrics["rows"])}
-    found |= {f"{group}.{name}": value for group in (*MODELS, "delta") for name, value in metrics[group].items()}
-    found |= {f"{model}.{name}": value for model in MODELS for name, value in timings[model].items()}
-    return found | {
+    flat = {"rows": float(metrics["rows"])}
+    flat |= {f"{group}.{name}": value for group in (*MODELS, "delta") for name, value in metrics[group].items()}
+    flat |= {f"{model}.{name}": value for model in MODELS for name, value in timings[model].items()}
+    return flat | {
         f"{COST}{stage}.{name}": float(value)
         for stage in COSTS
         for name, value in timings[stage].items()

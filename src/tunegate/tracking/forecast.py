@@ -1,8 +1,8 @@
-"""What training and evaluating will cost, from what they cost before: reports/timings.json in git's history.
+"""What training and evaluating will cost, from the costs in git's history of reports/timings.json.
 
 A recorded run counts where it was made on the device class asked for; runs of the newest one's hardware are taken
-together, and their median is the forecast. What was recorded with another model or other settings is still used, and
-said. Nothing is measured here, and nothing written; whether a stage runs at all, the caller says.
+together, and their median is the forecast. What was recorded with another model or other settings is still used,
+and noted. Which stages run, the caller says.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _SETTINGS = {
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What a commit says of its run."""
+    """The record of a run at a commit."""
 
     params: Mapping[str, Any]
     """params.yaml, as it stood there."""
@@ -86,13 +86,13 @@ def _record(repository: Repository, commit: str) -> Record | None:
     timings, params = repository.read(commit, TIMINGS), repository.read(commit, "params.yaml")
     place = f"{commit[:12]}:{TIMINGS}"
     try:
-        said = parse_json(timings or "{}", place=place)
+        recorded = parse_json(timings or "{}", place=place)
         settings = parse_yaml(params or "{}", place=place, generated=True)
-        train = parse(TrainCost, said["train"], place=place, remedy="")
-        evaluate = parse(Cost, said["evaluate"], place=place, remedy="")
-        return Record(settings if isinstance(settings, dict) else {}, int(said["rows"]), train, evaluate)
+        train = parse(TrainCost, recorded["train"], place=place, remedy="")
+        evaluate = parse(Cost, recorded["evaluate"], place=place, remedy="")
+        return Record(settings if isinstance(settings, dict) else {}, int(recorded["rows"]), train, evaluate)
     except (InputError, KeyError, TypeError, ValueError):
-        # History may hold any file of this name, older layouts too: it records no cost.
+        # History may hold any file of this name, such as older layouts: skipped.
         return None
 
 
@@ -118,7 +118,7 @@ def _forecast(
 
 
 def _comparable(stage: str, params: Mapping[str, Any], records: Sequence[Record]) -> list[Record]:
-    """The runs to go by: of this device class, with these settings where there are any, all on the same hardware."""
+    """The runs to forecast from: of this device class, with these settings if possible, all on the same hardware."""
     device = f"{stage}.device"
     # A training that is evaluated again, or merged, is recorded twice.
     once = list({record.cost(stage).model_dump_json(): record for record in reversed(records)}.values())[::-1]
@@ -145,9 +145,9 @@ def _amount(
     tokens, epochs = notes.get("tokenize", {}).get("train_tokens_out"), _value(params, "train.epochs")
     if tokens is not None:
         return int(tokens * epochs), []
-    amount, said = _as_before(used, stage)
+    amount, notes_before = _as_before(used, stage)
     before = _value(used[0].params, "train.epochs") if used else None
-    return (round(amount * epochs / before) if amount and before else amount), said
+    return (round(amount * epochs / before) if amount and before else amount), notes_before
 
 
 def _as_before(used: Sequence[Record], stage: str) -> tuple[int | None, list[str]]:

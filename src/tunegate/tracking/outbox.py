@@ -4,21 +4,20 @@
     .tunegate/runs/<id>/artifacts/     copies of the adapter and the reports, until they are uploaded
     .tunegate/runs/<id>/receipt.json   where they went: present means uploaded
 
-The id is a digest of what the record says, so recording the same model at the same commit again gives the same id, here
-and on any other machine. This module does not know MLflow.
+The id is a digest of the record's content, so recording the same model at the same commit again gives the same id, here
+and on any other machine.
 """
 
 import contextlib
 import datetime
-import fcntl
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import Field
 
-from tunegate.errors import MachineError
 from tunegate.files import STATE, atomic_folder, read_json, sha256_of_tree, write_json
+from tunegate.locks import file_lock
 from tunegate.params import Closed, parse
 from tunegate.repository.lineage import digest
 from tunegate.repository.working_copy import Checkout
@@ -27,7 +26,7 @@ RUNS = STATE / "runs"
 ADAPTER = "adapter"
 """The name of the adapter among a record's artifacts."""
 COST = "cost."
-"""What the names of metrics that tell a run's cost begin with."""
+"""How the names of metrics about costs begin."""
 
 _REMEDY = "delete this folder if its run is in MLflow; otherwise run `dvc repro --force score`"
 
@@ -45,7 +44,7 @@ class Receipt(Closed):
 
 
 class Run(Closed):
-    """One run of train and score, as its record tells it."""
+    """One run of train and score."""
 
     name: str
     """Experiment and registered model."""
@@ -56,16 +55,16 @@ class Run(Closed):
     params: dict[str, str]
     metrics: dict[str, float]
     tags: dict[str, str] = Field(default={})
-    """What else is known and decides nothing, for instance on which hardware it ran."""
+    """What is for information only, for instance the hardware."""
 
     @property
     def checkout(self) -> Checkout:
-        """What git said when it was recorded."""
+        """The state of git when it was recorded."""
         return Checkout(self.commit, self.branch, dirty=self.dirty)
 
 
 class Record(Run):
-    """A run with what makes it a record."""
+    """A recorded run."""
 
     id: str
     recorded_at: str
@@ -80,9 +79,9 @@ def write_record(run: Run, artifacts: Mapping[str, Path], root: Path = RUNS) -> 
     """Record a run with copies of `artifacts`, files and folders by name, so that its upload needs nothing else."""
     adapter = sha256_of_tree(artifacts[ADAPTER])
     # Not the timings and costs: they differ each time.
-    found = {n: value for n, value in run.metrics.items() if not (n.endswith("_seconds") or n.startswith(COST))}
-    said = [run.name, run.commit, run.dirty, run.lineage, run.params, adapter, found]
-    record = Record(**run.model_dump(), id=digest(said)[:16], recorded_at=_now(), adapter=adapter)
+    metrics = {n: value for n, value in run.metrics.items() if not (n.endswith("_seconds") or n.startswith(COST))}
+    content = [run.name, run.commit, run.dirty, run.lineage, run.params, adapter, metrics]
+    record = Record(**run.model_dump(), id=digest(content)[:16], recorded_at=_now(), adapter=adapter)
     with atomic_folder(root / record.id) as folder:
         for target, source in artifacts.items():
             _copy(source, folder / "artifacts" / target)
@@ -101,7 +100,7 @@ def artifacts_of(record: Record, root: Path = RUNS) -> Path:
     return root / record.id / "artifacts"
 
 
-def settle(record: Record, receipt: Receipt, root: Path = RUNS) -> Record:
+def mark_uploaded(record: Record, receipt: Receipt, root: Path = RUNS) -> Record:
     """Turn an uploaded record into its receipt and drop the copies. Safe to repeat after a kill."""
     write_json(root / record.id / "receipt.json", receipt.model_dump())
     shutil.rmtree(artifacts_of(record, root), ignore_errors=True)
@@ -114,15 +113,10 @@ def receipt_now(*, store: str, experiment_id: str, run_id: str, version: str) ->
 
 
 @contextlib.contextmanager
-def sole_uploader(root: Path = RUNS) -> Iterator[None]:
+def upload_lock(root: Path = RUNS) -> Iterator[None]:
     """Hold the outbox. Raises MachineError when another process on this machine does: two would upload twice."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            problem = "another process is uploading"
-            raise MachineError(problem, place=str(root), remedy="wait for it, then run `tunegate runs sync`") from None
+    remedy = "wait for it, then run `tunegate runs sync`"
+    with file_lock(root / ".lock", "another process is uploading", place=str(root), remedy=remedy):
         yield
 
 

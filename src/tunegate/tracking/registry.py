@@ -1,7 +1,7 @@
 """Model versions in MLflow: the adapter of a run, registered once, and the alias `candidate`.
 
 A version is one adapter of one lineage key; recording it again reuses it. `candidate` names the version recorded last,
-whatever its quality: which version serves is said by git, not by an alias. MLflow's stages are not used. The base model
+whatever its quality: git says which version serves, not an alias. MLflow's stages are not used. The base model
 is not uploaded: its name and checksum are in the lineage.
 """
 
@@ -35,8 +35,8 @@ def register(client: Any, record: Record, *, run_id: str, source: str) -> str:
 
 
 def _find(client: Any, record: Record) -> Any:
-    wanted = f"name = '{record.name}' and tags.`{LINEAGE}` = '{record.lineage}'"
-    versions = [v for v in client.search_model_versions(wanted) if v.tags.get(ADAPTER) == record.adapter]
+    query = f"name = '{record.name}' and tags.`{LINEAGE}` = '{record.lineage}'"
+    versions = [v for v in client.search_model_versions(query) if v.tags.get(ADAPTER) == record.adapter]
     return min(versions, key=lambda version: int(version.version), default=None)
 
 

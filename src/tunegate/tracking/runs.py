@@ -20,52 +20,52 @@ from tunegate.tracking.outbox import (
     Receipt,
     Record,
     artifacts_of,
+    mark_uploaded,
     read_records,
     receipt_now,
-    settle,
-    sole_uploader,
+    upload_lock,
 )
-from tunegate.tracking.store import connect, reaching, store_name
+from tunegate.tracking.store import connect, store_errors, store_name
 
 RECORD = "tunegate.record"
 TRAJECTORY = "trajectory.csv"
 """The name of the loss curve among a record's artifacts."""
 
-_PATIENCE_SECONDS = 120
+_UPLOAD_SECONDS = 120
 _PARAMS_PER_CALL = 100
 _METRICS_PER_CALL = 1000
 
 
-def deliver(record: Record, root: Path = RUNS, *, seconds: float = _PATIENCE_SECONDS) -> str:
-    """Try to upload a record just written, for at most `seconds`; say in one line what happened. Never raises.
+def deliver(record: Record, root: Path = RUNS, *, seconds: float = _UPLOAD_SECONDS) -> str:
+    """Try to upload a record just written, for at most `seconds`; return in one line what happened. Never raises.
 
-    A tracking server that is away must not stop a pipeline: the record stays in the outbox. So does it where
-    the environment says TUNEGATE_UPLOAD=0.
+    An unreachable tracking server must not stop a pipeline: the record stays in the outbox, as it does where the
+    environment has TUNEGATE_UPLOAD=0.
     """
     if os.environ.get("TUNEGATE_UPLOAD") == "0":
         return f"the run is kept in {root / record.id}: TUNEGATE_UPLOAD is 0"
     try:
-        with sole_uploader(root):
+        with upload_lock(root):
             receipt = upload(record, root, seconds=seconds)
     except MachineError as error:
         kept = f"the run is kept in {root / record.id}; upload it later with `tunegate runs sync`"
-        return f"MLflow is away ({error.place}: {error.problem}): {kept}"
+        return f"MLflow cannot be reached ({error.place}: {error.problem}): {kept}"
     return f"MLflow: run {receipt.run_id}, model {record.name} version {receipt.version}, in {receipt.store}"
 
 
 def sync(root: Path = RUNS) -> Iterator[tuple[Record, Receipt]]:
     """Upload what is pending, the oldest first; yield each with its receipt. Raises MachineError when one fails."""
-    with sole_uploader(root):
+    with upload_lock(root):
         for record in read_records(root):
             if record.receipt is None:
                 yield record, upload(record, root, seconds=None)
             else:
-                settle(record, record.receipt, root)
+                mark_uploaded(record, record.receipt, root)
 
 
 def upload(record: Record, root: Path = RUNS, *, seconds: float | None) -> Receipt:
-    """Bring a record to MLflow and settle it. Raises MachineError, with the record unchanged, when that fails."""
-    with reaching(seconds=seconds):
+    """Upload a record to MLflow and note that. Raises MachineError, with the record unchanged, when it fails."""
+    with store_errors(seconds=seconds):
         client = connect()
         experiment = _experiment(client, record.name)
         run = _find(client, experiment, record) or _create(client, experiment, record)
@@ -75,18 +75,18 @@ def upload(record: Record, root: Path = RUNS, *, seconds: float | None) -> Recei
         version = registry.register(client, record, run_id=run.info.run_id, source=source)
         client.set_terminated(run.info.run_id, "FINISHED")
         receipt = receipt_now(store=store_name(), experiment_id=experiment, run_id=run.info.run_id, version=version)
-    settle(record, receipt, root)
+    mark_uploaded(record, receipt, root)
     return receipt
 
 
 def _experiment(client: Any, name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         return str(client.create_experiment(name))
-    if found.lifecycle_stage != "active":
-        remedy = f"restore it: mlflow experiments restore --experiment-id {found.experiment_id}"
+    if experiment.lifecycle_stage != "active":
+        remedy = f"restore it: mlflow experiments restore --experiment-id {experiment.experiment_id}"
         raise MachineError(f"experiment {name!r} is deleted in the store", place=store_name(), remedy=remedy)
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def _find(client: Any, experiment: str, record: Record) -> Any:

@@ -1,7 +1,7 @@
 """The connection to MLflow: which store, quietly, bounded in time, and without its secrets in any message.
 
 `MLFLOW_TRACKING_URI` names the store; without it, it is `mlflow.db` in the working copy, with artifacts in `mlruns/`
-beside it. This module does not know what a run is.
+beside it.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from tunegate.errors import MachineError, TunegateError
 LOCAL = "sqlite:///mlflow.db"
 """The default store, as people write it for `mlflow ui`."""
 
-# MLflow's own defaults are 120 s and 7 retries: minutes of silence when a server is away.
+# MLflow's own defaults are 120 s and 7 retries: minutes of silence when a server does not answer.
 _SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -29,7 +29,7 @@ _REMEDY = "check MLFLOW_TRACKING_URI and that its server runs"
 
 
 class _OutOfTime(BaseException):
-    """Not an Exception, so that no `except Exception` in a library on the way swallows it."""
+    """Not an Exception, so that no `except Exception` in a library swallows it."""
 
 
 def tracking_uri() -> str:
@@ -63,10 +63,10 @@ def connect() -> Any:
 
 
 @contextlib.contextmanager
-def reaching(*, seconds: float | None) -> Iterator[None]:
-    """Turn whatever goes wrong with the store into a MachineError without secrets; give up after `seconds`.
+def store_errors(*, seconds: float | None) -> Iterator[None]:
+    """Turn every failure of the store into a MachineError without secrets; give up after `seconds`.
 
-    A store in a local file has no time limit: it is never away, and stopping its creation half way would break it.
+    A store in a local file has no time limit: it is always there, and stopping its creation half way would break it.
     """
     limit = None if tracking_uri().startswith("sqlite:") else seconds
     try:

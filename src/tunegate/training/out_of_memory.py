@@ -5,20 +5,18 @@ Counts what can be counted, and measures no activations: that is what a prefligh
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.distributed.tensor import DTensor
 
-from tunegate.data.compute.database import available
 from tunegate.errors import MachineError
+from tunegate.machine import free_memory, memory_limit
 from tunegate.params import Train
 from tunegate.training.optimizers import state_bytes_per_parameter
 from tunegate.training.technique import Batch
 
 _CPU = "DefaultCPUAllocator"
-_MEMORY = Path("/proc/meminfo")
 
 
 @contextlib.contextmanager
@@ -79,9 +77,7 @@ def free_of(device: str) -> tuple[int, int]:
     """Bytes of memory that are free, and those that this process may have at all."""
     if device == "cuda":
         return torch.cuda.mem_get_info()
-    lines = _MEMORY.read_text(encoding="ascii").splitlines() if _MEMORY.is_file() else []
-    free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    return min([*free, available()]), available()
+    return free_memory(), memory_limit()
 
 
 def _available(device: str) -> str:

@@ -44,16 +44,16 @@ def inside(changed: Miniature, monkeypatch: pytest.MonkeyPatch) -> Miniature:
 
 def test_the_terminal_shows_the_planted_change(inside: Miniature, capsys: pytest.CaptureFixture[str]) -> None:
     diff(base="main", head="change")
-    said = capsys.readouterr().out
-    assert "rows: 100 added, 0 removed, 10 edited, 0 moved to another split" in said
-    assert "left out: test or validation asks the same: 5 new" in said
-    assert "left out: duplicates: 3 new" in said
-    assert "  row-00700 = row-00000  near duplicate  0.93" in said
-    assert "personal data and secrets: 4 new rows (row-00400, row-00401, row-00402, row-00403)" in said
-    assert "quarantine: 0 → 1 rows" in said
-    assert re.search(r"bought +- +- +none declared +added", said)
-    assert "critical; min_value 1" in said
-    assert "LEAKS" not in said
+    output = capsys.readouterr().out
+    assert "rows: 100 added, 0 removed, 10 edited, 0 moved to another split" in output
+    assert "left out: test or validation asks the same: 5 new" in output
+    assert "left out: duplicates: 3 new" in output
+    assert "  row-00700 = row-00000  near duplicate  0.93" in output
+    assert "personal data and secrets: 4 new rows (row-00400, row-00401, row-00402, row-00403)" in output
+    assert "quarantine: 0 → 1 rows" in output
+    assert re.search(r"bought +- +- +none declared +added", output)
+    assert "critical; min_value 1" in output
+    assert "LEAKS" not in output
 
 
 def test_the_json_follows_its_schema_and_is_the_same_twice(
@@ -85,9 +85,9 @@ def test_a_check_refuses_by_the_bases_policy_and_names_what_broke_it(inside: Min
     miniature.git("checkout", "-qb", "change")
     put(miniature, HEAD)
     miniature.commit("More rows")
-    said = miniature.run("tunegate", "data", "diff", "--base", "main", "--check", cwd=root, code=3)
-    assert "new rows left out: test or validation asks the same: 5 (at most 4): row-00600 = row-" in said
-    assert "new rows with personal data or secrets: 4: row-00400" in said
+    output = miniature.run("tunegate", "data", "diff", "--base", "main", "--check", cwd=root, code=3)
+    assert "new rows left out: test or validation asks the same: 5 (at most 4): row-00600 = row-" in output
+    assert "new rows with personal data or secrets: 4: row-00400" in output
 
 
 def test_the_policy_says_what_is_near_also_where_nothing_is_checked(
@@ -150,9 +150,9 @@ def test_nothing_of_the_data_can_write_elsewhere_on_the_terminal(
     put(miniature, Data(BASE.rows, left=HEAD.left[:1], quarantined=[(row(9, id="\x1b[2Jrow"), ["x"])]))
     miniature.commit("Escape")
     diff(base="HEAD~1", head="HEAD")
-    said = capsys.readouterr().out
-    assert "\x1b" not in said
-    assert "\N{REPLACEMENT CHARACTER}[2Jrow" in said
+    output = capsys.readouterr().out
+    assert "\x1b" not in output
+    assert "\N{REPLACEMENT CHARACTER}[2Jrow" in output
 
 
 def blocks(language: str) -> list[str]:
@@ -164,8 +164,8 @@ def test_the_example_of_the_page_is_what_the_command_prints(
 ) -> None:
     (shown,) = blocks("text")
     diff(base="main", head="change")
-    said = capsys.readouterr().out.split("\n", 1)[1]
-    assert said.strip() == shown.split("\n", 1)[1].strip()
+    output = capsys.readouterr().out.split("\n", 1)[1]
+    assert output.strip() == shown.split("\n", 1)[1].strip()
 
 
 def test_the_commands_of_the_page_run(inside: Miniature, run: Callable[..., str], tmp_path: Path) -> None:
@@ -183,6 +183,6 @@ def test_the_policy_of_the_page_is_a_policy() -> None:
     from tunegate.gate.policy import DataPolicy
 
     (text,) = blocks("yaml")
-    found = YAML(typ="safe").load(text)["data"]
-    assert DataPolicy.model_validate_json(json.dumps(found)).personal_data == "warn"
-    assert set(found) == set(DataPolicy.model_fields)
+    changes = YAML(typ="safe").load(text)["data"]
+    assert DataPolicy.model_validate_json(json.dumps(changes)).personal_data == "warn"
+    assert set(changes) == set(DataPolicy.model_fields)

@@ -49,16 +49,21 @@ def test_a_refresh_says_what_a_commit_would_change_as_the_page_shows(project: Pa
     change(project)
     rehearsed = run("tunegate", "data", "refresh", "--dry-run", cwd=project)
     assert rehearsed.splitlines()[-1] == "nothing was written: --dry-run"
-    said = run("tunegate", "data", "refresh", cwd=project)
-    assert plain(said) == plain(BLOCKS["third"])
-    run(*said.splitlines()[-1].removeprefix("to commit it: ").split(), cwd=project)
+    output = run("tunegate", "data", "refresh", cwd=project)
+    assert plain(output) == plain(BLOCKS["third"])
+    run(*output.splitlines()[-1].removeprefix("to commit it: ").split(), cwd=project)
     assert run("git", "status", "--porcelain", "data/raw", cwd=project).count("A  ") == 3
 
 
 def test_a_program_gets_json(project: Path, run: Run) -> None:
-    found = json.loads(run("tunegate", "data", "refresh", "--json", cwd=project))[0]
-    assert (found["source"], found["changed"], found["changes"]["added"], found["received"]) == ("tickets", True, 3, 3)
-    assert found["git_add"] == [
+    outcomes = json.loads(run("tunegate", "data", "refresh", "--json", cwd=project))[0]
+    assert (outcomes["source"], outcomes["changed"], outcomes["changes"]["added"], outcomes["received"]) == (
+        "tickets",
+        True,
+        3,
+        3,
+    )
+    assert outcomes["git_add"] == [
         "data/raw/tickets.snapshot.json",
         "data/raw/tickets.parquet.dvc",
         "data/raw/.gitignore",
@@ -72,10 +77,10 @@ def test_a_key_cannot_write_to_the_terminal_or_the_log(project: Path, run: Run) 
         key = "\x1b]0;owned\x07\n::warning::hello\r\u2028\x9b2J å"
         database.execute("INSERT INTO tickets VALUES (?, 'Q', 'roof', '1')", [key])
     database.close()
-    said = run("tunegate", "data", "refresh", "--dry-run", cwd=project)
-    assert r"  added: \x1b]0;owned\x07\n::warning::hello\r\u2028\x9b2J å" in said.splitlines()
-    said = run("tunegate", "data", "refresh", "--json", cwd=project)
-    assert (json.loads(said)[0]["changes"]["examples"]["added"], "\x1b" in said, "\x9b" in said) == (
+    output = run("tunegate", "data", "refresh", "--dry-run", cwd=project)
+    assert r"  added: \u001b]0;owned\u0007\n::warning::hello\r\u2028\u009b2J å" in output.splitlines()
+    output = run("tunegate", "data", "refresh", "--json", cwd=project)
+    assert (json.loads(output)[0]["changes"]["examples"]["added"], "\x1b" in output, "\x9b" in output) == (
         [key],
         False,
         False,
@@ -88,7 +93,7 @@ def test_a_program_hears_of_the_sources_before_the_one_that_fails(project: Path)
     command = [sys.executable, "-m", "tunegate.cli", "data", "refresh", "--json"]
     process = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert (process.returncode, "no such table: calls" in process.stderr) == (1, True)
-    assert [found["source"] for found in json.loads(process.stdout)] == ["tickets"]
+    assert [outcomes["source"] for outcomes in json.loads(process.stdout)] == ["tickets"]
 
 
 @pytest.mark.parametrize("name", ["sql", "rest", "object"])
@@ -106,8 +111,8 @@ def test_an_unknown_source_gets_the_nearest_name_and_files_are_not_outside(proje
 
 def test_without_dvc_or_the_secret_nothing_is_asked(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HELPDESK_URL")
-    said = run("tunegate", "data", "refresh", cwd=project, code=1)
-    assert "data/sources.yaml: tickets.sql: the environment variable HELPDESK_URL is not set" in said
+    output = run("tunegate", "data", "refresh", cwd=project, code=1)
+    assert "data/sources.yaml: tickets.sql: the environment variable HELPDESK_URL is not set" in output
     run("rm", "-r", ".dvc", cwd=project)
     assert "not a DVC project" in run("tunegate", "data", "refresh", cwd=project, code=1)
 

@@ -18,13 +18,13 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_a_suite_is_written_once_and_replaced_only_by_force(run: Run, project: Path) -> None:
-    said = run("tunegate", "data", "suggest", cwd=project)
+    output = run("tunegate", "data", "suggest", cwd=project)
     path = project / "data/expectations/suggested.json"
-    assert said.startswith("data/expectations/suggested.json: 8 expectations; edit them, then set validate.suite")
+    assert output.startswith("data/expectations/suggested.json: 8 expectations; edit them, then set validate.suite")
     assert len(load_suite(path.parent, "suggested").expectations) == 8
     path.write_text("edited")
-    said = run("tunegate", "data", "suggest", cwd=project, code=2)
-    assert said.startswith("error: --output data/expectations/suggested.json: is there already\nfix: ")
+    output = run("tunegate", "data", "suggest", cwd=project, code=2)
+    assert output.startswith("error: --output data/expectations/suggested.json: is there already\nfix: ")
     assert path.read_text() == "edited"
     run("tunegate", "data", "suggest", "--force", cwd=project)
     assert len(load_suite(path.parent, "suggested").expectations) == 8
@@ -34,8 +34,8 @@ def test_a_suite_of_one_source_and_another_name(run: Run, project: Path) -> None
     run("tunegate", "data", "suggest", "--source", "s", "--output", "mine.json", cwd=project)
     suite = load_suite(project, "mine")
     assert all(expectation.condition_columns == ["source"] for expectation in suite.expectations)
-    said = run("tunegate", "data", "suggest", "--source", "S", "--output", "other.json", cwd=project, code=1)
-    assert "no rows of source 'S'; did you mean 's'?" in said
+    output = run("tunegate", "data", "suggest", "--source", "S", "--output", "other.json", cwd=project, code=1)
+    assert "no rows of source 'S'; did you mean 's'?" in output
     assert not (project / "other.json").exists()
 
 

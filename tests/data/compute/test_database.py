@@ -3,7 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tunegate.data.compute.database import LEAST, MEMORY_VARIABLE, add, available, batches, budget, connect, parsed
+from tunegate.data.compute.database import LEAST, MEMORY_VARIABLE, add, batches, budget, connect, parsed
 from tunegate.errors import InputError
 from tunegate.params import Compute
 
@@ -61,15 +61,3 @@ def test_less_memory_than_a_database_can_spill_from_is_refused(monkeypatch: pyte
         budget(Compute(memory="63MB"))
     assert (caught.value.place, caught.value.remedy) == ("params.yaml: compute.memory", "give it at least 64MB")
     assert budget(Compute(memory="64MB")) == LEAST
-
-
-def test_the_memory_of_a_container_is_what_its_control_groups_allow(tmp_path: Path) -> None:
-    whole = available(tmp_path)
-    (tmp_path / "proc/self").mkdir(parents=True)
-    (tmp_path / "proc/self/cgroup").write_text("4:memory:/old\n0::/pod/one\n")
-    own = tmp_path / "sys/fs/cgroup/pod/one"
-    own.mkdir(parents=True)
-    (own / "memory.max").write_text("max\n")
-    assert available(tmp_path) == whole > 200 * MB
-    (own.parent / "memory.max").write_text(f"{200 * MB}\n")
-    assert available(tmp_path) == 200 * MB

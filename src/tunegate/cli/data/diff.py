@@ -10,6 +10,9 @@ from tunegate.cli.runs import table
 from tunegate.data.diff.result import DataDiff, Pairs, Shift, schema
 from tunegate.errors import RefusedError
 from tunegate.files import to_json, write_text
+from tunegate.text import visible, words
+
+EPILOG = "Example: tunegate data diff --base origin/main --html diff.html"
 
 _SHOWN = 5
 
@@ -45,42 +48,42 @@ def diff(
         governing = (governing_policy if check else policy_of)(Snapshot(repository, target, outputs), after)
         policy = governing[0] if governing else None
         near = {"near": policy.contamination.near} if policy else {}
-        found = diff_of(before if before.lock else None, after, **near)
+        changes = diff_of(before if before.lock else None, after, **near)
     if html:
-        write_text(html, render_data_page(found))
-    print(to_json(found.model_dump(mode="json")) if as_json else as_text(found), end="")
+        write_text(html, render_data_page(changes))
+    print(visible(to_json(changes.model_dump(mode="json"))) if as_json else as_text(changes), end="")
     refused = (
-        [g.sentence for g in decide_data(policy.data, found) if g.outcome == "refused"] if policy and check else []
+        [g.sentence for g in decide_data(policy.data, changes) if g.outcome == "refused"] if policy and check else []
     )
     if refused:
         remedy = "change the data, or the bounds at the base (docs/diff.md explains them)"
         raise RefusedError("; ".join(refused), place="policy/gate.yaml: data", remedy=remedy)
 
 
-def as_text(found: DataDiff) -> str:
+def as_text(changes: DataDiff) -> str:
     """The comparison for a terminal, the largest matters first."""
-    parts = [*_headline(found), *_pairs(found), *_lists(found), *_tables(found)]
-    return _plain("\n\n".join(part for part in parts if part)) + "\n"
+    parts = [*_headline(changes), *_pairs(changes), *_lists(changes), *_tables(changes)]
+    return visible("\n\n".join(part for part in parts if part)) + "\n"
 
 
-def _headline(found: DataDiff) -> Iterator[str]:
-    names = [name if " " in name else name[:12] for name in (found.base or "nothing", found.head)]
+def _headline(changes: DataDiff) -> Iterator[str]:
+    names = [name if " " in name else name[:12] for name in (changes.base or "nothing", changes.head)]
     yield f"data of {names[1]} compared with {names[0]}"
-    yield "\n".join(f"not compared: {note}" for note in found.notes)
-    counts = [f"{found.total(what):,} {what}" for what in ("added", "removed", "edited")]
+    yield "\n".join(f"not compared: {note}" for note in changes.notes)
+    counts = [f"{changes.total(what):,} {what}" for what in ("added", "removed", "edited")]
     same = "the prepared rows are the same, byte for byte"
-    yield same if found.same else f"rows: {', '.join(counts)}, {found.moved_count:,} moved to another split"
+    yield same if changes.same else f"rows: {', '.join(counts)}, {changes.moved_count:,} moved to another split"
     head = ("", "before", "after", "added", "removed", "edited")
-    rows = [(r.name, *map(_number, (r.before, r.after, r.added, r.removed, r.edited))) for r in found.rows]
+    rows = [(r.name, *map(_number, (r.before, r.after, r.added, r.removed, r.edited))) for r in changes.rows]
     yield table([head, *rows])
 
 
-def _pairs(found: DataDiff) -> Iterator[str]:
+def _pairs(changes: DataDiff) -> Iterator[str]:
     named = [
-        ("LEAKS: test or validation rows that another split repeats", found.leaks),
-        ("LEAKS: new test rows that the base was trained on", found.seen),
-        ("left out: test or validation asks the same", found.leaks_left_out),
-        ("left out: duplicates", found.duplicates),
+        ("LEAKS: test or validation rows that another split repeats", changes.leaks),
+        ("LEAKS: new test rows that the base was trained on", changes.seen),
+        ("left out: test or validation asks the same", changes.leaks_left_out),
+        ("left out: duplicates", changes.duplicates),
     ]
     yield "\n".join(line for title, pairs in named if pairs.count for line in _listed(title, pairs))
 
@@ -89,27 +92,31 @@ def _listed(title: str, pairs: Pairs) -> Iterator[str]:
     yield f"{title}: {pairs.count:,} new"
     for pair in pairs.pairs[:_SHOWN]:
         alike = "" if pair.similarity is None else f"  {pair.similarity:.2f}"
-        yield f"  {pair.id} = {pair.other}  {pair.kind.replace('_', ' ')}{alike}"
+        yield f"  {pair.id} = {pair.other}  {words(pair.kind)}{alike}"
     if pairs.count > _SHOWN:
         yield f"  and {pairs.count - _SHOWN:,} more"
 
 
-def _lists(found: DataDiff) -> Iterator[str]:
-    met, held = found.personal_data, found.quarantine
-    if met and (met.new_rows or met.kinds):
-        kinds = "; ".join(f"{kind.name} {kind.before:,} → {kind.after:,}" for kind in met.kinds)
-        more = f" ({', '.join(met.ids[:_SHOWN])}{', …' if met.new_rows > _SHOWN else ''})" if met.ids else ""
-        yield f"personal data and secrets: {met.new_rows:,} new rows{more}\n  {kinds}"
-    if held and (held.before or held.after):
-        new = "".join(f"\n  {row.id}: {', '.join(row.reasons)}" for row in held.new[:_SHOWN])
-        yield f"quarantine: {held.before:,} → {held.after:,} rows{new}"
+def _lists(changes: DataDiff) -> Iterator[str]:
+    personal, quarantine = changes.personal_data, changes.quarantine
+    if personal and (personal.new_rows or personal.kinds):
+        kinds = "; ".join(f"{kind.name} {kind.before:,} → {kind.after:,}" for kind in personal.kinds)
+        more = (
+            f" ({', '.join(personal.ids[:_SHOWN])}{', …' if personal.new_rows > _SHOWN else ''})"
+            if personal.ids
+            else ""
+        )
+        yield f"personal data and secrets: {personal.new_rows:,} new rows{more}\n  {kinds}"
+    if quarantine and (quarantine.before or quarantine.after):
+        new = "".join(f"\n  {row.id}: {', '.join(row.reasons)}" for row in quarantine.new[:_SHOWN])
+        yield f"quarantine: {quarantine.before:,} → {quarantine.after:,} rows{new}"
 
 
-def _tables(found: DataDiff) -> Iterator[str]:
-    if found.shifts:
+def _tables(changes: DataDiff) -> Iterator[str]:
+    if changes.shifts:
         head = ("shift of", "effect", "95 % interval", "verdict")
-        yield table([head, *map(_shift, found.shifts)])
-    if found.sources:
+        yield table([head, *map(_shift, changes.shifts)])
+    if changes.sources:
         rows = [
             (
                 s.name,
@@ -118,17 +125,19 @@ def _tables(found: DataDiff) -> Iterator[str]:
                 _licence(s.license_before, s.license_after, s.change),
                 s.change,
             )
-            for s in found.sources
+            for s in changes.sources
         ]
         yield table([("source", "before", "after", "licence", ""), *rows])
-    if found.expectations:
-        asked = [(c.expectation, c.before or "-", c.after or "-") for c in found.expectations]
-        yield table([("expectation", "before", "after"), *asked])
-    changed = [(r.stage, r.reason, str(r.before), str(r.after)) for r in found.left_out if r.before != r.after]
+    if changes.expectations:
+        expectations = [(c.expectation, c.before or "-", c.after or "-") for c in changes.expectations]
+        yield table([("expectation", "before", "after"), *expectations])
+    changed = [(r.stage, r.reason, str(r.before), str(r.after)) for r in changes.left_out if r.before != r.after]
     if changed:
         yield table([("stage", "left out since", "before", "after"), *changed])
-    costs: list[tuple[str, ...]] = [(f"tokens of {t.split}", _number(t.before), _number(t.after)) for t in found.tokens]
-    minutes = [(c.minutes_before, c.minutes_after, c.stage) for c in found.forecast]
+    costs: list[tuple[str, ...]] = [
+        (f"tokens of {t.split}", _number(t.before), _number(t.after)) for t in changes.tokens
+    ]
+    minutes = [(c.minutes_before, c.minutes_after, c.stage) for c in changes.forecast]
     costs += [(f"minutes of {s}", *("-" if m is None else f"{m:.1f}" for m in (a, b))) for a, b, s in minutes]
     if costs:
         yield table([("", "before", "after"), *costs])
@@ -147,8 +156,3 @@ def _licence(before: str | None, after: str | None, change: str) -> str:
 
 def _number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
-
-
-def _plain(text: str) -> str:
-    """Without the control characters with which a text from the data could write elsewhere on the terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)

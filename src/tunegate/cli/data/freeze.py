@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+EPILOG = "Example: tunegate data freeze && git add data/frozen"
+
 
 def freeze(
     prepared: Annotated[Path, typer.Option(help="The output of the stage `prepare`.")] = Path("data/prepared"),

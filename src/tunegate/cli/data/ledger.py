@@ -7,8 +7,10 @@ import typer
 
 from tunegate.cli.runs import table
 from tunegate.data.diff.ledger_table import By, balance, table_of
-from tunegate.errors import visible
 from tunegate.files import to_json
+from tunegate.text import visible
+
+EPILOG = "Example: tunegate data ledger --by reason"
 
 if TYPE_CHECKING:
     from tunegate.data.ledger.stage_ledger import Ledger

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tunegate.errors import UsageError
+from tunegate.text import did_you_mean, listed, visible
 
-_CONTROLS = {number: f"\\u{number:04x}" for number in range(0x7F, 0xA0)}
-"""The control characters that JSON lets stand, as its escapes."""
+EPILOG = "Example: tunegate data refresh tickets --dry-run"
 
 if TYPE_CHECKING:
     from tunegate.data.refresh.refresh import Outcome, RefreshOptions
@@ -54,12 +54,10 @@ def refresh(
     finally:
         # Also where a later source fails: these snapshots are in place.
         if as_json:
-            print(to_json([dataclasses.asdict(outcome) for outcome in done]).translate(_CONTROLS), end="")
+            print(visible(to_json([dataclasses.asdict(outcome) for outcome in done])), end="")
 
 
 def _chosen(sources: "tuple[Source, ...]", names: list[str], place: Path) -> "list[Source]":
-    from tunegate.text import did_you_mean
-
     external = {source.name: source for source in sources if source.external}
     unknown = next((name for name in names if name not in external), None)
     if unknown is not None:
@@ -95,13 +93,8 @@ def _as_text(outcome: "Outcome", *, dry_run: bool) -> str:
     counts = f"{changes.added} rows added, {changes.edited} edited, {changes.removed} removed"
     lines = [f"{outcome.source}: {counts}; now {changes.rows} rows, {outcome.size} bytes ({'; '.join(notes)})"]
     for what, keys in changes.examples.items():
-        more = getattr(changes, what) - len(keys)
-        lines.append(f"  {what}: {', '.join(map(_plain, keys))}" + (f" and {more} more" if more else ""))
+        shown = listed([visible(key, keep="") for key in keys], len(keys), count=getattr(changes, what))
+        lines.append(f"  {what}: {shown}")
     if dry_run:
         return "\n".join([*lines, "nothing was written: --dry-run"])
     return "\n".join([*lines, f"to commit it: git add {shlex.join(outcome.git_add)}"])
-
-
-def _plain(text: str) -> str:
-    """With escapes for what a key could write elsewhere with, in a terminal or a log: control characters, line ends."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

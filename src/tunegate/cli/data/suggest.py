@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+EPILOG = "Example: tunegate data suggest --output data/expectations/tickets.json"
+
 
 def suggest(
     source: Annotated[

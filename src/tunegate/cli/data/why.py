@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunegate.errors import visible
 from tunegate.files import to_json
+from tunegate.text import visible
+
+EPILOG = "Example: tunegate data why bygglov-001-sv"
 
 if TYPE_CHECKING:
     from tunegate.data.diff.row_history import RowHistory, Step

@@ -15,7 +15,7 @@ from tunegate.data.ledger.stage_ledger import make_ledger
 from tunegate.data.rows import PLACED_ROW
 from tunegate.errors import RefusedError
 from tunegate.tables import GROUP_ROWS, parquet_batches, parquet_writer
-from tunegate.text import listed
+from tunegate.text import listed, visible
 
 NAMED_IN_ERROR = 10
 VALUES_IN_ERROR = 3
@@ -126,13 +126,8 @@ def _named(numbers: Numbers, rows: Rows, moving: tuple[Outcome, ...] = ()) -> st
     names = []
     for number, row in rows.named(numbers[:NAMED_IN_ERROR].tolist()).items():
         reason = next((f": {outcome.expectation.name}" for outcome in moving if number in outcome.failing), "")
-        names.append(f"{_printable(row.id)} ({row.place}){reason}")
-    more = f" and {len(numbers) - len(names)} more" if len(numbers) > len(names) else ""
-    return listed(names) + more
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else repr(name)
+        names.append(f"{visible(row.id, keep='')} ({row.place}){reason}")
+    return listed(names, count=len(numbers))
 
 
 def _result(suite: str, rows: Rows, outcomes: list[Outcome], quarantined: Numbers) -> dict[str, Any]:

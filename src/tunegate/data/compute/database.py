@@ -4,7 +4,6 @@ DuckDB in a file of its own inside of the folder that a stage is writing, so tha
 its memory it uses the disk. Rows have no order in it: a query that needs one says ORDER BY.
 """
 
-import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunegate.errors import InputError
+from tunegate.machine import cores, memory_limit
 from tunegate.params import Compute
 from tunegate.tables import BATCH_ROWS
 
@@ -40,7 +40,7 @@ def connect(folder: Path, memory: int, threads: int | None = None) -> "duckdb.Du
         memory_limit=f"{memory}B",
         temp_directory=str(folder / "spilled"),
         preserve_insertion_order=False,
-        threads=threads or max(1, min(os.cpu_count() or 1, memory // _MEMORY_OF_A_THREAD)),
+        threads=threads or max(1, min(cores(), memory // _MEMORY_OF_A_THREAD)),
     )
     # Nobody opens it again.
     connection.execute("PRAGMA disable_checkpoint_on_shutdown")
@@ -62,28 +62,7 @@ def budget(compute: Compute) -> int:
     """
     if value := os.environ.get(MEMORY_VARIABLE):
         return parsed(value, MEMORY_VARIABLE)
-    return parsed(compute.memory, "params.yaml: compute.memory") if compute.memory else max(LEAST, available() // 2)
-
-
-def available(root: Path = Path("/")) -> int:
-    """The bytes of memory that this process may have: the machine's, or less where its control group says so.
-
-    `root` is where /proc and /sys are: containers set the limit there (cgroup v2, memory.max).
-    """
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    with contextlib.suppress(OSError):
-        for line in (root / "proc/self/cgroup").read_text(encoding="ascii").splitlines():
-            if line.startswith("0::"):
-                top = root / "sys/fs/cgroup"
-                own = top / line.removeprefix("0::").lstrip("/")
-                limits += [limit for folder in (own, *own.parents) if (limit := _limit(folder / "memory.max"))]
-    return min(limits)
-
-
-def _limit(path: Path) -> int | None:
-    with contextlib.suppress(OSError, ValueError):  # "max" is no limit
-        return int(path.read_text(encoding="ascii"))
-    return None
+    return parsed(compute.memory, "params.yaml: compute.memory") if compute.memory else max(LEAST, memory_limit() // 2)
 
 
 def parsed(text: str, place: str) -> int:

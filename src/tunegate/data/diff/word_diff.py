@@ -4,6 +4,7 @@ import difflib
 import re
 
 from tunegate.data.diff.result import Words
+from tunegate.text import short
 
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
 _MOST_WORDS = 4_000
@@ -34,7 +35,7 @@ def cut_words(runs: list[Words], most: int) -> list[Words]:
         if sum(len(kept.text) for kept in parts) >= 2 * most:
             return [*parts, Words(side="both", text="…")]
         if part.side != "both":
-            cut = part.text if len(part.text) <= most else f"{part.text[: most - 1]}…"
+            cut = short(part.text, most)
         else:
             cut = _around(part.text, after=number > 0, before=number < len(runs) - 1)
         parts.append(Words(side=part.side, text=cut))

@@ -12,7 +12,7 @@ from tunegate.data.preparation.splits import SPLITS
 from tunegate.data.rows import Row
 from tunegate.errors import InputError
 from tunegate.params import PersonalData
-from tunegate.text import listed
+from tunegate.text import listed, short
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,7 +76,7 @@ def _told(label: str) -> str:
     """A label as logs and ledgers may have it: without what looks like personal data or a secret, and short."""
     hidden = secrets.treat(Row("", "", "", text=label, label=""), "mask")[0]
     text = _RULES.treat_text(hidden.text or "" if hidden else "")
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return short(text, _LONGEST + 1)
 
 
 def _count(connection: "duckdb.DuckDBPyConnection") -> None:

@@ -4,7 +4,6 @@ In the work database, so that neither has to fit into memory.
 """
 
 import dataclasses
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +14,7 @@ from tunegate.data.compute.database import batches, connect
 from tunegate.data.refresh.spool import ORDER_COLUMN
 from tunegate.data.refresh.value_types import Kind, schema_of
 from tunegate.data.sources.external_declaration import FILE_COLUMN
+from tunegate.machine import cores
 from tunegate.tables import parquet_writer
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Merge:
 
     def __init__(self, folder: Path, memory: int, columns: Mapping[str, Kind], key: Sequence[str]) -> None:
         self._memory = memory
-        threads = max(1, min(os.cpu_count() or 1, memory // MEMORY_PER_THREAD))
+        threads = max(1, min(cores(), memory // MEMORY_PER_THREAD))
         self._connection: duckdb.DuckDBPyConnection = connect(folder, memory, threads)
         self._connection.execute("SET TimeZone = 'UTC'")
         # One order whatever the source's is: key first, the others by name.

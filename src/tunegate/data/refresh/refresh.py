@@ -4,14 +4,11 @@ Works in .tunegate/refresh/<source>/ and replaces the snapshot in data/raw when 
 source at a time.
 """
 
-import contextlib
 import dataclasses
 import datetime
-import fcntl
 import hashlib
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +20,9 @@ from tunegate.data.refresh.spool import Spool
 from tunegate.data.refresh.value_types import Kind, packed
 from tunegate.data.sources.declaration import Source
 from tunegate.data.sources.external_declaration import Object, Rest, Sql, key_of
-from tunegate.errors import InputError, MachineError, TunegateError
+from tunegate.errors import InputError, TunegateError
 from tunegate.files import STATE, sha256_of, to_json
+from tunegate.locks import file_lock
 from tunegate.repository.tracked_files import add, added_file
 
 FOLDER = STATE / "refresh"
@@ -72,7 +70,8 @@ def refresh(source: Source, raw: Path, place: str, options: RefreshOptions) -> O
     Raises InputError, MachineError or RefusedError, and then the old snapshot is as it was.
     """
     folder = FOLDER / source.name
-    with _locked(folder.with_suffix(".lock"), place):
+    problem = "another refresh of this source is running"
+    with file_lock(folder.with_suffix(".lock"), problem, place=place, remedy="wait for it"):
         if not options.dry_run:
             return _Refresh(source, Snapshot(raw, source.name, folder), folder, place, options).run()
         if Snapshot(raw, source.name, folder).is_ready:
@@ -230,22 +229,6 @@ class _Refresh:
             largest = merge.largest(column) if column in merge.columns else None
             return None if largest is None else packed(largest, f"{self._place}.cursor")
         return None
-
-
-@contextlib.contextmanager
-def _locked(path: Path, place: str) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            problem = f"another refresh of this source is running (process {file.read().strip()})"
-            raise MachineError(problem, place=place, remedy="wait for it") from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 def _fingerprint(declaration: dict[str, Any], previous: Record | None, full: bool) -> str:

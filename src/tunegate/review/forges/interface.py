@@ -8,6 +8,7 @@ import dataclasses
 from typing import Literal, Protocol
 
 from tunegate.errors import InputError
+from tunegate.text import short
 
 State = Literal["success", "failure", "pending", "error"]
 """Of a commit status: may be merged, may not, waits for a person or a run, the gate could not run."""
@@ -109,5 +110,4 @@ def required(environment: dict[str, str], name: str, what: str) -> str:
 
 def shortened(text: str, limit: int) -> str:
     """`text` in one line of at most `limit` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    return short(" ".join(text.split()), limit)

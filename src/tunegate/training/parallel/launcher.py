@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tunegate.errors import InputError, MachineError, Stopped
+from tunegate.machine import cores
 from tunegate.params import Compute
 from tunegate.training import signals
 from tunegate.training.parallel.ray_cluster import launch_on_ray
@@ -85,8 +86,7 @@ def _node(compute: Compute) -> int:
 def _threads(processes: int, environment: Mapping[str, str]) -> dict[str, str]:
     if "OMP_NUM_THREADS" in environment:
         return {}
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {"OMP_NUM_THREADS": str(max(1, cores // processes))}
+    return {"OMP_NUM_THREADS": str(max(1, cores() // processes))}
 
 
 def _watch(workers: list[Worker], caught: list[int]) -> None:
