@@ -80,7 +80,7 @@ def test_of_several_pull_requests_of_one_branch_the_one_onto_the_default_branch_
 
 def test_an_event_about_no_pull_request_is_an_error(environment: dict[str, str], tmp_path: Path) -> None:
     environment["GITHUB_EVENT_PATH"] = event(tmp_path, {"ref": "refs/heads/main"})
-    with pytest.raises(InputError, match="about no pull request"):
+    with pytest.raises(InputError, match="does not name a pull request"):
         forge(environment).change()
 
 
