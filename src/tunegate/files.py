@@ -189,7 +189,7 @@ def number_at(value: Any, place: str, *keys: str, remedy: str = "run `dvc repro`
     """The finite number below `keys` in nested objects. Raises InputError, at `place`, where there is none."""
     number = value_at(value, *keys)
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-        raise InputError(f"{'.'.join(keys)} is not a finite number (got {number!r})", place=place, remedy=remedy)
+        raise InputError(f"{'.'.join(keys)} is not finite (got {number!r})", place=place, remedy=remedy)
     return float(number)
 
 
@@ -197,7 +197,7 @@ def text_at(value: Any, place: str, *keys: str, remedy: str = "run `dvc repro`")
     """The text below `keys` in nested objects. Raises InputError, at `place`, where there is none."""
     text = value_at(value, *keys)
     if not isinstance(text, str):
-        raise InputError(f"{'.'.join(keys)} is not a text (got {text!r})", place=place, remedy=remedy)
+        raise InputError(f"{'.'.join(keys)} is not text (got {text!r})", place=place, remedy=remedy)
     return text
 
 

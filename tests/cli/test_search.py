@@ -165,5 +165,5 @@ def test_a_wrong_command_says_so_before_anything_runs(
 def test_an_objective_that_no_run_has_fails_the_trials_with_what_there_is(project: Path) -> None:
     arguments = ("--param", "train.rank=8,16", "--name", "s", "--trials", "2")
     _, said = search(*arguments, "--objective", "tuned.acuracy:maximize", cwd=project, code=1)
-    assert "tuned.acuracy is not a finite number" in said
+    assert "tuned.acuracy is not finite" in said
     assert read_json(project / ".tunegate/search/s/trials/0.json")["state"] == "failed"

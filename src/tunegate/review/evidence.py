@@ -16,7 +16,7 @@ from tunegate.errors import InputError
 from tunegate.evaluation.examples import sha256_of_test_set
 from tunegate.evaluation.rescoring import PREDICTIONS, PREPARED, rescored, rows_of_test, settings_of
 from tunegate.experiments.noise import find_noise
-from tunegate.files import parse_yaml
+from tunegate.files import parse_yaml, text_at
 from tunegate.gate.data_guards import decide_data
 from tunegate.gate.decision import decide_metrics, decide_slices
 from tunegate.gate.guards import decide_guards
@@ -30,7 +30,7 @@ from tunegate.repository.lock import Entry
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.revisions import open_repository
 from tunegate.repository.snapshot import Snapshot
-from tunegate.review.measurements import METRICS, contaminated, measurements, text_at, uses_of_test_set
+from tunegate.review.measurements import METRICS, contaminated, measurements, uses_of_test_set
 from tunegate.tables import read_parquet
 
 

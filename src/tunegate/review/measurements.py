@@ -4,7 +4,6 @@ The candidate's numbers come from locked outputs whose run can be proven, not fr
 edit; those of earlier models come from the reports in the base's history. Does not decide.
 """
 
-import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,8 @@ from typing import Any
 from tunegate.data.compute.database import connect
 from tunegate.data.ledger.stage_ledger import combine
 from tunegate.data.similarity.overlap import Match, modest_memory, near_pairs
-from tunegate.errors import InputError
 from tunegate.evaluation.metrics import p95_seconds
-from tunegate.files import parse_json, read_json
+from tunegate.files import number_at, parse_json, read_json, text_at
 from tunegate.gate.guards import Measurements
 from tunegate.gate.policy import GuardPolicy
 from tunegate.models.cost import Cost, read_cost
@@ -84,22 +82,6 @@ def uses_of_test_set(repository: Repository, revisions: list[str], test_set: str
         if isinstance(metrics, dict) and metrics.get("test_set") == test_set:
             models.add(str(metrics.get("lineage")))
     return len(models)
-
-
-def number_at(value: Any, place: str, *keys: str) -> float:
-    """A finite number in nested objects. Raises InputError for anything else: what is unknown cannot pass."""
-    number = _at(value, *keys)
-    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-        raise InputError(f"{'.'.join(keys)} is not finite (got {number!r})", place=place, remedy="run `dvc repro`")
-    return float(number)
-
-
-def text_at(value: Any, place: str, *keys: str) -> str:
-    """A text in nested objects. Raises InputError for anything else."""
-    text = _at(value, *keys)
-    if not isinstance(text, str):
-        raise InputError(f"{'.'.join(keys)} is not text (got {text!r})", place=place, remedy="run `dvc repro`")
-    return text
 
 
 def _recorded_p95(baseline: Snapshot, hardware: str) -> Iterator[float]:
