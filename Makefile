@@ -57,7 +57,8 @@ docs: env-dev ## write docs/params.md
 
 lock: ## resolve pyproject.toml into requirements/*.txt
 	@$(ENVIRONMENT) lock
-	@$(MAKE) env-pipeline && tunegate keys
+	@$(MAKE) env-pipeline
+	@tunegate keys
 
 serve: env-serve ## serve the pipeline's package on this machine only (PORT=3000)
 	@bentoml serve . --host 127.0.0.1 --port $(PORT)
