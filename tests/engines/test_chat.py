@@ -10,7 +10,7 @@ from tunegate.engines.chat import Chat
 from tunegate.errors import InputError
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.chat_tokens import Recipe
-from tunegate.models.tokens.prompts import pairs_of
+from tunegate.models.tokens.rows import pairs_of
 
 CONVERSATIONS = [
     [{"role": "user", "content": "Behöver jag bygglov 2026?"}],

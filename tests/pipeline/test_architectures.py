@@ -12,9 +12,9 @@ from tunegate.errors import InputError
 from tunegate.evaluation.predictions import predictions_of
 from tunegate.files import sha256_of, write_json
 from tunegate.models.base_identity import base_parts
+from tunegate.models.batch_layouts import head_logits
 from tunegate.models.folders import TUNED
 from tunegate.models.labels import labels_of
-from tunegate.models.layouts import head_logits
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.formats.choice import format_of

@@ -9,9 +9,9 @@ from tiny_models import make_model
 from tunegate.errors import InputError
 from tunegate.files import read_text, read_yaml, sha256_of, write_json
 from tunegate.models.base_identity import base_parts
+from tunegate.models.batch_layouts import head_logits
 from tunegate.models.folders import TUNED
 from tunegate.models.labels import Labels
-from tunegate.models.layouts import head_logits
 from tunegate.models.manifest import verify
 from tunegate.models.tokens.examples import Example
 from tunegate.params import Params, parse

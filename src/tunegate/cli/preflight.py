@@ -19,7 +19,7 @@ from tunegate.reporting.pages import costs_of, render_preflight
 from tunegate.text import visible
 
 if TYPE_CHECKING:
-    from tunegate.models.tokens.preview import Piece
+    from tunegate.models.tokens.preview import Span
     from tunegate.preflight.checks import Finding
     from tunegate.preflight.run import Preflight
 
@@ -72,16 +72,16 @@ def _findings(findings: "Sequence[Finding]") -> Iterator[str]:
             yield f"{' ' * (width + 8)}{typer.style(visible(finding.remedy), dim=True)}"
 
 
-def _mask(preview: "Sequence[tuple[str, list[Piece]]]") -> Iterator[str]:
+def _mask(preview: "Sequence[tuple[str, list[Span]]]") -> Iterator[str]:
     green = typer.style("what is trained on", fg="green", underline=True)
     yield f"{green}, and what is only read:"
-    for name, pieces in preview[:_SHOWN]:
-        yield f"  {visible(name)}  {''.join(map(_shown, pieces))}"
+    for name, spans in preview[:_SHOWN]:
+        yield f"  {visible(name)}  {''.join(map(_shown, spans))}"
 
 
-def _shown(piece: "Piece") -> str:
-    text = visible(piece.text, keep="").replace("\\n", "↵")
-    return typer.style(text, fg="green", underline=True) if piece.trained else typer.style(text, dim=True)
+def _shown(span: "Span") -> str:
+    text = visible(span.text, keep="").replace("\\n", "↵")
+    return typer.style(text, fg="green", underline=True) if span.trained else typer.style(text, dim=True)
 
 
 @contextlib.contextmanager
@@ -98,7 +98,7 @@ def _plain(preflight: "Preflight") -> dict[str, Any]:
         "gpu_name": preflight.forecast.gpu_name,
     }
     preview = [
-        {"id": name, "pieces": [dataclasses.asdict(piece) for piece in pieces]} for name, pieces in preflight.preview
+        {"id": name, "pieces": [dataclasses.asdict(span) for span in spans]} for name, spans in preflight.preview
     ]
     findings = [
         {"check": f.check, "status": f.status, "found": f.result, "remedy": f.remedy} for f in preflight.findings

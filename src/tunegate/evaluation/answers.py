@@ -18,8 +18,7 @@ from tunegate.errors import InputError
 from tunegate.evaluation.examples import MODELS, is_correct
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.formats.answers import is_answered, unanswered
-from tunegate.models.tokens.prompts import pairs_of
-from tunegate.models.tokens.template import messages_of
+from tunegate.models.tokens.rows import messages_of, pairs_of
 from tunegate.models.tuned import TunedModel
 from tunegate.params import Evaluate
 

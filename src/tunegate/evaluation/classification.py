@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from tunegate.errors import InputError
 from tunegate.evaluation.examples import MODELS
+from tunegate.models.batch_layouts import head_logits, positions_of
 from tunegate.models.labels import Labels
-from tunegate.models.layouts import head_logits, positions_of
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.formats.classes import label_of, shortened, text_ids
-from tunegate.models.tokens.template import messages_of
+from tunegate.models.tokens.rows import messages_of
 from tunegate.models.tuned import TunedModel
 from tunegate.params import Evaluate
 

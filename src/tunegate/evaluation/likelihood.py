@@ -16,8 +16,7 @@ from tqdm import tqdm
 from tunegate.evaluation.answers import Question, nll_of
 from tunegate.evaluation.examples import MODELS
 from tunegate.models.tokens.chat_tokens import Recipe
-from tunegate.models.tokens.documents import pieces_of
-from tunegate.models.tokens.formats.raw_text import RawText
+from tunegate.models.tokens.formats.raw_text import RawText, split_document
 from tunegate.models.tuned import TunedModel
 from tunegate.params import Evaluate
 
@@ -56,7 +55,7 @@ def _parts(tokenizer: Any, rows: Sequence[Row], limit: int) -> list[Question]:
     return [
         Question(row, piece.ids[:1], "", piece.ids[1:])
         for row, example in examples
-        for piece in pieces_of(example, limit)
+        for piece in split_document(example, limit)
     ]
 
 

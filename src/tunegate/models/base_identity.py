@@ -1,6 +1,6 @@
 """Which base a model is tuned from: sha256 of the base's weights, chat template and tokenizer, for the lineage.
 
-An adapter over other weights answers without an error and wrongly, so whoever loads one compares these first.
+An adapter over other weights answers without an error and wrongly, so these are compared before one is loaded.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """The names of what lies in a model's folder: models/base and what the stage `train` leaves in models/adapter.
 
-Names alone, so that who needs one of them needs nothing else; also what `train` says in tuned.json that it trained.
+Also what `train` says in tuned.json that it trained. Needs neither torch nor transformers.
 """
 
 from pathlib import Path

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.examples import IGNORED, Example
-from tunegate.models.tokens.template import messages_of
+from tunegate.models.tokens.rows import messages_of
 from tunegate.params import Params
 from tunegate.text import listed
 

@@ -19,7 +19,7 @@ from tunegate.models.devices import has_device
 from tunegate.models.labels import split as labels_in
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.examples import IGNORED, Example, examples_from
-from tunegate.models.tokens.preview import Piece, pieces_of
+from tunegate.models.tokens.preview import Span, spans_of
 from tunegate.params import Params, Train
 from tunegate.preflight.checks import Finding, prompts_checked, rows_checked, template_checked, vocabulary_checked
 from tunegate.preflight.memory import Forecast, forecast
@@ -44,8 +44,8 @@ class Preflight:
     findings: list[Finding]
     forecast: Forecast | None
     """None where training is refused before the model is run."""
-    preview: list[tuple[str, list[Piece]]]
-    """Row id and pieces of some training rows."""
+    preview: list[tuple[str, list[Span]]]
+    """Row id and spans of some training rows."""
 
     @property
     def refused(self) -> list[Finding]:
@@ -98,7 +98,7 @@ def preflight(inputs: Inputs, say: Say) -> Preflight:
         result = "train.device is cuda and there is no GPU here: the model is checked, and timed, on the CPU"
         findings.append(Finding("device", "warning", result, "train on a machine with one"))
     tokenizer = load_tokenizer(inputs.base)
-    preview = [(example.id, pieces_of(tokenizer, example)) for _, example in inputs.sample]
+    preview = [(example.id, spans_of(tokenizer, example)) for _, example in inputs.sample]
     if any(finding.status == "refused" for finding in findings):
         return Preflight(findings, None, preview)
     say("model")

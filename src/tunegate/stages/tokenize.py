@@ -16,8 +16,7 @@ from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.formats.choice import format_of
 from tunegate.models.tokens.preview import write_preview
-from tunegate.models.tokens.token_tables import written
-from tunegate.models.tokens.tokenisation import Counting, Counts, Encoding, require_rows
+from tunegate.models.tokens.tokenisation import Counting, Counts, Encoding, require_rows, write_examples
 from tunegate.params import load_params
 from tunegate.tables import parquet_writer
 
@@ -45,7 +44,7 @@ def main(params: str, prepared: str, validated: str, base: str, tokens: str) -> 
                 write_outcomes(outcome_counts.add(outcomes_of(batch, stage="prepare")))
             for split, count in counts.items():
                 rows = encoded(Path(prepared) / f"{split}.parquet")
-                for batch in written(folder / f"{split}.parquet", rows, encode, count, copies.get(split)):
+                for batch in write_examples(folder / f"{split}.parquet", rows, encode, count, copies.get(split)):
                     write_outcomes(outcome_counts.add(outcomes_of(batch, stage="tokenize", split=split)))
                 require_rows(count, split, settings.tokenize.max_length)
             for batch in tested(Path(prepared) / "test.parquet"):

@@ -11,7 +11,7 @@ from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.examples import IGNORED, Example
 from tunegate.models.tokens.formats.answers import Answers
 from tunegate.models.tokens.formats.classes import Classes
-from tunegate.models.tokens.prompts import pairs_of
+from tunegate.models.tokens.rows import pairs_of
 from tunegate.models.tokens.tokenisation import Counting, Counts, Encoding
 
 ROW = {"id": "a", "source": "s", "messages": None, "text": "the roof leaks", "label": "roof"}

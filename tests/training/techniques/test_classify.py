@@ -9,9 +9,9 @@ from rounding import assert_same_run, close
 from tiny_models import make_model
 
 from tunegate.errors import InputError
+from tunegate.models.batch_layouts import head_logits
 from tunegate.models.heads import load_headed
 from tunegate.models.labels import Labels, labels_of
-from tunegate.models.layouts import head_logits
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.examples import Example

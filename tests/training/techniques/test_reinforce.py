@@ -14,8 +14,7 @@ from tunegate.errors import InputError, RefusedError
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.examples import Example
-from tunegate.models.tokens.formats.answers import Answers
-from tunegate.models.tokens.formats.prompts import Prompts
+from tunegate.models.tokens.formats.answers import Answers, Prompts
 from tunegate.params import Reinforce, Reward, Train
 from tunegate.training import checkpoint, loop
 from tunegate.training.adapter import start, trainable

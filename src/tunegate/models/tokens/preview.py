@@ -1,4 +1,4 @@
-"""What of an example is trained on, as text: the pieces that people see coloured.
+"""What of an example is trained on, as text: the spans that people see coloured.
 
 Tokens are decoded in runs, since a letter may be several of them. Writes the preview of a folder of tokens beside them.
 """
@@ -18,7 +18,7 @@ SHOWN = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Piece:
+class Span:
     """A run of tokens of one kind."""
 
     text: str
@@ -26,15 +26,15 @@ class Piece:
     tokens: int
 
 
-def pieces_of(tokenizer: Any, example: Example) -> list[Piece]:
+def spans_of(tokenizer: Any, example: Example) -> list[Span]:
     """The example as runs of trained and of untrained tokens, in order; what is `rejected` is left out."""
     pairs = zip(example.ids, (label != IGNORED for label in example.labels), strict=True)
     runs = ((trained, [token for token, _ in run]) for trained, run in itertools.groupby(pairs, key=lambda p: p[1]))
-    return [Piece(tokenizer.decode(ids, skip_special_tokens=False), trained, len(ids)) for trained, ids in runs]
+    return [Span(tokenizer.decode(ids, skip_special_tokens=False), trained, len(ids)) for trained, ids in runs]
 
 
 def write_preview(tokenizer: Any, folder: Path) -> None:
-    """Write the first training rows of a folder of tokens, in pieces, to FILE in it."""
+    """Write the first training rows of a folder of tokens, in spans, to FILE in it."""
     batch = next(iter(parquet_batches(folder / "train.parquet")))
-    shown = {example.id: pieces_of(tokenizer, example) for example in examples_from(batch.slice(0, SHOWN))}
-    write_json(folder / FILE, {name: list(map(dataclasses.asdict, pieces)) for name, pieces in shown.items()})
+    shown = {example.id: spans_of(tokenizer, example) for example in examples_from(batch.slice(0, SHOWN))}
+    write_json(folder / FILE, {name: list(map(dataclasses.asdict, spans)) for name, spans in shown.items()})

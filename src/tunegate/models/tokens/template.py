@@ -22,13 +22,6 @@ day that templates of Llama 3 name where they are told none.
 Message = dict[str, str]
 
 
-def messages_of(row: Mapping[str, Any]) -> list[Message]:
-    """The conversation of a canonical row; `text` + `label` is one question and its answer."""
-    if row["messages"]:
-        return [{"role": m["role"], "content": m["content"]} for m in row["messages"]]
-    return [{"role": "user", "content": row["text"]}, {"role": "assistant", "content": row["label"]}]
-
-
 class Template:
     """A compiled chat template. `special` are the texts that it may write, such as `eos_token`."""
 

@@ -1,22 +1,24 @@
 """From canonical rows to token ids and labels: a format, an explicit over-length policy, every token counted.
 
-Works on batches of rows, and keeps every row: what is dropped says why, and its tokens are counted all the same.
-Neither reads nor writes files; does not know where a batch is worked on.
+Works on batches of rows, and keeps every row: what is dropped says why, and its tokens are counted all the same. Writes
+data/tokens/<split>.parquet while batches pass by, so that a split of any size takes little memory.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from tunegate.errors import InputError
 from tunegate.models.tokens.chat_tokens import Recipe
-from tunegate.models.tokens.documents import pieces_of
 from tunegate.models.tokens.examples import IGNORED, TOKENS, Example, columns_of, examples_from
 from tunegate.models.tokens.formats.choice import Format
 from tunegate.models.tokens.formats.classes import shortened
-from tunegate.models.tokens.template import messages_of
+from tunegate.models.tokens.formats.raw_text import split_document
+from tunegate.models.tokens.rows import messages_of
+from tunegate.tables import parquet_writer
 
 OVER_LENGTH = "over_length"
 """Why a row is dropped."""
@@ -30,13 +32,16 @@ ENCODED = pa.schema(
         ("trained", pa.int32()),
         ("cut", pa.int32()),
         ("eos_lost", pa.bool_()),
-        ("pieces", pa.int32()),
+        ("examples", pa.int32()),
     ]
 )
 """A row that was tokenised: why it is dropped, if it is; its tokens, those trained on, those that were cut off, whether
 the one that ends an answer is among them, and how many examples it makes."""
 
-_SAID = ("messages", "text", "label", "rejected", "slices")
+_TEXTS = ("messages", "text", "label", "rejected", "slices")
+
+Copies = Callable[[set[str]], Iterable[Any]]
+"""The ids of the rows that were dropped → batches of ENCODED of the others' augmented copies."""
 
 Row = Mapping[str, Any]
 Policy = Literal["drop", "truncate", "split", "error"]
@@ -72,7 +77,7 @@ class Counts:
         self.tokens_dropped += int(tokens[dropped].sum())
         self.tokens_cut += int(cut.sum())
         self.tokens_trained += int(trained.sum())
-        self.examples_out += int(batch["pieces"].to_numpy()[~dropped].sum())
+        self.examples_out += int(batch["examples"].to_numpy()[~dropped].sum())
 
     def __str__(self) -> str:
         share = self.tokens_trained / max(1, self.tokens_out)
@@ -95,27 +100,28 @@ class Encoding:
     def __call__(self, batch: Any) -> Any:
         """Raises InputError that names the row which cannot be tokenised."""
         examples = list(self.format(self.recipe, batch.to_pylist()))
-        made = [_within(example, self.max_length, self.over_length, self.recipe) for example in examples]
-        reasons = pa.array([reason for _, reason, _ in made], pa.string())
-        parts = [[kept] if reason else self._pieces(kept) for kept, reason, _ in made]
-        trained = [0 if reason else sum(map(_trained, p)) for p, (_, reason, _) in zip(parts, made, strict=True)]
-        numbers = ([kept.length for kept, _, _ in made], trained, [cut for _, _, cut in made])
+        limited = [_within(example, self.max_length, self.over_length, self.recipe) for example in examples]
+        reasons = pa.array([reason for _, reason, _ in limited], pa.string())
+        parts = [[kept] if reason else self._split(kept) for kept, reason, _ in limited]
+        trained = [0 if reason else sum(map(_trained, p)) for p, (_, reason, _) in zip(parts, limited, strict=True)]
+        numbers = ([kept.length for kept, _, _ in limited], trained, [cut for _, _, cut in limited])
         counts = [pa.array(values, pa.int32()) for values in numbers]
-        lost = pa.array([_ends(kept) != _ends(e) for e, (kept, _, _) in zip(examples, made, strict=True)], pa.bool_())
-        pieces = pa.array(list(map(len, parts)), pa.int32())
-        columns = [*columns_of(kept for kept, _, _ in made), batch["source"], reasons, *counts, lost, pieces]
+        pairs = zip(examples, limited, strict=True)
+        lost = pa.array([_ends(kept) != _ends(example) for example, (kept, _, _) in pairs], pa.bool_())
+        lengths = pa.array(list(map(len, parts)), pa.int32())
+        columns = [*columns_of(kept for kept, _, _ in limited), batch["source"], reasons, *counts, lost, lengths]
         return pa.RecordBatch.from_arrays(columns, schema=ENCODED)
 
     def examples(self, batch: Any) -> Any:
         """The TOKENS to write of a batch of ENCODED: its kept rows, each as the examples that it makes."""
-        kept = batch.filter(batch["reason"].is_null()).select([*TOKENS.names, "pieces"])
-        if not kept.num_rows or kept["pieces"].to_numpy().max() == 1:
+        kept = batch.filter(batch["reason"].is_null()).select([*TOKENS.names, "examples"])
+        if not kept.num_rows or kept["examples"].to_numpy().max() == 1:
             return kept.select(TOKENS.names)
-        made = [piece for example in examples_from(kept) for piece in self._pieces(example)]
-        return pa.RecordBatch.from_arrays(columns_of(made), schema=TOKENS)
+        examples = [part for example in examples_from(kept) for part in self._split(example)]
+        return pa.RecordBatch.from_arrays(columns_of(examples), schema=TOKENS)
 
-    def _pieces(self, example: Example) -> list[Example]:
-        return pieces_of(example, self.max_length) if self.over_length == "split" else [example]
+    def _split(self, example: Example) -> list[Example]:
+        return split_document(example, self.max_length) if self.over_length == "split" else [example]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,8 +140,27 @@ class Counting:
             tokens = [example.length for example in self.format(self.recipe, rows)]
         else:
             tokens = count_rows(self.recipe, rows, self.format)
-        rest = batch.select([name for name in batch.schema.names if name not in _SAID])
+        rest = batch.select([name for name in batch.schema.names if name not in _TEXTS])
         return rest.append_column("tokens", pa.array(tokens, pa.int32()))
+
+
+def write_examples(
+    path: Path, batches: Iterable[Any], encode: Encoding, count: Counts, copies: Copies | None = None
+) -> Iterator[Any]:
+    """The batches of ENCODED, unchanged, while their examples are written to `path` and their rows counted.
+
+    `copies` are written after them; they are neither counted nor passed on, for they are not rows that came in.
+    """
+    dropped = set[str]()
+    with parquet_writer(path, TOKENS) as write:
+        for batch in batches:
+            count.add(batch)
+            write(encode.examples(batch))
+            if copies is not None:
+                dropped.update(batch.filter(batch["reason"].is_valid())["id"].to_pylist())
+            yield batch
+        for batch in copies(dropped) if copies is not None else ():
+            write(encode.examples(batch))
 
 
 def require_rows(count: Counts, split: str, max_length: int) -> None:

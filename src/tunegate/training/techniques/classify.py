@@ -2,7 +2,7 @@
 
 One label of a row: cross-entropy. Several: binary cross-entropy of each label, added up. Either is minus the log of the
 probability that the model gives to what the row has. Decoders and encoders alike; how rows share a forward pass is
-`tunegate.models.layouts`'.
+`tunegate.models.batch_layouts`'.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from tunegate.errors import InputError
+from tunegate.models.batch_layouts import head_logits
 from tunegate.models.labels import Labels
-from tunegate.models.layouts import head_logits
 from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
 from tunegate.training.batching import shuffled

@@ -7,7 +7,7 @@ from tunegate.errors import InputError
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.examples import IGNORED, Example
-from tunegate.models.tokens.formats.answers import Answers
+from tunegate.models.tokens.formats.answers import Answers, Prompts
 
 QUESTION = {"id": "a", "source": "desk", "messages": None, "text": "the roof leaks", "label": "roof", "slices": []}
 
@@ -85,3 +85,30 @@ def test_labelled_and_unlabelled_rows_keep_their_order(tokenizer: Any) -> None:
     assert [example.id for example in found] == [str(n) for n in range(7)]
     assert [example.prompt < len(example.ids) for example in found] == [n % 3 == 0 for n in range(7)]
     assert all(example.tasks == {"source": "desk"} for example in found)
+
+
+PROMPT = {
+    "id": "a",
+    "source": "s",
+    "slices": [("language", "en")],
+    "messages": None,
+    "text": "it leaks",
+    "label": "roof",
+}
+TALK = [{"role": "user", "content": "it leaks"}, {"role": "assistant", "content": "which room?"}]
+
+
+def test_a_prompt_ends_where_the_answer_begins_and_its_answer_is_the_target(tokenizer: Any) -> None:
+    rows = [
+        PROMPT,
+        PROMPT | {"id": "b", "label": None},
+        PROMPT | {"id": "c", "text": None, "label": None, "messages": TALK},
+    ]
+    examples = list(Prompts()(Recipe.of(tokenizer), rows))
+    assert [example.id for example in examples] == ["a", "b", "c"]
+    assert [example.target for example in examples] == ["roof", None, "which room?"]
+    for example in examples:
+        assert tokenizer.decode(example.ids) == "<|im_start|>user\nit leaks<|im_end|>\n<|im_start|>assistant\n"
+        assert set(example.labels) == {IGNORED}
+        assert example.prompt == len(example.ids)
+        assert example.tasks == {"language": "en", "source": "s"}

@@ -7,8 +7,8 @@ import pytest
 from tunegate.errors import InputError
 from tunegate.models.loading import load_tokenizer
 from tunegate.models.tokens.chat_tokens import Recipe
-from tunegate.models.tokens.examples import IGNORED
-from tunegate.models.tokens.formats.raw_text import RawText
+from tunegate.models.tokens.examples import IGNORED, Example
+from tunegate.models.tokens.formats.raw_text import RawText, split_document
 
 ROW = {"id": "a", "source": "manuals", "messages": None, "text": "the roof leaks", "label": None, "slices": []}
 
@@ -50,7 +50,34 @@ def test_a_document_that_spells_a_control_token_has_it_as_text(recipe: Recipe, t
         ({"text": ""}, "no text"),
     ],
 )
-def test_a_row_that_is_no_raw_text_is_named(recipe: Recipe, change: dict[str, Any], what: str) -> None:
+def test_a_row_that_is_not_raw_text_is_named(recipe: Recipe, change: dict[str, Any], what: str) -> None:
     with pytest.raises(InputError, match=f"this row has {what}") as caught:
         list(RawText()(recipe, [ROW, ROW | {"id": "b"} | change]))
     assert caught.value.place == "row b"
+
+
+def document(length: int) -> Example:
+    ids = list(range(100, 100 + length))
+    return Example("a", ids, [IGNORED, *ids[1:]], tasks={"source": "s"})
+
+
+@pytest.mark.parametrize("length", [1, 8, 9, 16, 17, 801])
+def test_a_document_is_cut_into_as_few_parts_as_hold_it_and_loses_nothing(length: int) -> None:
+    whole = document(length)
+    parts = split_document(whole, 8)
+    assert [token for part in parts for token in part.ids] == whole.ids
+    assert len(parts) == max(1, -(-length // 8))
+    sizes = [len(part.ids) for part in parts]
+    assert max(sizes) <= 8
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_parts_have_names_of_their_own_and_a_first_token_that_nothing_predicts() -> None:
+    parts = split_document(document(20), 8)
+    assert [part.id for part in parts] == ["a", "a#2", "a#3"]
+    assert all(part.labels == [IGNORED, *part.ids[1:]] for part in parts)
+    assert all(part.tasks == {"source": "s"} for part in parts)
+
+
+def test_a_document_that_fits_stays_as_it_is() -> None:
+    assert split_document(document(8), 8) == [document(8)]

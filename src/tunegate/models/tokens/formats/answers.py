@@ -1,6 +1,7 @@
 """Conversations, or a question and its answer: the answer's tokens are trained on.
 
-For `sft` and every technique whose examples look the same: distill, multitask, semisupervised, fewshot.
+For `sft` and every technique whose examples look the same: distill, multitask, semisupervised, fewshot. For `reinforce`
+the prompt alone, with the row's answer for comparison.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ from typing import Any, Literal
 from tunegate.errors import InputError
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.examples import IGNORED, Example
-from tunegate.models.tokens.prompts import pairs_of, prompts_of, turns_of
+from tunegate.models.tokens.rows import messages_of, pairs_of, prompts_of, turns_of
 
 Row = Mapping[str, Any]
 
@@ -36,16 +37,34 @@ class Answers:
         others = [row for row in rows if not is_answered(row)]
         if others and not self.unanswered:
             raise unanswered(others[0]["id"])
-        known = iter(self._answered(recipe, answered))
+        encoded = iter(self._answered(recipe, answered))
         prompts = iter(prompts_of(recipe.chat(), others))
         for row in rows:
-            ids, labels = next(known) if is_answered(row) else _prompt(next(prompts))
+            ids, labels = next(encoded) if is_answered(row) else _prompt(next(prompts))
             yield Example(row["id"], ids, labels, tasks=tasks_of(row) if self.with_tasks else None)
 
     def _answered(self, recipe: Recipe, rows: Sequence[Row]) -> Iterator[tuple[list[int], list[int]]]:
         parts = turns_of(recipe.chat(), rows) if self.turns == "all" else pairs_of(recipe.chat(), rows)
-        for row, found in zip(rows, parts, strict=True):
-            yield _masked(list(found), recipe.eos, row["id"])
+        for row, turns in zip(rows, parts, strict=True):
+            yield _masked(list(turns), recipe.eos, row["id"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompts:
+    """For `reinforce`: prompts to which the model itself writes answers.
+
+    Nothing of a row is trained on; its answer, if it has one, is what rewards compare with.
+    """
+
+    def __call__(self, recipe: Recipe, rows: Sequence[Row]) -> Iterator[Example]:
+        """The rows as examples, in order. Raises InputError that names the row which the template refuses."""
+        answered = iter(pairs_of(recipe.chat(), [row for row in rows if is_answered(row)]))
+        others = iter(prompts_of(recipe.chat(), [row for row in rows if not is_answered(row)]))
+        for row in rows:
+            has_answer = is_answered(row)
+            ids = next(answered)[0] if has_answer else next(others)
+            target = messages_of(row)[-1]["content"] if has_answer else None
+            yield Example(row["id"], ids, [IGNORED] * len(ids), target=target, tasks=tasks_of(row))
 
 
 def is_answered(row: Row) -> bool:
@@ -71,9 +90,9 @@ def _masked(parts: list[list[int]], eos: int, row: str) -> tuple[list[int], list
     """Token ids and labels of [prompt, answer, prompt, …], up to the end of the last answer."""
     ids, labels = list[int](), list[int]()
     for prompt, answer in zip(parts[::2], parts[1::2], strict=True):
-        said = ended(answer, eos, row)
+        trained = ended(answer, eos, row)
         ids += prompt + answer
-        labels += [IGNORED] * len(prompt) + said + [IGNORED] * (len(answer) - len(said))
+        labels += [IGNORED] * len(prompt) + trained + [IGNORED] * (len(answer) - len(trained))
     over = len(parts[-1]) - len(ended(parts[-1], eos, row))
     return ids[: len(ids) - over], labels[: len(labels) - over]
 

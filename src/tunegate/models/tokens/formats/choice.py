@@ -5,10 +5,9 @@ from typing import Any, Protocol
 
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.examples import Example
-from tunegate.models.tokens.formats.answers import Answers
+from tunegate.models.tokens.formats.answers import Answers, Prompts
 from tunegate.models.tokens.formats.classes import Classes
 from tunegate.models.tokens.formats.preferences import Preferences
-from tunegate.models.tokens.formats.prompts import Prompts
 from tunegate.models.tokens.formats.raw_text import RawText
 from tunegate.params import Technique, Tokenize
 

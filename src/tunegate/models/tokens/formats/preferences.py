@@ -8,7 +8,7 @@ from tunegate.errors import InputError
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.examples import IGNORED, Example
 from tunegate.models.tokens.formats.answers import ended
-from tunegate.models.tokens.prompts import pairs_of
+from tunegate.models.tokens.rows import pairs_of
 
 Row = Mapping[str, Any]
 

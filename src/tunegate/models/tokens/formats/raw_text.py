@@ -1,9 +1,11 @@
 """Raw text: every token of a document is trained on, after the token that begins one and up to the one that ends it.
 
-For `pretrain`. No chat template is applied; control tokens that the text spells out stay text.
+For `pretrain`. No chat template is applied; control tokens that the text spells out stay text. A document that is too
+long can be split into several examples.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -37,6 +39,28 @@ def documents(recipe: Recipe, rows: Sequence[Row]) -> list[list[int]]:
     return [[*([] if begin is None else [begin]), *ids, recipe.eos] for ids in _texts(chat, rows)]
 
 
+def split_document(example: Example, limit: int) -> list[Example]:
+    """The example as examples of at most `limit` tokens: `id`, `id#2`, `id#3`, …
+
+    As few as hold it, of nearly the same length: none is a last word alone. They do not overlap; the first token of
+    each is predicted by nothing.
+    """
+    length = len(example.ids)
+    count = max(1, -(-length // limit))
+    if count == 1:
+        return [example]
+    bounds = [length * number // count for number in range(count + 1)]
+    return [
+        dataclasses.replace(
+            example,
+            id=example.id if number == 0 else f"{example.id}#{number + 1}",
+            ids=example.ids[start:end],
+            labels=[IGNORED, *example.labels[start + 1 : end]],
+        )
+        for number, (start, end) in enumerate(itertools.pairwise(bounds))
+    ]
+
+
 def _texts(chat: ChatTokenizer, rows: Sequence[Row]) -> list[list[int]]:
     try:
         return chat.text_ids([row["text"] for row in rows])
@@ -52,8 +76,8 @@ def _text(chat: ChatTokenizer, row: Row) -> list[int]:
 
 
 def _require_raw(row: Row) -> None:
-    found = "messages" if row["messages"] else "a label" if row["label"] is not None else ""
-    if found or not row["text"]:
-        problem = f"technique pretrain learns from raw text, and this row has {found or 'no text'}"
+    answer = "messages" if row["messages"] else "a label" if row["label"] is not None else ""
+    if answer or not row["text"]:
+        problem = f"technique pretrain learns from raw text, and this row has {answer or 'no text'}"
         remedy = "declare the source with a `row:` of text alone in data/sources.yaml, or set train.technique to sft"
         raise InputError(problem, place=f"row {row['id']}", remedy=remedy)

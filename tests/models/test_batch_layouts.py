@@ -4,9 +4,9 @@ import pytest
 import torch
 from tiny_models import DECODERS, ENCODERS, make_model
 
+from tunegate.models.batch_layouts import _parts, head_logits, layout_of
 from tunegate.models.heads import load_headed
 from tunegate.models.labels import Labels
-from tunegate.models.layouts import _parts, head_logits, layout_of
 
 LABELS = Labels(("heat", "noise", "roof"))
 ROWS = [[10 + (3 * n + place) % 20 for place in range(3 + (5 * n) % 9)] for n in range(7)]
