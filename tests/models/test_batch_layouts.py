@@ -22,7 +22,7 @@ def test_rows_get_together_the_logits_that_each_gets_alone(name: str, tmp_path: 
         together = head_logits(model, ROWS)
     assert together.shape == (len(ROWS), 3)
     assert torch.allclose(together, alone, atol=1e-4 * float(alone.abs().max()))
-    assert layout_of(model) == EXPECTED.get(name, "right" if name in ENCODERS else "joined")
+    assert layout_of(model) == EXPECTED.get(name, "right" if name in ENCODERS else "packed")
 
 
 def test_where_no_padding_is_exact_only_rows_of_equal_length_go_together(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_where_no_padding_is_exact_only_rows_of_equal_length_go_together(tmp_pat
     with torch.no_grad():
         alone = torch.cat([model(input_ids=torch.tensor([row])).logits for row in ROWS])
         assert torch.allclose(head_logits(model, ROWS), alone, atol=1e-5)
-    assert layout_of(model) == "alone"
+    assert layout_of(model) == "equal"
 
 
 def test_a_model_in_training_keeps_its_mode_and_the_random_state(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_packaged_classifier_opens_in_transformers_and_answers_as_it_was_train
     model = packaged(adapter)
     manifest = verify(Path("package"))
     assert manifest.export == "safetensors"
-    assert manifest.companions["teacher"].license == "Apache-2.0"
+    assert manifest.auxiliary_models["teacher"].license == "Apache-2.0"
     opened = AutoModelForSequenceClassification.from_pretrained("package").eval()
     rows = [example.ids for example in EXAMPLES]
     with torch.no_grad():

@@ -1,7 +1,4 @@
-"""From tokens to the text of an answer: decoding as it grows, stop strings, and closing what is not needed.
-
-It does not know HTTP, nor which engine makes the tokens.
-"""
+"""From tokens to the text of an answer: decoding as it grows, stop strings, and cancelling what is not needed."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -12,8 +9,8 @@ from tunegate.engines.protocol import Engine, Finish, Sampling
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A piece of an answer's text; `tokens` counts all new tokens so far, `finish` is set on the last piece."""
+class TextChunk:
+    """A part of an answer's text; `tokens` counts all new tokens so far, `finish` is set on the last chunk."""
 
     text: str
     tokens: int
@@ -21,7 +18,7 @@ class Piece:
 
 
 class StopFilter:
-    """Lets text through up to the first stop string, holding back what may be the beginning of one."""
+    """Passes text on up to the first stop string, holding back what may be the beginning of one."""
 
     def __init__(self, stops: list[str]) -> None:
         self._stops = stops
@@ -39,7 +36,7 @@ class StopFilter:
         return self._release(len(self._held) - keep)
 
     def end(self) -> str:
-        """What was held back in vain."""
+        """What was held back and turned out not to begin a stop string."""
         return "" if self.stopped else self._release(len(self._held))
 
     def _overlap(self, stop: str) -> int:
@@ -53,8 +50,8 @@ class StopFilter:
 
 async def answer(
     engine: Engine, chat: Chat, prompt: list[int], sampling: Sampling, stops: list[str]
-) -> AsyncIterator[Piece]:
-    """Yield the answer's text in pieces; the last one, possibly empty, says why it ended."""
+) -> AsyncIterator[TextChunk]:
+    """Yield the answer's text in chunks; the last one, possibly empty, says why it ended."""
     decoder, stop = chat.decoder(), StopFilter(stops)
     tokens = 0
     async with contextlib.aclosing(engine.generate(prompt, sampling)) as steps:  # type: ignore[type-var]
@@ -64,7 +61,7 @@ async def answer(
             if step.finish and not stop.stopped:
                 text += stop.push(decoder.end())
             if stop.stopped or step.finish:
-                yield Piece(text + stop.end(), tokens, "stop" if stop.stopped else step.finish)
+                yield TextChunk(text + stop.end(), tokens, "stop" if stop.stopped else step.finish)
                 return
             if text:
-                yield Piece(text, tokens)
+                yield TextChunk(text, tokens)

@@ -2,7 +2,7 @@
 
 Reads `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja` of a package. Template and tokenisation are
 those of training, so that the two cannot differ by construction: a control token in a request is text here too. A test
-compares prompts with those of transformers all the same. It does not know the model.
+compares prompts with those of transformers all the same.
 """
 
 from pathlib import Path
@@ -45,11 +45,11 @@ class Chat:
 
     def _id_of_eos(self, folder: Path) -> int:
         token = self._special.get("eos_token", "")
-        found = self._tokenizer.token_to_id(token)
-        if found is None:
+        number = self._tokenizer.token_to_id(token)
+        if number is None:
             place = str(folder / "tokenizer_config.json: eos_token")
             raise InputError(f"no such token (got {token!r})", place=place, remedy="run `dvc repro package`")
-        return int(found)
+        return int(number)
 
 
 def _template(folder: Path) -> str:
@@ -86,10 +86,10 @@ class Decoder:
 
 
 def _special_tokens(settings: dict[str, Any]) -> dict[str, str]:
-    found = {}
+    tokens = {}
     for role in _ROLES:
         token = settings.get(f"{role}_token")
         token = token["content"] if isinstance(token, dict) else token
         if token is not None:
-            found[f"{role}_token"] = token
-    return found
+            tokens[f"{role}_token"] = token
+    return tokens

@@ -1,7 +1,7 @@
 """The string and number keys in a GGUF file's header, read without loading the file.
 
 Layout (GGUF version 3, little endian): magic, version, tensor count, key count, then key, type and value one after
-another; strings are a 64-bit length and their bytes. Arrays are passed over. It does not know what a key means.
+another; strings are a 64-bit length and their bytes. Arrays are skipped.
 """
 
 import struct
@@ -56,10 +56,10 @@ def _number(stream: BinaryIO, kind: int) -> Value:
 
 def _string(stream: BinaryIO) -> str:
     length = _length(stream)
-    found = stream.read(length)
-    if len(found) != length:
+    content = stream.read(length)
+    if len(content) != length:
         raise struct.error
-    return found.decode("utf-8")
+    return content.decode("utf-8")
 
 
 def _length(stream: BinaryIO) -> int:

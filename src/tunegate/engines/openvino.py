@@ -1,8 +1,8 @@
 """The CPU engine: OpenVINO GenAI's continuous batching over a package's GGUF file, everything in fp32.
 
-One thread steps the pipeline and hands each request its new tokens; requests join and leave between steps. Token ids
-in, token ids out: text, templates and stop strings are not known here. fp32 arithmetic is chosen over the
-faster 16-bit and 8-bit defaults because the served answers must be those of the stage `evaluate`.
+One thread steps the pipeline and hands each request its new tokens; requests join and leave between steps. fp32
+arithmetic is chosen over the faster 16-bit and 8-bit defaults because the served answers must be those of the stage
+`evaluate`.
 """
 
 import asyncio
@@ -40,13 +40,13 @@ STEP_TOKENS = 64
 
 @dataclass(slots=True)
 class _Request:
-    """A request on its way through the engine's thread; `sampling` is how to choose its tokens."""
+    """A request in the engine's thread."""
 
     prompt: list[int]
     sampling: Sampling
     loop: asyncio.AbstractEventLoop
     steps: asyncio.Queue[Step | MachineError] = field(default_factory=asyncio.Queue)
-    left: bool = False
+    cancelled: bool = False
 
     def put(self, item: Step | MachineError) -> None:
         """Hand over from the engine's thread."""
@@ -59,8 +59,8 @@ class _Request:
 class OpenVINOEngine:
     """Answers prompts of one package. Safe to call from any event loop; `close` it.
 
-    Everything of OpenVINO is touched by one thread only. The others put requests into its inbox and mark those that
-    they have left, so that nobody waits for a lock while the pipeline computes.
+    Everything of OpenVINO is touched by one thread only. The others put requests into its inbox and mark those that are
+    cancelled, so that no lock is held while the pipeline computes.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, eos_id: int) -> None:
@@ -69,9 +69,9 @@ class OpenVINOEngine:
 
         path = folder / MODEL_FILE
         header = read_header(path)
-        found = header.get(LINEAGE_METADATA)
-        if found != manifest.lineage.key:
-            problem = f"lineage key is {found}, the manifest says {manifest.lineage.key}"
+        key = header.get(LINEAGE_METADATA)
+        if key != manifest.lineage.key:
+            problem = f"lineage key is {key}, the manifest says {manifest.lineage.key}"
             raise RefusedError(problem, place=str(path), remedy="make the package again with `dvc repro package`")
         self.context = int(header["llama.context_length"])
         self._eos_id = eos_id
@@ -114,7 +114,7 @@ class OpenVINOEngine:
                 if item.finish:
                     return
         finally:
-            request.left = True
+            request.cancelled = True
 
     def close(self) -> None:
         """Stop answering; requests under way end with an error."""
@@ -123,7 +123,7 @@ class OpenVINOEngine:
 
     def _run(self) -> None:
         try:
-            while self._receive():
+            while self._take_requests():
                 if self._active or self._pipeline.has_non_finished_requests():
                     self._pipeline.step()
                     self._deliver()
@@ -135,7 +135,7 @@ class OpenVINOEngine:
         finally:
             self._stop()
 
-    def _receive(self) -> bool:
+    def _take_requests(self) -> bool:
         """Take in what has arrived, waiting when there is nothing else to do. False when the engine is to stop."""
         idle = not self._active and not self._pipeline.has_non_finished_requests()
         while idle or not self._inbox.empty():
@@ -172,7 +172,7 @@ class OpenVINOEngine:
 
     def _deliver(self) -> None:
         for number, (request, handle) in list(self._active.items()):
-            if request.left:
+            if request.cancelled:
                 handle.cancel()
                 del self._active[number]
                 continue
@@ -190,7 +190,7 @@ class OpenVINOEngine:
             self._pipeline.step()
 
     def _stop(self) -> None:
-        # The flag comes first: whoever puts a request into the inbox afterwards sees it, the others are told here.
+        # The flag comes first: a caller that comes later sees it, those that wait get the error below.
         self._stopped = True
         waiting = [request for request, _handle in self._active.values()]
         self._active.clear()

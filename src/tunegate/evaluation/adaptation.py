@@ -1,7 +1,7 @@
 """The adaptation curve of technique `fewshot`: how well a task is done after so many steps on a few of its rows.
 
 Adapts the learned start and the untuned model alike, by the steps of SGD that training takes inside of a task, and
-measures the NLL of the task's other rows. Reads the adapter's base again; writes nothing.
+measures the NLL of the task's other rows.
 """
 
 import csv
@@ -63,7 +63,7 @@ def curve(tuned: TunedModel, base: Path, tokenizer: Any, tasks: Sequence[Task], 
         for key, parameter in model.named_parameters():
             parameter.requires_grad_(key in names)
         for task in tasks:
-            points += [(task.name, name, *found) for found in _measured(model, tokenizer, task, params)]
+            points += [(task.name, name, *point) for point in _measured(model, tokenizer, task, params)]
     return sorted(points)
 
 
@@ -73,16 +73,16 @@ def tasks_to_measure(tokenizer: Any, test: Sequence[Row], train: Sequence[Row], 
     `train` are training rows with `source` and `slices`. Raises InputError when nothing is left to measure.
     """
     key, shots = settings.fewshot.task, settings.fewshot.shots
-    held: dict[str, list[Row]] = {}
+    by_task: dict[str, list[Row]] = {}
     for row in sorted(test, key=lambda row: hashlib.sha256(str(row["id"]).encode()).digest()):
-        held.setdefault(tasks_of(row).get(key, ""), []).append(row)
-    seen = {tasks_of(row).get(key, "") for row in train}
-    names = sorted(held.keys() - seen) or sorted(held)
-    found = [(name, questions_of(tokenizer, held[name])) for name in names if len(held[name]) > shots]
-    if not found:
+        by_task.setdefault(tasks_of(row).get(key, ""), []).append(row)
+    trained = {tasks_of(row).get(key, "") for row in train}
+    names = sorted(by_task.keys() - trained) or sorted(by_task)
+    measurable = [(name, questions_of(tokenizer, by_task[name])) for name in names if len(by_task[name]) > shots]
+    if not measurable:
         remedy = "raise prepare.test_share, or lower train.fewshot.shots"
         raise InputError(f"no task has more than {shots} test rows", place="params.yaml: train.fewshot", remedy=remedy)
-    return [Task(name, questions[:shots], questions[shots:]) for name, questions in found]
+    return [Task(name, questions[:shots], questions[shots:]) for name, questions in measurable]
 
 
 def to_csv(points: Sequence[Point]) -> str:
@@ -109,12 +109,12 @@ def _untuned(tuned: TunedModel, base: Path, settings: Evaluate) -> Any:
 def _measured(model: Any, tokenizer: Any, task: Task, params: Params) -> Iterator[tuple[int, int, float]]:
     """(steps, rows, NLL) after each of `STEPS`."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    how = {"rate": params.train.fewshot.inner_learning_rate, "max_norm": params.train.max_grad_norm}
+    options = {"rate": params.train.fewshot.inner_learning_rate, "max_norm": params.train.max_grad_norm}
     with restored(parameters):
         done = 0
         for steps in STEPS:
             batches = [task.shots] * (steps - done)
-            descend(parameters, batches, lambda rows: _loss(model, tokenizer, rows, params.evaluate), **how)
+            descend(parameters, batches, lambda rows: _loss(model, tokenizer, rows, params.evaluate), **options)
             done = steps
             yield steps, len(task.others), _nll(model, tokenizer, task.others, params.evaluate)
 
@@ -122,12 +122,12 @@ def _measured(model: Any, tokenizer: Any, task: Task, params: Params) -> Iterato
 def _nll(model: Any, tokenizer: Any, rows: Sequence[Question], settings: Evaluate) -> float:
     size = settings.batch_size
     with torch.no_grad():
-        found = [
+        losses = [
             nll
             for at in range(0, len(rows), size)
             for nll in nll_of(model, tokenizer, list(rows[at : at + size]), settings)
         ]
-    return sum(found) / len(found)
+    return sum(losses) / len(losses)
 
 
 def _loss(model: Any, tokenizer: Any, rows: Sequence[Question], settings: Evaluate) -> torch.Tensor:
@@ -140,6 +140,6 @@ def _loss(model: Any, tokenizer: Any, rows: Sequence[Question], settings: Evalua
         [IGNORED] * len(row.prompt) + row.reference_ids + [IGNORED] * n for row, n in zip(rows, pads, strict=True)
     ]
     mask = [[1] * (width - n) + [0] * n for n in pads]
-    given, asked, seen = (torch.tensor(values, device=settings.device) for values in (ids, labels, mask))
-    logits = model(input_ids=given, attention_mask=seen, use_cache=False).logits[:, :-1].float()
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), asked[:, 1:].flatten(), ignore_index=IGNORED)
+    inputs, targets, attention = (torch.tensor(values, device=settings.device) for values in (ids, labels, mask))
+    logits = model(input_ids=inputs, attention_mask=attention, use_cache=False).logits[:, :-1].float()
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets[:, 1:].flatten(), ignore_index=IGNORED)

@@ -1,7 +1,7 @@
 """What a model answers to the test rows: greedy answers, correctness, likelihood of the reference, time.
 
 Rows of similar length are answered together, padded on the left. The untuned base is what the tuned model
-was before training, and both see the same tokens. This module neither reads nor writes files.
+was before training, and both see the same tokens.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from tunegate.errors import InputError
 from tunegate.evaluation.examples import MODELS, is_correct
 from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.formats.answers import is_answered, unanswered
-from tunegate.models.tokens.rows import messages_of, pairs_of
+from tunegate.models.tokens.rows import messages_of, pairs_of, question_of
 from tunegate.models.tuned import TunedModel
 from tunegate.params import Evaluate
 
@@ -79,15 +79,15 @@ def questions_of(tokenizer: Any, rows: Sequence[Row]) -> list[Question]:
     for row in rows:
         if not is_answered(row):
             raise unanswered(row["id"])
-    found = []
+    questions = []
     for row, (prompt, answer) in zip(rows, pairs_of(Recipe.of(tokenizer).chat(), rows), strict=True):
         end = answer.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in answer else len(answer)
-        found.append(Question(row, prompt, messages_of(row)[-1]["content"], answer[:end]))
-    return found
+        questions.append(Question(row, prompt, messages_of(row)[-1]["content"], answer[:end]))
+    return questions
 
 
 def _answers(model: Any, tokenizer: Any, questions: list[Question], settings: Evaluate, name: str) -> dict[str, Row]:
-    found: dict[str, Row] = {}
+    answers: dict[str, Row] = {}
     ordered = sorted(questions, key=lambda q: (len(q.prompt), q.row["id"]))
     with torch.inference_mode(), tqdm(total=len(ordered), desc=f"evaluate {name}", unit="row") as bar:
         for batch in _chunks(ordered, settings.batch_size):
@@ -97,9 +97,9 @@ def _answers(model: Any, tokenizer: Any, questions: list[Question], settings: Ev
             losses = nll_of(model, tokenizer, batch, settings)
             for question, text, nll in zip(batch, texts, losses, strict=True):
                 correct = is_correct(text, question.reference, ignore_case=settings.ignore_case)
-                found[question.row["id"]] = {"answer": text, "correct": correct, "nll": nll, "seconds": seconds}
+                answers[question.row["id"]] = {"answer": text, "correct": correct, "nll": nll, "seconds": seconds}
             bar.update(len(batch))
-    return found
+    return answers
 
 
 def _generate(model: Any, tokenizer: Any, batch: list[Question], settings: Evaluate) -> list[str]:
@@ -124,8 +124,8 @@ def nll_of(model: Any, tokenizer: Any, batch: list[Question], settings: Evaluate
     logits = model(
         input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=longest + 1, use_cache=False
     ).logits
-    chances = torch.log_softmax(logits[:, :-1].float(), dim=-1)
-    chosen = chances.gather(-1, ids[:, -longest:, None]).squeeze(-1)
+    log_probabilities = torch.log_softmax(logits[:, :-1].float(), dim=-1)
+    chosen = log_probabilities.gather(-1, ids[:, -longest:, None]).squeeze(-1)
     return [float(-chosen[i, longest - len(q.reference_ids) :].mean()) for i, q in enumerate(batch)]
 
 
@@ -139,10 +139,9 @@ def _pad_left(rows: list[list[int]], pad: int, device: str) -> tuple[torch.Tenso
 def prediction_of(question: Question, answers: dict[str, dict[str, Row]]) -> Row:
     """The row of models/predictions.parquet; `answers` are by model and the row's id."""
     row = question.row
-    asked = next((m["content"] for m in reversed(messages_of(row)) if m["role"] == "user"), "")
-    common = {"id": row["id"], "group": row["group"], "question": asked, "reference": question.reference}
-    judged = {f"{name}_{k}": v for name, found in answers.items() for k, v in found[row["id"]].items()}
-    return common | {"label": row["label"], "slices": row["slices"]} | judged
+    common = {"id": row["id"], "group": row["group"], "question": question_of(row), "reference": question.reference}
+    scores = {f"{name}_{k}": v for name, rows in answers.items() for k, v in rows[row["id"]].items()}
+    return common | {"label": row["label"], "slices": row["slices"]} | scores
 
 
 def _chunks(items: list[Question], size: int) -> Iterator[list[Question]]:

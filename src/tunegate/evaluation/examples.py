@@ -1,7 +1,6 @@
 """The test examples as `score` needs them: one object per row of models/predictions.parquet, checked, sorted by id.
 
-Fails closed: a missing column, no row, a duplicate id or an NLL that is no finite number is an error. Works on tables
-in memory; it does not know how the answers came about.
+Fails closed: a missing column, no row, a duplicate id or an NLL that is not finite is an error.
 """
 
 import collections
@@ -19,7 +18,7 @@ MODELS = ("base", "tuned")
 """The two models that answer every example: untuned base and tuned model."""
 
 TEST_ROW = ("id", "group", "question", "reference", "label", "slices")
-"""The columns that are the test row's own, whoever answers it."""
+"""The columns that are the test row's own, whichever model answers it."""
 
 _FIELDS = ("answer", "correct", "nll", "seconds")
 _COLUMNS = ("id", "question", "reference", "label", "slices", *(f"{m}_{f}" for m in MODELS for f in _FIELDS))

@@ -1,10 +1,9 @@
 """From answered examples to the numbers in reports/: metrics, slices, latency, confusion.
 
 Conventions. Rows with a label are a classification: the classes are the references that occur among them; an answer
-that is no class is "(other)" and counts as wrong for its row; macro averages weigh every class alike and take 0 where a
-class was never answered. Rows without a label (free text) get exact match and NLL only, rows without a question (raw
-text) perplexity and NLL. Numbers are rounded to six decimals, and sums do not depend on the order of the rows. Pure
-functions over plain values: no file is read here.
+that is not a class is "(other)" and counts as wrong for its row; macro averages weigh every class alike and take 0
+where a class was never answered. Rows without a label (free text) get exact match and NLL only, rows without a question
+(raw text) perplexity and NLL. Numbers are rounded to six decimals, and sums do not depend on the order of the rows.
 """
 
 import csv
@@ -20,7 +19,7 @@ from tunegate.models.cost import Cost, TrainCost
 from tunegate.models.labels import split
 
 OTHER = "(other)"
-"""Stands for an answer that is none of the classes."""
+"""Stands for an answer that is not one of the classes."""
 
 Metrics = dict[str, float]
 
@@ -51,7 +50,7 @@ def metrics_of(
     """
     overall = {model: _overall(examples, model, ignore_case) for model in MODELS}
     if separator is not None:
-        overall = {model: found | label_f1(examples, model, separator) for model, found in overall.items()}
+        overall = {model: values | label_f1(examples, model, separator) for model, values in overall.items()}
     return {
         "lineage": lineage,
         "test_set": test_set,
@@ -120,7 +119,7 @@ def outcome_of(example: Example) -> str:
 def _overall(examples: Sequence[Example], model: str, ignore_case: bool) -> Metrics:
     from sklearn.metrics import precision_recall_fscore_support
 
-    found = _shares(examples, model)
+    metrics = _shares(examples, model)
     pairs = pairs_of(examples, model, ignore_case=ignore_case)
     if pairs:
         references = [pair.reference for pair in pairs]
@@ -128,21 +127,21 @@ def _overall(examples: Sequence[Example], model: str, ignore_case: bool) -> Metr
         precision, recall, f1, _ = precision_recall_fscore_support(
             references, answers, labels=sorted(set(references)), average="macro", zero_division=0
         )
-        found |= {"macro_precision": _round(precision), "macro_recall": _round(recall), "macro_f1": _round(f1)}
-    return found
+        metrics |= {"macro_precision": _round(precision), "macro_recall": _round(recall), "macro_f1": _round(f1)}
+    return metrics
 
 
 def _shares(examples: Sequence[Example], model: str) -> Metrics:
     """The metrics that mean the same on any set of rows; a kind of row that does not occur has none."""
-    found = {"nll": _mean(example.answer_of(model).nll for example in examples)}
+    metrics = {"nll": _mean(example.answer_of(model).nll for example in examples)}
     raw = [example for example in examples if not example.is_asked]
     if raw:
-        found["perplexity"] = _perplexity(raw, model)
+        metrics["perplexity"] = _perplexity(raw, model)
     for name, labelled in (("accuracy", True), ("exact_match", False)):
         rows = [example for example in examples if example.is_asked and (example.label is not None) is labelled]
         if rows:
-            found[name] = _mean(float(example.answer_of(model).correct) for example in rows)
-    return found
+            metrics[name] = _mean(float(example.answer_of(model).correct) for example in rows)
+    return metrics
 
 
 def _perplexity(examples: Sequence[Example], model: str) -> float:
@@ -162,12 +161,12 @@ def _slices(examples: Sequence[Example], min_rows: int) -> dict[str, Any]:
 def _slice(rows: Sequence[Example], min_rows: int) -> dict[str, Any]:
     if len(rows) < min_rows:
         return {"rows": len(rows)}
-    found = {model: _shares(rows, model) for model in MODELS}
-    return {"rows": len(rows), **found, "delta": _difference(found)}
+    metrics = {model: _shares(rows, model) for model in MODELS}
+    return {"rows": len(rows), **metrics, "delta": _difference(metrics)}
 
 
-def _difference(found: dict[str, Metrics]) -> Metrics:
-    base, tuned = (found[model] for model in MODELS)
+def _difference(metrics: dict[str, Metrics]) -> Metrics:
+    base, tuned = (metrics[model] for model in MODELS)
     return {name: _round(tuned[name] - base[name]) for name in base}
 
 
@@ -198,8 +197,8 @@ def _class_of(example: Example, model: str, classes: dict[str, str], ignore_case
     answer = example.answer_of(model)
     if answer.correct:
         return example.reference
-    found = classes.get(_plain(answer.text, ignore_case), OTHER)
-    return OTHER if found == example.reference else found
+    name = classes.get(_plain(answer.text, ignore_case), OTHER)
+    return OTHER if name == example.reference else name
 
 
 def _plain(text: str, ignore_case: bool) -> str:

@@ -1,7 +1,7 @@
 """How often the served answers are those of the stage `evaluate`.
 
 Asks the engine as the gateway does, greedily, with every question in flight at once, and compares texts after
-trimming, as `evaluate` does. It reads and writes nothing.
+trimming, as `evaluate` does.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from tunegate.engines.protocol import Engine, Sampling
 from tunegate.models.tokens.template import Message
 
 TOLERANCE = 0.01
-"""Accepted share of test questions that are answered otherwise: half-precision weights can tip a near tie."""
+"""Accepted share of test questions with another answer: half-precision weights can tip a near tie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +51,5 @@ async def agreement(engine: Engine, chat: Chat, expected: Sequence[Expected], ma
 
 
 async def _ask(engine: Engine, chat: Chat, messages: list[Message], max_tokens: int) -> str:
-    pieces = answer(engine, chat, chat.prompt_ids(messages), Sampling(max_tokens), [])
-    return "".join([piece.text async for piece in pieces])
+    chunks = answer(engine, chat, chat.prompt_ids(messages), Sampling(max_tokens), [])
+    return "".join([chunk.text async for chunk in chunks])

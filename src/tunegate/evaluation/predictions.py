@@ -1,7 +1,4 @@
-"""Predictions of every technique: which module answers the test rows, by what the tuned model says was trained.
-
-Writes nothing. Does not know how any technique answers.
-"""
+"""Predictions of every technique: which module answers the test rows, by what the tuned model says was trained."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +6,7 @@ from typing import Any
 from tunegate.evaluation.answers import answer_all
 from tunegate.evaluation.classification import classify_all, unseen_labels
 from tunegate.evaluation.examples import MODELS
-from tunegate.evaluation.likelihood import likelihoods, with_source
+from tunegate.evaluation.likelihood import read_all, with_source
 from tunegate.evaluation.preference_choices import choose_all
 from tunegate.models.tokens.formats.answers import is_answered
 from tunegate.models.tuned import TunedModel
@@ -31,10 +28,9 @@ def predictions_of(
         case "preference":
             return choose_all(tuned, tokenizer, rows, settings, models=models)
         case "pretrain":
-            return likelihoods(tuned, tokenizer, rows, settings, models=models)
+            return read_all(tuned, tokenizer, rows, settings, models=models)
         case "multitask" | "fewshot":
-            told = [with_source(row) for row in rows]
-            return answer_all(tuned, tokenizer, told, settings, models=models)
+            return answer_all(tuned, tokenizer, [with_source(row) for row in rows], settings, models=models)
         case technique:
             return answer_all(tuned, tokenizer, answerable(technique, rows), settings, models=models)
 
@@ -45,7 +41,7 @@ def answerable(technique: Technique, rows: Sequence[Row]) -> list[Row]:
 
 
 def remarks_of(tuned: TunedModel, rows: Sequence[Row]) -> list[str]:
-    """What is to be said of the test rows, each in a line."""
+    """Remarks on the test rows, one line each: rows that are left out, and labels that cannot be answered."""
     left_out = len(rows) - len(answerable(tuned.record.technique, rows))
     if left_out:
         return [f"test rows without an answer, which nothing can be compared with: {left_out}, left out"]

@@ -1,7 +1,7 @@
 """Which of two answers a model finds likelier: the metric of `preference`.
 
 Likelier is the answer with the higher mean log-probability per token, so that a short answer is not preferred for being
-short. Rows of similar length go together. This module neither reads nor writes files.
+short. Rows of similar length go together.
 """
 
 import contextlib
@@ -73,6 +73,9 @@ def _answers(
             rejected = nll_of(model, tokenizer, [choice.rejected for choice in batch], settings)
             seconds = (time.perf_counter() - started) / len(batch)
             for choice, one, other in zip(batch, chosen, rejected, strict=True):
-                found = (choice.chosen if one < other else choice.rejected).reference
-                yield choice.chosen.row["id"], {"answer": found, "correct": one < other, "nll": one, "seconds": seconds}
+                answer = (choice.chosen if one < other else choice.rejected).reference
+                yield (
+                    choice.chosen.row["id"],
+                    {"answer": answer, "correct": one < other, "nll": one, "seconds": seconds},
+                )
             bar.update(len(batch))

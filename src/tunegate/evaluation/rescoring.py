@@ -1,7 +1,7 @@
 """Scoring a locked model again, on this machine: the incumbent on a new test set, or a sample of a claim.
 
-Restores model and rows from DVC's cache or remote; writes nothing. A model trained on a GPU is scored here on whatever
-this machine has. Heavy: loads torch.
+Restores model and rows from DVC's cache or remote. A model trained on a GPU is scored on what this machine has. Heavy:
+loads torch.
 """
 
 import math
@@ -52,8 +52,8 @@ def rows_of_test(snapshot: Snapshot) -> list[Row]:
     """The locked test rows of a project, those that its technique answers."""
     from tunegate.evaluation.predictions import answerable
 
-    found: list[Row] = read_parquet(snapshot.output(PREPARED) / "test.parquet").to_pylist()
-    rows = answerable(snapshot.params.train.technique, found)
+    test: list[Row] = read_parquet(snapshot.output(PREPARED) / "test.parquet").to_pylist()
+    rows = answerable(snapshot.params.train.technique, test)
     if not rows:
         raise InputError("no test rows", place=snapshot.place(PREPARED), remedy="raise prepare.test_share")
     return rows
@@ -70,44 +70,44 @@ def settings_of(snapshot: Snapshot) -> Evaluate:
 
 
 def check_sample(snapshot: Snapshot, *, rows: int) -> str:
-    """Score `rows` random test rows again and compare them with the locked predictions; return what was found.
+    """Score `rows` random test rows again and compare them with the locked predictions; return the result as a line.
 
     Nobody can know beforehand which rows. Raises RefusedError, with the rows, when the claim does not reproduce
     within `NLL_TOLERANCE` and `ANSWERS_TOLERANCE`, or is not about the locked test rows.
     """
     place = snapshot.place(PREDICTIONS)
     claimed = {e.id: e for e in examples_of(read_parquet(snapshot.output(PREDICTIONS)), place=place)}
-    asked = {row["id"]: row for row in rows_of_test(snapshot)}
-    if set(asked) != set(claimed):
-        problem = f"answers to {len(claimed)} rows, but the test set has {len(asked)}, or others"
+    tests = {row["id"]: row for row in rows_of_test(snapshot)}
+    if set(tests) != set(claimed):
+        problem = f"answers to {len(claimed)} rows, but the test set has {len(tests)}, or others"
         raise RefusedError(problem, place=place, remedy="run `dvc repro evaluate`")
-    chosen = sorted(secrets.SystemRandom().sample(sorted(asked), min(rows, len(asked))))
+    chosen = sorted(secrets.SystemRandom().sample(sorted(tests), min(rows, len(tests))))
     settings = settings_of(snapshot)
-    table = rescored(snapshot, [asked[name] for name in chosen], settings)
-    found = {row["id"]: row for row in table.to_pylist()}
-    _compare([claimed[name] for name in chosen], found, settings.precision, place)
-    worst = max(abs(claimed[name].tuned.nll - found[name]["tuned_nll"]) for name in chosen)
-    same = sum(claimed[name].tuned.text == found[name]["tuned_answer"] for name in chosen)
+    table = rescored(snapshot, [tests[name] for name in chosen], settings)
+    answers = {row["id"]: row for row in table.to_pylist()}
+    _compare([claimed[name] for name in chosen], answers, settings.precision, place)
+    worst = max(abs(claimed[name].tuned.nll - answers[name]["tuned_nll"]) for name in chosen)
+    same = sum(claimed[name].tuned.text == answers[name]["tuned_answer"] for name in chosen)
     return f"{len(chosen)} random test rows scored again: {same} equal answers, NLL within {worst:.1e} nats per token"
 
 
-def _compare(claims: Sequence[Example], found: dict[str, Row], precision: str, place: str) -> None:
+def _compare(claims: Sequence[Example], answers: dict[str, Row], precision: str, place: str) -> None:
     tolerance = NLL_TOLERANCE[precision]
     remedy = "run `dvc repro --force evaluate` where the predictions were made, and find out why they differ"
     apart = [
-        f"{claim.id} (claimed {claim.tuned.nll:.4f}, here {found[claim.id]['tuned_nll']:.4f})"
+        f"{claim.id} (claimed {claim.tuned.nll:.4f}, here {answers[claim.id]['tuned_nll']:.4f})"
         for claim in claims
-        if not math.isclose(claim.tuned.nll, found[claim.id]["tuned_nll"], abs_tol=tolerance)
+        if not math.isclose(claim.tuned.nll, answers[claim.id]["tuned_nll"], abs_tol=tolerance)
     ]
     if apart:
         raise RefusedError(f"NLL does not reproduce within {tolerance}: {listed(apart, 5)}", place=place, remedy=remedy)
-    # An answer differs where its text does, a claim of correctness where text and reference do not bear it out.
+    # An answer differs where its text does, a claim of correctness where text and reference do not confirm it.
     other = [
-        f"{claim.id} (claimed {claim.tuned.text!r}, here {found[claim.id]['tuned_answer']!r})"
+        f"{claim.id} (claimed {claim.tuned.text!r}, here {answers[claim.id]['tuned_answer']!r})"
         for claim in claims
         if (claim.tuned.text, claim.tuned.correct)
-        != (found[claim.id]["tuned_answer"], found[claim.id]["tuned_correct"])
-        or claim.reference != found[claim.id]["reference"]
+        != (answers[claim.id]["tuned_answer"], answers[claim.id]["tuned_correct"])
+        or claim.reference != answers[claim.id]["reference"]
     ]
     if len(other) > ANSWERS_TOLERANCE[precision] * len(claims):
         raise RefusedError(f"answers do not reproduce: {listed(other, 5)}", place=place, remedy=remedy)

@@ -1,6 +1,6 @@
 """The course of a training, as models/trajectory.csv tells it: one point per optimizer step.
 
-Reads the file; does not know who wrote it. A cell that is empty was not measured at that step and is left out.
+A cell that is empty was not measured at that step and is left out.
 """
 
 import csv
@@ -16,7 +16,7 @@ Point = dict[str, float]
 
 
 def read_trajectory(path: Path) -> list[Point]:
-    """The points of a training, in order. Raises InputError for a missing column or a cell that is no finite number."""
+    """The points of a training, in order. Raises InputError for a missing column or a cell that is not finite."""
     reader = csv.DictReader(io.StringIO(read_text(path)))
     missing = {"step", "loss"} - set(reader.fieldnames or ())
     if missing:

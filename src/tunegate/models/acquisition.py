@@ -1,7 +1,7 @@
 """From a catalogue entry to models/base: fetched, verified, stored as safetensors with tokenizer and provenance.
 
 Every file's sha256 is compared before anything is loaded; only GGUF and safetensors are accepted, no pickle, no remote
-code. The hub and MLflow are reached only for entries that name them. This module does not know the stage's paths.
+code. The hub and MLflow are reached only for entries that name them.
 """
 
 import contextlib
@@ -68,13 +68,14 @@ def _from_hub(source: HubSource, scratch: Path) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
-        wanted = list(source.files)
-        found = snapshot_download(source.repository, revision=source.revision, allow_patterns=wanted, local_dir=scratch)
+        folder = snapshot_download(
+            source.repository, revision=source.revision, allow_patterns=list(source.files), local_dir=scratch
+        )
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         problem = f"cannot fetch {source.repository} at {source.revision[:12]}: {str(error).splitlines()[0]}"
         remedy = "check the network, HF_TOKEN and HF_HUB_OFFLINE, or use a source of kind folder"
         raise MachineError(problem, place="models/catalog.yaml", remedy=remedy) from None
-    return Path(found)
+    return Path(folder)
 
 
 def _verify(name: str, entry: Entry, folder: Path) -> None:
@@ -95,21 +96,21 @@ def _materialise(name: str, entry: Entry, folder: Path, dtype: str, templates: P
     from transformers import AutoTokenizer, GgufConfig
 
     with tempfile.TemporaryDirectory() as scratch:
-        # Only the verified files are visible to the loader, so that nothing beside them can be picked up.
+        # Only the verified files are visible to the loader, so that it can pick up no other.
         verified = Path(scratch)
         for relative in entry.source.files:
             (verified / relative).parent.mkdir(parents=True, exist_ok=True)
             (verified / relative).symlink_to((folder / relative).resolve())
         verified /= os.path.commonpath([str(Path(relative).parent) for relative in entry.source.files])
         packed = _packed_file(entry)
-        how = {"gguf_file": packed} if packed else {}
+        source = {"gguf_file": packed} if packed else {}
         unpack = {"quantization_config": GgufConfig(dequantize=True)} if packed else {}
         try:
-            tokenizer = AutoTokenizer.from_pretrained(verified, **how)
+            tokenizer = AutoTokenizer.from_pretrained(verified, **source)
             kind = _kind_of(entry, verified)
-            model = kind.from_pretrained(verified, dtype=getattr(torch, dtype), **how, **unpack)
+            model = kind.from_pretrained(verified, dtype=getattr(torch, dtype), **source, **unpack)
         except (ValueError, OSError) as error:
-            problem = f"the listed files are no model that transformers loads: {str(error).splitlines()[0]}"
+            problem = f"transformers cannot load the listed files as a model: {str(error).splitlines()[0]}"
             remedy = "list weights, config.json, tokenizer.json and tokenizer_config.json under source.files"
             raise InputError(problem, place="models/catalog.yaml", remedy=remedy) from error
         if packed:
@@ -137,9 +138,9 @@ def _kind_of(entry: Entry, verified: Path) -> Any:
     if entry.architecture == "decoder":
         return transformers.AutoModelForCausalLM
     saved_by = (transformers.AutoConfig.from_pretrained(verified).architectures or ["AutoModel"])[0]
-    found = getattr(transformers, saved_by, None)
-    known = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
-    return found if known else transformers.AutoModel
+    kind = getattr(transformers, saved_by, None)
+    is_model = isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel)
+    return kind if is_model else transformers.AutoModel
 
 
 def restore_digits(tokenizer: Any, packed: Path) -> None:

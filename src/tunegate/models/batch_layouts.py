@@ -1,9 +1,9 @@
-"""Rows of different length through a model with a head, in the cheapest way that gives each what it gets alone.
+"""Rows of different length through a model with a head, in the cheapest batch layout that gives each its logits alone.
 
-Decoders whose head reads the last token take rows laid end to end, position ids restarting; others take rows of similar
-length padded on the right or on the left, as their head reads the first token or the last. Which of these is exact is
-measured, not known by name: the model is asked three short rows alone and together. Where none is, only rows of equal
-length go together. Reads and writes nothing; does not know what the logits are for.
+Decoders whose head reads the last token take packed rows, end to end with position ids restarting; others take rows of
+similar length padded on the right or on the left, as their head reads the first token or the last. Which layout is
+exact is measured, not looked up by name: three short rows go through the model alone and together. Where none is, only
+rows of equal length go together.
 """
 
 import contextlib
@@ -15,65 +15,67 @@ from weakref import WeakKeyDictionary
 import torch
 from torch.distributed.tensor import DTensor
 
-Layout = Literal["joined", "right", "left", "alone"]
+Layout = Literal["packed", "right", "left", "equal"]
+"""Packed end to end, padded on the right or on the left, or only rows of equal length together."""
+
 Rows = Sequence[Sequence[int]]
 
 FULLNESS = 0.8
 """Padded rows go together where each is at least this share of the longest."""
 
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.05}
-"""Largest difference of a logit from the row's alone, relative to the largest logit: what rounding can make. A layout
-that is not exact is off by 0.2 and more."""
+"""Largest difference of a logit from the row's alone, relative to the largest logit: what rounding can cause. A
+layout that is not exact differs by 0.2 and more."""
 
 _PROBES = (3, 11, 6)
-_known: WeakKeyDictionary[Any, Layout] = WeakKeyDictionary()
+_layouts: WeakKeyDictionary[Any, Layout] = WeakKeyDictionary()
 
 
 def head_logits(model: Any, rows: Rows) -> torch.Tensor:
     """The head's logits in fp32, shape (rows, labels), in the order of the rows."""
     layout = layout_of(model)
-    if layout == "joined":
-        return _joined(model, rows).float()
-    parts = list(_parts([len(row) for row in rows], 1.0 if layout == "alone" else 0.0 if _sharded(model) else FULLNESS))
+    if layout == "packed":
+        return _packed(model, rows).float()
+    parts = list(_parts([len(row) for row in rows], 1.0 if layout == "equal" else 0.0 if _sharded(model) else FULLNESS))
     side = "left" if layout == "left" else "right"
-    found = torch.cat([_padded(model, [rows[index] for index in part], side) for part in parts])
-    order = torch.tensor([index for part in parts for index in part], device=found.device)
-    return found[torch.argsort(order)].float()
+    logits = torch.cat([_padded(model, [rows[index] for index in part], side) for part in parts])
+    order = torch.tensor([index for part in parts for index in part], device=logits.device)
+    return logits[torch.argsort(order)].float()
 
 
-def positions_of(model: Any) -> int | None:
-    """How many tokens of a row the model has positions for; None where it names no number."""
-    named: int | None = getattr(model.config, "max_position_embeddings", None)
+def max_positions(model: Any) -> int | None:
+    """How many tokens of a row the model has positions for; None where its configuration does not say."""
+    size: int | None = getattr(model.config, "max_position_embeddings", None)
     tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
     skipped = [table.padding_idx for table in tables if getattr(table, "padding_idx", None) is not None]
-    # Where the table has a padding token, as RoBERTa's, positions begin behind it.
-    return named - skipped[0] - 1 if named is not None and skipped else named
+    # Where the table has a padding token, as RoBERTa's, positions begin after it.
+    return size - skipped[0] - 1 if size is not None and skipped else size
 
 
 def layout_of(model: Any) -> Layout:
     """The cheapest exact layout; measured once for each model object."""
-    if model not in _known:
-        _known[model] = _measured(model)
-    return _known[model]
+    if model not in _layouts:
+        _layouts[model] = _measured(model)
+    return _layouts[model]
 
 
 def _measured(model: Any) -> Layout:
     pad, size = model.config.pad_token_id or 0, model.config.vocab_size
     tokens = [token for token in range(min(size, 64)) if token != pad]
     rows = [[tokens[(7 * row + 5 * place) % len(tokens)] for place in range(n)] for row, n in enumerate(_PROBES)]
-    with _quiet(model):
+    with _evaluating(model):
         alone = torch.cat([_padded(model, [row], "right") for row in rows]).float()
-        off = TOLERANCE["bf16" if _is_rough(model, alone) else "fp32"] * float(alone.abs().max())
-        if _has_last_token_head(model) and float((_joined(model, rows).float() - alone).abs().max()) <= off:
-            return "joined"
+        tolerance = TOLERANCE["bf16" if _is_bf16(model, alone) else "fp32"] * float(alone.abs().max())
+        if _has_last_token_head(model) and float((_packed(model, rows).float() - alone).abs().max()) <= tolerance:
+            return "packed"
         for side in ("right", "left"):
-            if float((_padded(model, rows, side).float() - alone).abs().max()) <= off:
+            if float((_padded(model, rows, side).float() - alone).abs().max()) <= tolerance:
                 return "right" if side == "right" else "left"
-    return "alone"
+    return "equal"
 
 
 @contextlib.contextmanager
-def _quiet(model: Any) -> Iterator[None]:
+def _evaluating(model: Any) -> Iterator[None]:
     training = model.training
     model.eval()
     try:
@@ -83,9 +85,9 @@ def _quiet(model: Any) -> Iterator[None]:
         model.train(training)
 
 
-def _is_rough(model: Any, found: torch.Tensor) -> bool:
-    rough = any(parameter.dtype == torch.bfloat16 for parameter in model.parameters())
-    return rough or torch.is_autocast_enabled(found.device.type)
+def _is_bf16(model: Any, logits: torch.Tensor) -> bool:
+    has_bf16 = any(parameter.dtype == torch.bfloat16 for parameter in model.parameters())
+    return has_bf16 or torch.is_autocast_enabled(logits.device.type)
 
 
 def _has_last_token_head(model: Any) -> bool:
@@ -97,7 +99,7 @@ def _has_last_token_head(model: Any) -> bool:
     return hasattr(inner, "score") and "position_ids" in inspect.signature(body.forward).parameters
 
 
-def _joined(model: Any, rows: Rows) -> torch.Tensor:
+def _packed(model: Any, rows: Rows) -> torch.Tensor:
     inner = _inner(model)
     device = next(model.parameters()).device
     ids = torch.tensor([token for row in rows for token in row], device=device)
@@ -114,10 +116,10 @@ def _padded(model: Any, rows: Rows, side: str) -> torch.Tensor:
     width = max(map(len, rows))
     ids, mask = [], []
     for row in rows:
-        more = width - len(row)
-        filled, seen = [pad] * more, [1] * len(row)
-        ids.append([*filled, *row] if side == "left" else [*row, *filled])
-        mask.append([0] * more + seen if side == "left" else seen + [0] * more)
+        missing = width - len(row)
+        padding, visible = [pad] * missing, [1] * len(row)
+        ids.append([*padding, *row] if side == "left" else [*row, *padding])
+        mask.append([0] * missing + visible if side == "left" else visible + [0] * missing)
     tensors = {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
     logits: torch.Tensor = model(**tensors).logits
     return logits

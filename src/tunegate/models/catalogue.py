@@ -1,6 +1,6 @@
 """models/catalog.yaml: the base models a project may start from, each with licence, source and checksum.
 
-Reads the catalogue; knows the kinds of source, not how to fetch from them (`tunegate.models.acquisition`).
+`tunegate.models.acquisition` fetches from each kind of source.
 """
 
 from pathlib import Path
@@ -72,7 +72,7 @@ class Entry(Closed):
     source: Source
     """Where the files come from, and what they must be."""
     architecture: Literal["decoder", "encoder"] = "decoder"
-    """A decoder writes answers, by a chat template. An encoder (BERT and its kin) has none and can only classify."""
+    """A decoder writes answers, by a chat template. An encoder (BERT and its family) has none and can only classify."""
     template: str | None = None
     """A chat template in models/templates to use instead of the model's own, or where it has none."""
     eos_token: str | None = None
@@ -90,8 +90,8 @@ def find_entry(path: Path, name: str, allowed_licenses: tuple[str, ...]) -> Entr
     remedy = "models/catalog.yaml's header shows an entry of each kind"
     models = parse(Catalogue, read_yaml(path), place=str(path), remedy=remedy).models
     if name not in models:
-        known = "known models: " + ", ".join(sorted(models))
-        raise InputError(f"no model {name!r}{did_you_mean(name, models)}", place=str(path), remedy=known)
+        remedy = "the models are: " + ", ".join(sorted(models))
+        raise InputError(f"no model {name!r}{did_you_mean(name, models)}", place=str(path), remedy=remedy)
     entry = models[name]
     if entry.license not in allowed_licenses:
         problem = f"licence {entry.license!r} is not allowed"

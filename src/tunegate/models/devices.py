@@ -1,4 +1,4 @@
-"""Which devices and precisions this machine has, and how a model is put there. Asks torch; does not know who asks."""
+"""Which devices and precisions this machine has, and how a model is put there, according to torch."""
 
 from typing import Any
 
@@ -32,16 +32,16 @@ def require_precision(device: str, precision: str, capability: tuple[int, int] |
     """
     if device != "cuda" or precision != "bf16":
         return
-    found = capability or _capability()
-    if found < _AMPERE:
-        problem = f"precision is bf16, and this GPU (compute capability {found[0]}.{found[1]}) has no bf16"
+    major, minor = capability or _capability()
+    if (major, minor) < _AMPERE:
+        problem = f"precision is bf16, and this GPU (compute capability {major}.{minor}) has no bf16"
         raise MachineError(problem, place="params.yaml: train.precision", remedy="set it to fp32, or use a newer GPU")
 
 
 def placed(model: Any, device: str) -> Any:
     """The model on a device, in evaluation mode.
 
-    On the CPU every weight is moved to an address that vector instructions like. Loaded from a file, weights lie where
+    On the CPU every weight is moved to an aligned address. Loaded from a file, weights lie where
     the file's header leaves them, and sums of floats are split by address: the last bit of a logit would depend on it.
     """
     model = model.to(device).eval()
@@ -55,6 +55,6 @@ def placed(model: Any, device: str) -> Any:
 def _capability() -> tuple[int, int]:
     import torch
 
-    # What calls itself otherwise (ROCm) has bf16 in all that torch still supports.
-    found: Any = torch.cuda.get_device_capability() if torch.version.hip is None else _AMPERE
-    return int(found[0]), int(found[1])
+    # ROCm counts otherwise, and every device of it that torch still supports has bf16.
+    major, minor = torch.cuda.get_device_capability() if torch.version.hip is None else _AMPERE
+    return int(major), int(minor)

@@ -2,8 +2,7 @@
 
 Reads the model in memory and a Hugging Face tokenizer folder; writes the target file, atomically, equal input to equal
 bytes. Knows the Llama family only, and of that only what OpenVINO GenAI's reader computes faithfully: everything else
-is refused by name, because a reader that guesses answers wrongly without an error. It does not know who serves the
-file.
+is refused by name, because a reader that guesses answers wrongly without an error.
 """
 
 import re
@@ -94,11 +93,11 @@ def require_exportable(model: Any, precision: Precision) -> None:
     for size in ("hidden_size", "intermediate_size") if precision == "q8_0" else ():
         value = getattr(config, size)
         faults.append((size, value, value % BLOCK == 0, f"a multiple of {BLOCK} for q8_0"))
-    for key, value, fine, wanted in faults:
+    for key, value, fine, expected in faults:
         if not fine:
             remedy = "choose another base model, or package.export: f16 where a size is at fault"
             raise InputError(
-                f"must be {wanted} to be exported (got {value!r})", place=f"config.json: {key}", remedy=remedy
+                f"must be {expected} to be exported (got {value!r})", place=f"config.json: {key}", remedy=remedy
             )
 
 
@@ -186,9 +185,9 @@ def _write_tokenizer(writer: Any, folder: Path, vocab_size: int) -> None:
         if token is not None:
             add(tokens.index(token))
     template = folder / "chat_template.jinja"
-    found = read_text(template) if template.exists() else settings.get("chat_template")
-    if found:
-        writer.add_chat_template(found)
+    source = read_text(template) if template.exists() else settings.get("chat_template")
+    if source:
+        writer.add_chat_template(source)
 
 
 def _vocabulary(

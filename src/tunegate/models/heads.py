@@ -1,7 +1,7 @@
 """A base model with a new head over labels in place of its own output.
 
-Reads the base's folder. The head is transformers' own for the architecture; what the base's files have no weights for
-is drawn anew, the same for the same seed. Does not know how the model is trained.
+The head is transformers' own for the architecture; weights that the base's files do not have are initialised, the same
+for the same seed.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ def load_headed(folder: Path, labels: Labels, *, device: str, precision: str, se
         raise InputError(problem, place="params.yaml: train.technique", remedy=remedy)
     torch.manual_seed(seed)
     with _quietly():
-        model, found = AutoModelForSequenceClassification.from_pretrained(
+        model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
             num_labels=len(labels.names),
             id2label=dict(enumerate(labels.names)),
@@ -55,7 +55,7 @@ def load_headed(folder: Path, labels: Labels, *, device: str, precision: str, se
     if model.config.pad_token_id is None:
         ends = model.config.eos_token_id
         model.config.pad_token_id = (ends[0] if isinstance(ends, list) else ends) or 0
-    return Headed(placed(model, device), head_of(model, found["missing_keys"]))
+    return Headed(placed(model, device), head_of(model, report["missing_keys"]))
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ def _quietly() -> Iterator[None]:
 
 
 def head_of(model: Any, missing: list[str]) -> tuple[str, ...]:
-    """The modules beside the base model that have weights, and those inside of it whose weights are `missing`."""
+    """The modules outside the base model that have weights, and those inside it whose weights are `missing`."""
     outside = [
         name
         for name, module in model.named_children()

@@ -1,6 +1,6 @@
 """The labels that a head tells apart: those of the training rows, sorted; one per row, or several.
 
-Found in the examples, kept in tuned.json beside the weights, read back by whoever answers.
+Found in the examples, kept in tuned.json with the weights, and read back from there.
 """
 
 import dataclasses

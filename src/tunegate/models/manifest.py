@@ -1,7 +1,6 @@
 """The package's manifest: what the files are, what they were made of, and the proof that none has changed.
 
-Writes and reads `manifest.json` in a package folder (models/package); `verify` is what everyone calls who is about to
-use a package. Knows nothing of how a package is made or served, and needs neither torch nor bentoml.
+`verify` proves a package folder (models/package) before it is used. Needs neither torch nor bentoml.
 """
 
 from pathlib import Path
@@ -34,7 +33,7 @@ class BaseModelRecord(Closed):
     """The base part of the lineage."""
 
 
-class CompanionRecord(Closed):
+class AuxiliaryModelRecord(Closed):
     """A model that the training learned from, none of whose weights are in the package."""
 
     name: str
@@ -54,7 +53,7 @@ class Manifest(Closed):
     """What the model was made of."""
     base: BaseModelRecord
     """What it was tuned from."""
-    companions: dict[str, CompanionRecord] = Field(default={})
+    auxiliary_models: dict[str, AuxiliaryModelRecord] = Field(default={})
     """The teacher and the translator, by these names, where there were any."""
     metrics: dict[str, JsonValue]
     """The numbers of reports/metrics.json."""
@@ -66,7 +65,7 @@ class Manifest(Closed):
     """Every file of the package but this one: relative POSIX path → sha256."""
 
 
-def write_manifest(  # noqa: PLR0913 (one argument per fact, and none is more than a name)
+def write_manifest(  # noqa: PLR0913 (one argument per fact)
     folder: Path,
     *,
     model: str,
@@ -75,14 +74,14 @@ def write_manifest(  # noqa: PLR0913 (one argument per fact, and none is more th
     metrics: dict[str, JsonValue],
     export: Export,
     merge_check: dict[str, float],
-    companions: dict[str, CompanionRecord] | None = None,
+    auxiliary_models: dict[str, AuxiliaryModelRecord] | None = None,
 ) -> Manifest:
     """Hash every file in `folder` and write its manifest. Call it last: a file added later makes `verify` refuse."""
     manifest = Manifest(
         model=model,
         lineage=check(lineage, place="lineage"),
         base=base,
-        companions=companions or {},
+        auxiliary_models=auxiliary_models or {},
         metrics=metrics,
         export=export,
         merge_check=merge_check,
@@ -105,11 +104,11 @@ def verify(folder: Path) -> Manifest:
     """
     manifest = read_manifest(folder)
     check(manifest.lineage, place=str(folder / FILE))
-    found = _hashes(folder)
+    actual = _hashes(folder)
     listed = manifest.files
-    faults = [f"{name} has changed" for name in sorted(listed.keys() & found.keys()) if listed[name] != found[name]]
-    faults += [f"{name} is missing" for name in sorted(listed.keys() - found.keys())]
-    faults += [f"{name} is not listed" for name in sorted(found.keys() - listed.keys())]
+    faults = [f"{name} has changed" for name in sorted(listed.keys() & actual.keys()) if listed[name] != actual[name]]
+    faults += [f"{name} is missing" for name in sorted(listed.keys() - actual.keys())]
+    faults += [f"{name} is not listed" for name in sorted(actual.keys() - listed.keys())]
     if faults:
         raise RefusedError(
             "not the package that was signed off: " + "; ".join(faults), place=str(folder), remedy=_REMEDY

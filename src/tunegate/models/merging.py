@@ -2,8 +2,7 @@
 
 In bf16 a merge moves logits by a percent; in fp32 by rounding only. Over a base in NF4, the merged weights are those
 that were computed with, plus the update; merged into NF4 again, they would be rounded once more. The measure is the
-largest difference of any logit over some real examples, relative to the largest logit. This module reads and writes
-nothing.
+largest difference of any logit over some real examples, relative to the largest logit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +22,10 @@ def merge(tuned: TunedModel, examples: Sequence[Example], tolerance: float) -> t
     `agreement` is the share of positions at which both predict the same token. Raises RefusedError when the difference
     exceeds the tolerance.
     """
-    how = {} if tuned.record.labels else {"use_cache": False}
-    before = [_logits(tuned.model, example, how) for example in examples]
+    options = {} if tuned.record.labels else {"use_cache": False}
+    before = [_logits(tuned.model, example, options) for example in examples]
     merged = _merged(tuned)
-    after = [_logits(merged, example, how) for example in examples]
+    after = [_logits(merged, example, options) for example in examples]
     scale = max(float(logits.abs().max()) for logits in before)
     # A tensor's maximum, unlike Python's, is NaN when any of its numbers is.
     worst = float(torch.stack([(a - b).abs().max() for a, b in zip(before, after, strict=True)]).max()) / scale
@@ -59,7 +58,7 @@ def _merged_into_plain(model: Any) -> Any:
 
 
 @torch.inference_mode()
-def _logits(model: Any, example: Example, how: Mapping[str, Any]) -> torch.Tensor:
+def _logits(model: Any, example: Example, options: Mapping[str, Any]) -> torch.Tensor:
     """Shape (tokens, vocabulary); of a head, (1, labels)."""
-    logits: torch.Tensor = model(input_ids=torch.tensor([example.ids]), **how).logits[0].float()
+    logits: torch.Tensor = model(input_ids=torch.tensor([example.ids]), **options).logits[0].float()
     return logits.reshape(-1, logits.shape[-1])

@@ -1,7 +1,7 @@
 """A few steps of SGD on one task, from a start that is put back afterwards: what few-shot training and its measurement
 share.
 
-Works on any model and loss; reads and writes nothing.
+Works on any model and loss.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ def descend(
 
     `loss` is a mean with a graph.
     """
-    found = []
+    losses = []
     for batch in batches:
         value = loss(batch)
         gradients = torch.autograd.grad(value, list(parameters))
@@ -43,5 +43,5 @@ def descend(
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.sub_(rate * min(1.0, max_norm / max(norm, 1e-12)) * gradient)
-        found.append(float(value.detach()))
-    return found
+        losses.append(float(value.detach()))
+    return losses

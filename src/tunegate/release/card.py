@@ -1,13 +1,13 @@
-"""The model card: what a person who meets the packaged model needs to know, from the run's own numbers.
+"""The model card: what a user of the packaged model needs to know, from the run's own numbers.
 
-Markdown with the metadata header that model hubs read. Makes text; does not know where the numbers come from.
+Markdown with the metadata header that model hubs read.
 """
 
 from typing import Any
 
 import jinja2
 
-from tunegate.models.manifest import CompanionRecord
+from tunegate.models.manifest import AuxiliaryModelRecord
 from tunegate.params import Params
 from tunegate.repository.lineage import Lineage
 
@@ -24,7 +24,7 @@ pipeline_tag: text-{{ "classification" if params.train.technique == "classify" e
 `{{ base.model }}` ({{ base.license }}), fine-tuned by tunegate.
 Technique {{ params.train.technique }}, adapter {{ params.train.adapter }}\
 {{ "" if params.train.adapter in ("full", "head") else " (rank %d)" % params.train.rank }}.
-{%- for role, record in companions | dictsort %}
+{%- for role, record in auxiliary_models | dictsort %}
 Its {{ role }} was `{{ record.name }}` ({{ record.license }}).
 {%- endfor %}
 
@@ -67,12 +67,12 @@ def card(
     params: Params,
     lineage: Lineage,
     base: dict[str, Any],
-    companions: dict[str, CompanionRecord],
+    auxiliary_models: dict[str, AuxiliaryModelRecord],
     metrics: dict[str, Any],
 ) -> str:
     """The card's text. `base` is the base model's provenance record, `metrics` the content of reports/metrics.json."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701 - Markdown, from our own numbers
     whole = params.package.export == "safetensors"
-    names = {"companions": companions, "metrics": metrics}
+    names = {"auxiliary_models": auxiliary_models, "metrics": metrics}
     values = {"whole": whole, "params": params, "lineage": lineage.model_dump(), "base": base, **names}
     return environment.from_string(_CARD).render(values)

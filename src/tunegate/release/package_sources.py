@@ -1,8 +1,7 @@
-"""Where this machine takes Python packages from, said so that an image build can take them from there too.
+"""Where this machine takes Python packages from, so that an image build can take them from there too.
 
-Reads pip's settings (environment and configuration files). What it makes is mounted while the image is built and is
-never part of the image or of a file in the project: an index address may carry a password. It does not know which
-program builds the image.
+From pip's settings (environment and configuration files). They are mounted while the image is built and are never part
+of the image or of a file in the project: an index address may carry a password.
 """
 
 import json
@@ -64,8 +63,8 @@ class PackageSources:
             if path is None or not path.is_dir():
                 return source
             root = path.parent if path.name == "simple" else path
-            known = {folder: target for target, folder in mounts.items()}
-            target = known.get(root, f"{below}/{len(mounts)}")
+            targets = {folder: target for target, folder in mounts.items()}
+            target = targets.get(root, f"{below}/{len(mounts)}")
             mounts[target] = root
             inside = f"{target}/simple" if path.name == "simple" else target
             return f"file://{inside}" if source.startswith("file:") else inside
@@ -94,9 +93,9 @@ def _setting(name: str) -> str | None:
         return from_environment or None
     command = [sys.executable, "-m", "pip", "config", "get"]
     for scope in ("install", "global"):
-        found = subprocess.run([*command, f"{scope}.{name}"], capture_output=True, text=True, check=False)
-        if found.returncode == 0 and found.stdout.strip():
-            return found.stdout.strip()
+        done = subprocess.run([*command, f"{scope}.{name}"], capture_output=True, text=True, check=False)
+        if done.returncode == 0 and done.stdout.strip():
+            return done.stdout.strip()
     return None
 
 

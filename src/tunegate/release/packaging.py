@@ -15,8 +15,8 @@ from tunegate.models.folders import PROVENANCE, TEACHER, TEMPLATE, TOKENIZER_FIL
 from tunegate.models.manifest import (
     LINEAGE_METADATA,
     MODEL_FILE,
+    AuxiliaryModelRecord,
     BaseModelRecord,
-    CompanionRecord,
     Manifest,
     write_manifest,
 )
@@ -52,25 +52,25 @@ def package(
     # What is the whole model stands in the package once.
     left_out = [WEIGHTS] if tuned.record.adapter == "full" else []
     shutil.copytree(adapter, target / "adapter", ignore=shutil.ignore_patterns(*left_out))
-    companions = _companions(base)
-    write_text(target / "README.md", card(params, lineage, provenance, companions, metrics))
+    auxiliary_models = _auxiliary_models(base)
+    write_text(target / "README.md", card(params, lineage, provenance, auxiliary_models, metrics))
     record = BaseModelRecord(name=provenance["model"], license=provenance["license"], sha256=lineage.parts.base)
     return write_manifest(
         target,
         model=params.score.name,
         lineage=lineage,
         base=record,
-        companions=companions,
+        auxiliary_models=auxiliary_models,
         metrics=metrics,
         export=params.package.export,
         merge_check=proof,
     )
 
 
-def _companions(base: Path) -> dict[str, CompanionRecord]:
+def _auxiliary_models(base: Path) -> dict[str, AuxiliaryModelRecord]:
     paths = {name: base / name / PROVENANCE for name in (TEACHER, TRANSLATOR)}
     records = {name: read_json(path) for name, path in paths.items() if path.is_file()}
-    return {name: CompanionRecord(name=r["model"], license=r["license"]) for name, r in records.items()}
+    return {name: AuxiliaryModelRecord(name=r["model"], license=r["license"]) for name, r in records.items()}
 
 
 def _lineage(adapter: Path, metrics: dict[str, Any]) -> Lineage:

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tunegate.engines.answers import Piece, answer
+from tunegate.engines.answers import TextChunk, answer
 from tunegate.engines.chat import Chat
 from tunegate.engines.protocol import Engine, Sampling
 from tunegate.errors import InputError, MachineError
@@ -100,13 +100,13 @@ class Gateway:
             message = f"the model {chat_request.model!r} does not exist; this service has {self._model!r}"
             raise BadRequestError(404, message, code="model_not_found", param="model")
         prompt, sampling = self._prepared(chat_request, engine.context)
-        pieces = answer(engine, self._chat, prompt, sampling, chat_request.stops())
+        chunks = answer(engine, self._chat, prompt, sampling, chat_request.stops())
         identity = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": int(time.time()), "model": self._model}
         if chat_request.stream:
             include_usage = chat_request.stream_options is not None and chat_request.stream_options.include_usage
-            events = _events(pieces, identity, len(prompt), include_usage)
+            events = _events(chunks, identity, len(prompt), include_usage)
             return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
-        complete = await _unless_disconnected(request, _gathered(pieces))
+        complete = await _unless_disconnected(request, _gathered(chunks))
         if complete is None:
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         counts = protocol.usage(len(prompt), complete.tokens)
@@ -157,15 +157,15 @@ def _parsed(body: bytes) -> ChatRequest:
         raise BadRequestError(400, f"{param}: {error.problem}" if param else error.problem, param=param) from None
 
 
-async def _gathered(pieces: AsyncIterator[Piece]) -> Piece:
+async def _gathered(chunks: AsyncIterator[TextChunk]) -> TextChunk:
     texts: list[str] = []
-    last = Piece("", 0)
-    async for last in pieces:
+    last = TextChunk("", 0)
+    async for last in chunks:
         texts.append(last.text)
-    return Piece("".join(texts), last.tokens, last.finish)
+    return TextChunk("".join(texts), last.tokens, last.finish)
 
 
-async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, Piece]) -> Piece | None:
+async def _unless_disconnected(request: Request, work: Coroutine[Any, Any, TextChunk]) -> TextChunk | None:
     """The result of `work`, or None, with `work` cancelled, when the client has hung up."""
     working = asyncio.create_task(work)
     watching = asyncio.create_task(_disconnected(request))
@@ -184,13 +184,13 @@ async def _disconnected(request: Request) -> None:
 
 
 async def _events(
-    pieces: AsyncIterator[Piece], identity: dict[str, Any], prompt: int, include_usage: bool
+    chunks: AsyncIterator[TextChunk], identity: dict[str, Any], prompt: int, include_usage: bool
 ) -> AsyncIterator[str]:
     yield _event(protocol.chunk(identity, {"role": "assistant", "content": ""}))
-    last = Piece("", 0)
-    async with contextlib.aclosing(pieces):  # type: ignore[type-var]
+    last = TextChunk("", 0)
+    async with contextlib.aclosing(chunks):  # type: ignore[type-var]
         try:
-            async for last in pieces:
+            async for last in chunks:
                 if last.text:
                     yield _event(protocol.chunk(identity, {"content": last.text}))
         except Exception as error:

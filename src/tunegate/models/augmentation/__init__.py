@@ -1,1 +1,1 @@
-"""More training rows made of those that are there."""
+"""Data augmentation: paraphrased copies of training rows."""

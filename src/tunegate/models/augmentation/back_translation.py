@@ -1,7 +1,7 @@
-"""A text through a language model and back, for `back_translation`: asked by two prompts, answered greedily.
+"""Back-translation: a text through a language model and back, by two prompts, answered greedily.
 
-Reads the model's folder, lazily. Texts are asked about one by one: in a batch, others' lengths would decide the last
-bits of a probability, and so now and then a word. Does not know rows.
+Texts are translated one by one: in a batch, the lengths of others would decide the last bits of a probability, and so
+now and then a word.
 """
 
 import functools
@@ -13,7 +13,7 @@ from tunegate.models.augmentation.perturbations import filled
 from tunegate.models.generation import generated
 from tunegate.models.tokens.chat_tokens import Recipe
 
-_ROOM = 2
+_MOST_GROWTH = 2
 """Longest answer, as a multiple of the question's tokens: the same text in another language."""
 
 
@@ -23,8 +23,8 @@ class Translator:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def there_and_back(self, text: str, prompts: Sequence[str]) -> str:
-        """What is left of a text after both prompts; empty where the model says nothing."""
+    def back_translated(self, text: str, prompts: Sequence[str]) -> str:
+        """The text after both prompts; empty where the model answers nothing."""
         for prompt in prompts:
             if text:
                 text = self._answer(filled(prompt, text))
@@ -36,7 +36,7 @@ class Translator:
         model, tokenizer = self._loaded
         ids = Recipe.of(tokenizer).chat().prompt_ids([{"role": "user", "content": question}])
         with torch.inference_mode():
-            (answer,) = generated(model, [ids], end=tokenizer.eos_token_id, longest=_ROOM * len(ids))
+            (answer,) = generated(model, [ids], end=tokenizer.eos_token_id, longest=_MOST_GROWTH * len(ids))
         return str(tokenizer.decode(answer, skip_special_tokens=True)).strip()
 
     @functools.cached_property

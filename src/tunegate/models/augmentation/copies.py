@@ -1,8 +1,8 @@
-"""More training rows of those that are there, as `tokenize.augment` asks, each with its parent recorded.
+"""Augmented copies of training rows, as `tokenize.augment` declares, each with its parent recorded.
 
-Copies are made of kept rows of the training split alone, and of a copy only the question differs. What a copy says
-depends on its row's id and text and on nothing else. A copy that asks what its parent or any other row asks, in
-whatever split, is dropped and counted. Reads the prepared splits; writes augmented.parquet.
+Copies are made of kept rows of the training split alone, and only the question of a copy differs. Its text depends on
+its row's id and text and on nothing else. A copy with the question of its parent or of any other row, in any split, is
+dropped and counted. Reads the prepared splits; writes augmented.parquet.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ from tunegate.tables import parquet_batches, parquet_writer
 
 FILE = "augmented.parquet"
 AUGMENTED = pa.schema([(name, pa.string()) for name in ("id", "parent", "kind", "text")])
-"""The columns of data/tokens/augmented.parquet: a copy, the row it was made of, how, and what it asks."""
+"""The columns of data/tokens/augmented.parquet: a copy, the row it was made of, how, and its question."""
 
 EQUAL = "equal"
-"""Why a copy is dropped: some row asks the same."""
+"""Why a copy is dropped: some row has the same question."""
 
 _SPLITS = ("train", "valid", "test")
 _ROWS = 512
@@ -51,48 +51,48 @@ class Augmentation:
         """
         if not self._kinds:
             return
-        known = {key for split in _SPLITS for row in self._rows(split, columns) for key in [_key(row)]}
+        questions = {_key(row) for split in _SPLITS for row in self._rows(split, columns)}
         with parquet_writer(folder / FILE, AUGMENTED) as write:
             for batch in parquet_batches(self._prepared / "train.parquet", columns=columns, rows=_ROWS):
                 parents = [row for row in batch.to_pylist() if row["id"] not in dropped]
-                made = [one for row in parents for one in self._copies(row, known)]
-                rows = pa.RecordBatch.from_pylist([copy for copy, _ in made], schema=batch.schema)
+                copies = [pair for row in parents for pair in self._copies(row, questions)]
+                rows = pa.RecordBatch.from_pylist([copy for copy, _ in copies], schema=batch.schema)
                 encoded = self._encode(rows)
-                lines = [line for (_, line), why in zip(made, encoded["reason"].to_pylist(), strict=True) if not why]
+                lines = [line for (_, line), why in zip(copies, encoded["reason"].to_pylist(), strict=True) if not why]
                 write(pa.RecordBatch.from_pylist(lines, schema=AUGMENTED))
                 self._count(encoded, lines)
                 yield encoded
 
     def notes(self) -> dict[str, int]:
-        """What was made and what was dropped, for the stage's ledger; nothing when nothing was asked for."""
+        """Copies by kind and those that were dropped, for the stage's ledger; empty without augmentation."""
         return {f"augmented_{name}": count for name, count in sorted(self._counts.items())}
 
     def _rows(self, split: str, columns: list[str]) -> Iterator[Row]:
         for batch in parquet_batches(self._prepared / f"{split}.parquet", columns=columns):
             yield from batch.to_pylist()
 
-    def _copies(self, row: Row, known: set[bytes]) -> Iterator[tuple[Row, Row]]:
+    def _copies(self, row: Row, questions: set[bytes]) -> Iterator[tuple[Row, Row]]:
         numbers = Counter[str]()
         for how in self._kinds:
             for _ in range(how.copies):
                 numbers[how.kind] += 1
-                copy = _asking(row, self._said(row, how, numbers[how.kind]))
+                copy = _with_question(row, self._changed(row, how, numbers[how.kind]))
                 copy["id"] = f"{row['id']}~{how.kind}-{numbers[how.kind]}"
                 key = _key(copy)
-                if key in known:
+                if key in questions:
                     self._counts[f"dropped_{EQUAL}"] += 1
                     continue
-                known.add(key)
+                questions.add(key)
                 yield copy, {"id": copy["id"], "parent": row["id"], "kind": how.kind, "text": _question(copy)}
 
-    def _said(self, row: Row, how: Augment, number: int) -> str:
+    def _changed(self, row: Row, how: Augment, number: int) -> str:
         text, random = _question(row), generator(row["id"], how.kind, str(number))
         match how.kind:
             case "template":
                 # One order of the templates per row, so that its copies differ.
                 return in_template(text, how.templates, number, generator(row["id"], how.kind))
             case "back_translation":
-                return self._translator.there_and_back(text, how.templates) or text
+                return self._translator.back_translated(text, how.templates) or text
             case kind:
                 return CHANGES[kind](text, how.rate, random)
 
@@ -106,20 +106,20 @@ class Augmentation:
 
 
 def _question(row: Mapping[str, Any]) -> str:
-    """What a copy says in another way: the text, or what the user says last."""
+    """The text, or what the user says last: what a copy paraphrases."""
     if not row["messages"]:
         return str(row["text"])
     return next((str(m["content"]) for m in reversed(row["messages"]) if m["role"] == "user"), "")
 
 
-def _asking(row: Row, text: str) -> Row:
+def _with_question(row: Row, text: str) -> Row:
     if not row["messages"]:
         return row | {"text": text}
     last = max((at for at, m in enumerate(row["messages"]) if m["role"] == "user"), default=-1)
-    said = [dict(m) | {"content": text} if at == last else dict(m) for at, m in enumerate(row["messages"])]
-    return row | {"messages": said}
+    messages = [dict(m) | {"content": text} if at == last else dict(m) for at, m in enumerate(row["messages"])]
+    return row | {"messages": messages}
 
 
 def _key(row: Mapping[str, Any]) -> bytes:
-    asked = row["text"] if not row["messages"] else json.dumps(row["messages"][:-1], sort_keys=True)
-    return hashlib.blake2b(" ".join(str(asked).split()).casefold().encode(), digest_size=12).digest()
+    question = row["text"] if not row["messages"] else json.dumps(row["messages"][:-1], sort_keys=True)
+    return hashlib.blake2b(" ".join(str(question).split()).casefold().encode(), digest_size=12).digest()

@@ -1,7 +1,6 @@
-"""Ways to say a question again: mistyped letters, swapped or deleted words, a template around it.
+"""Perturbations of a question: mistyped letters, swapped or deleted words, a template around it.
 
-Pure functions of a text, a share and a random generator. White space between words stays as it is. Neither knows rows
-nor reads or writes files.
+Pure functions of a text, a share and a random generator. White space between words stays as it is.
 """
 
 import hashlib
@@ -26,27 +25,27 @@ def generator(*names: str) -> np.random.Generator:
 
 
 def mistyped(text: str, share: float, random: np.random.Generator) -> str:
-    """`share` of the letters, one at least, left out, doubled or hit on the key beside it."""
-    signs = list(text)
-    letters = [at for at, sign in enumerate(text) if sign.isalpha()]
-    for at in _some(letters, share, random):
-        signs[at] = _slip(text, at, random)
-    return "".join(signs)
+    """`share` of the letters, one at least, left out, doubled or replaced by that of a neighbouring key."""
+    characters = list(text)
+    letters = [at for at, character in enumerate(text) if character.isalpha()]
+    for at in _chosen(letters, share, random):
+        characters[at] = _slip(text, at, random)
+    return "".join(characters)
 
 
 def with_swapped_words(text: str, share: float, random: np.random.Generator) -> str:
     """`share` of the words, one at least, swapped with the next one."""
     words = list(_WORD.finditer(text))
     order = list(range(len(words)))
-    for at in _some(order[:-1], share, random):
+    for at in _chosen(order[:-1], share, random):
         order[at], order[at + 1] = order[at + 1], order[at]
     return _with_words(text, words, [words[at].group() for at in order])
 
 
 def with_deleted_words(text: str, share: float, random: np.random.Generator) -> str:
-    """`share` of the words, one at least and never all, left out, each with the white space behind it."""
+    """`share` of the words, one at least and never all, left out, each with the white space after it."""
     words = list(_WORD.finditer(text))
-    gone = set(_some(list(range(len(words))), share, random)[: max(0, len(words) - 1)])
+    gone = set(_chosen(list(range(len(words))), share, random)[: max(0, len(words) - 1)])
     if not gone:
         return text
     ends = [word.start() for word in words[1:]] + [len(text)]
@@ -69,7 +68,7 @@ CHANGES: dict[str, Change] = {"typo": mistyped, "swap": with_swapped_words, "del
 """The kinds that change a share of a text."""
 
 
-def _some(places: list[int], share: float, random: np.random.Generator) -> list[int]:
+def _chosen(places: list[int], share: float, random: np.random.Generator) -> list[int]:
     if not places:
         return []
     count = min(len(places), max(1, round(share * len(places))))

@@ -1,11 +1,11 @@
-"""A conversation as token ids: the one way of training, evaluation and serving.
+"""A conversation as token ids: the same code in training, evaluation and serving.
 
 Control tokens, such as the one that ends a turn, are the template's alone: where a message says `<|im_end|>`, the
-model reads these ten characters, and nobody can end his turn and speak as another. Control tokens are those that the
-tokenizer calls special, and the marks that the template writes (`<think>`); the latter keep their meaning in messages
-of the assistant, which is how a model learns to write them. What was encoded is checked: it has the control tokens of
-the same conversation whose messages say nothing. Works on a `tokenizers.Tokenizer`, which transformers and
-the server share; needs neither transformers nor torch. Reads and writes nothing.
+model reads these ten characters, and no user can end a turn and write as another role. Control tokens are those that
+the tokenizer calls special, and the marks that the template writes (`<think>`); the latter keep their meaning in
+messages of the assistant, which is how a model learns to write them. What was encoded is checked: it has the control
+tokens of the same conversation with neutral messages. Works on a `tokenizers.Tokenizer`, which transformers and the
+server share; needs neither transformers nor torch.
 """
 
 import dataclasses
@@ -19,18 +19,18 @@ from typing import Any, Literal
 from tunegate.errors import InputError
 from tunegate.models.tokens.template import Message, Template
 
-# Code points that Unicode reserves for a program's own use: no text has them, and where one does they are guarded too.
+# Noncharacters (Unicode 23.7), for a program's own use: where a text has them all the same, they are escaped too.
 _OPEN, _CLOSE = "\ufdd0", "\ufdd1"
 _DIGITS = {ord(digit): 0xFDD2 + number for number, digit in enumerate("0123456789abcdef")}
 _HEX = {inner: digit for digit, inner in _DIGITS.items()}
-_NAME = re.compile(f"({_OPEN}[^{_CLOSE}]*{_CLOSE})")
-_SHAPES_KEPT = 1024
+_ESCAPED = re.compile(f"({_OPEN}[^{_CLOSE}]*{_CLOSE})")
+_CACHED_SHAPES = 1024
 
 Shape = tuple[tuple[str, str], ...]
-"""The role of each message, and a content in its place that says nothing."""
+"""The role of each message, and a neutral content in place of its own."""
 
 Cut = Literal["prompt", "last", "all"]
-"""Into what a conversation is cut: nothing, for it is a prompt; before its last answer; or around every answer."""
+"""Where a conversation is cut: nowhere, for it is a prompt; before its last answer; or around every answer."""
 
 
 class ChatTokenizer:
@@ -49,7 +49,7 @@ class ChatTokenizer:
         content = json.loads(backend.to_str())
         self._numbers = frozenset(numbers - {_unknown(backend, content["model"])})
         self._plain = _without_added_tokens(content)
-        self._wanted = functools.lru_cache(_SHAPES_KEPT)(self._controls_of)
+        self._expected = functools.lru_cache(_CACHED_SHAPES)(self._controls_of)
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of a conversation up to where the answer begins.
@@ -80,10 +80,10 @@ class ChatTokenizer:
 
         Raises InputError for a text that cannot be told from control tokens.
         """
-        found = self._encode([self._guard("", text) for text in texts])
+        encoded = self._encode([self._escape("", text) for text in texts])
         return [
             self._spelled_text(text) if any(self._controls([ids])) else ids
-            for text, ids in zip(texts, found, strict=True)
+            for text, ids in zip(texts, encoded, strict=True)
         ]
 
     def frame(self) -> tuple[list[int], list[int]]:
@@ -95,34 +95,34 @@ class ChatTokenizer:
 
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of what the messages say, without the template: for conversations that it refuses."""
-        return sum(map(len, self._encode([message["content"] for message in self._guarded(messages)])))
+        return sum(map(len, self._encode([message["content"] for message in self._escaped(messages)])))
 
     def number_of(self, token: str) -> int | None:
         """The id of a token; None where the vocabulary does not have it."""
-        found: int | None = self._backend.token_to_id(token)
-        return found
+        number: int | None = self._backend.token_to_id(token)
+        return number
 
     def _ids(self, conversations: Sequence[Sequence[Message]], cut: Cut) -> list[list[list[int]]]:
         """Token ids of the parts of each conversation, all of whose control tokens are the template's."""
-        parts = [self._render(self._guarded(messages), cut) for messages in conversations]
+        parts = [self._render(self._escaped(messages), cut) for messages in conversations]
         # Labels repeat: each text is tokenised once.
         texts = list(dict.fromkeys(itertools.chain.from_iterable(parts)))
-        known = dict(zip(texts, self._encode(texts), strict=True))
-        found = [[known[text] for text in texts] for texts in parts]
+        ids_of = dict(zip(texts, self._encode(texts), strict=True))
+        encoded = [[ids_of[text] for text in texts] for texts in parts]
         return [
-            ids if self._controls(ids) == self._wanted(self._shape(messages), cut) else self._spelled(messages, cut)
-            for messages, ids in zip(conversations, found, strict=True)
+            ids if self._controls(ids) == self._expected(self._shape(messages), cut) else self._spelled(messages, cut)
+            for messages, ids in zip(conversations, encoded, strict=True)
         ]
 
     def _spelled(self, messages: Sequence[Message], cut: Cut) -> list[list[int]]:
-        """The same with every character guarded.
+        """The same with every character escaped.
 
-        A normaliser can make a control token of other characters (full width, capitals), and a template that
-        puts contents side by side of two halves.
+        A normaliser can make a control token of other characters (full width, capitals), and a template that puts
+        contents side by side can make one of two halves.
         """
         spelled = [{"role": m["role"], "content": self._spell(m["role"], m["content"])} for m in messages]
         ids = self._encode(self._render(spelled, cut))
-        if self._controls(ids) != self._wanted(self._shape(messages), cut):
+        if self._controls(ids) != self._expected(self._shape(messages), cut):
             raise _ambiguous("messages", "the messages say")
         return ids
 
@@ -157,27 +157,27 @@ class ChatTokenizer:
     def _controls(self, parts: Sequence[Sequence[int]]) -> list[list[int]]:
         return [list(filter(self._numbers.__contains__, ids)) for ids in parts]
 
-    def _guarded(self, messages: Sequence[Message]) -> list[Message]:
-        """The messages with other names for control tokens: the template writes its own under their real ones."""
-        return [{"role": m["role"], "content": self._guard(m["role"], m["content"])} for m in messages]
+    def _escaped(self, messages: Sequence[Message]) -> list[Message]:
+        """The messages with their control tokens escaped: those that remain are the template's."""
+        return [{"role": m["role"], "content": self._escape(m["role"], m["content"])} for m in messages]
 
-    def _guard(self, role: str, content: str) -> str:
-        return self._control[role == "assistant"].sub(lambda found: _name(found.group()), content)
+    def _escape(self, role: str, content: str) -> str:
+        return self._control[role == "assistant"].sub(lambda match: _escape_text(match.group()), content)
 
     def _spell(self, role: str, content: str) -> str:
         kept = self._marks.findall(content) if role == "assistant" else []
         parts = self._marks.split(content) if role == "assistant" else [content]
-        named = [re.sub(r"\S", lambda found: _name(found.group()), part) for part in parts]
-        return "".join(part + mark for part, mark in itertools.zip_longest(named, kept, fillvalue=""))
+        escaped = [re.sub(r"\S", lambda match: _escape_text(match.group()), part) for part in parts]
+        return "".join(part + mark for part, mark in itertools.zip_longest(escaped, kept, fillvalue=""))
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of rendered texts; nothing is added."""
         plain = [text for text in texts if _OPEN not in text]
         encoded = iter(self._backend.encode_batch_fast(plain, add_special_tokens=False))
-        return [next(encoded).ids if _OPEN not in text else list(self._encode_guarded(text)) for text in texts]
+        return [next(encoded).ids if _OPEN not in text else list(self._encode_escaped(text)) for text in texts]
 
-    def _encode_guarded(self, text: str) -> Iterator[int]:
-        """Whatever the tokenizer still takes for an added token is the template's; what lies between is text."""
+    def _encode_escaped(self, text: str) -> Iterator[int]:
+        """What the tokenizer still takes for an added token is the template's; what lies between is text."""
         whole = self._backend.encode(text, add_special_tokens=False)
         end, since = 0, list[int]()
         for token, (start, stop) in zip(whole.ids, whole.offsets, strict=True):
@@ -192,12 +192,12 @@ class ChatTokenizer:
     def _between(self, text: str, ids: list[int]) -> list[int]:
         if _OPEN not in text:
             return ids
-        split = [part for part in _NAME.split(text) if part]
-        parts = [_named(part) if part.startswith(_OPEN) else part for part in split]
-        found: list[int] = self._plain.encode("".join(parts), add_special_tokens=False).ids
-        if self._numbers.isdisjoint(found):
-            return found
-        # A vocabulary may hold a control token's text as a word of its own: cut in two, it is none.
+        split = [part for part in _ESCAPED.split(text) if part]
+        parts = [_unescape_text(part) if part.startswith(_OPEN) else part for part in split]
+        encoded: list[int] = self._plain.encode("".join(parts), add_special_tokens=False).ids
+        if self._numbers.isdisjoint(encoded):
+            return encoded
+        # A vocabulary may hold a control token's text as a word of its own: cut in two, it is not one.
         cut = [
             piece
             for name, part in zip(split, parts, strict=True)
@@ -274,15 +274,15 @@ def _unknown(backend: Any, model: dict[str, Any]) -> Any:
     return model.get("unk_id") if name is None else backend.token_to_id(name)
 
 
-def _name(text: str) -> str:
+def _escape_text(text: str) -> str:
     return f"{_OPEN}{text.encode().hex().translate(_DIGITS)}{_CLOSE}"
 
 
-def _named(name: str) -> str:
+def _unescape_text(name: str) -> str:
     return bytes.fromhex(name[1:-1].translate(_HEX)).decode()
 
 
 def _any_of(texts: Collection[str]) -> re.Pattern[str]:
-    # The longest first, so that of two of which one begins with the other, the whole is guarded.
+    # The longest first, so that where one token begins with another, the whole is escaped.
     longest = sorted(texts, key=lambda text: (-len(text), text))
     return re.compile("|".join(map(re.escape, longest)) or "(?!)")

@@ -1,7 +1,4 @@
-"""An example: one row as token ids, with what its technique needs beside them; and its columns in data/tokens.
-
-Neither reads nor writes files; does not know a tokenizer.
-"""
+"""An example: one row as token ids, with what else its technique needs; and its columns in data/tokens."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -78,7 +75,7 @@ def columns_of(examples: Iterable[Example]) -> list[Any]:
 
 
 def _lists(rows: list[list[int]]) -> Any:
-    # Ten times faster than pyarrow's own way from lists of lists.
+    # Ten times faster than pyarrow's own conversion from lists of lists.
     held = [np.asarray(row, dtype=np.int32) for row in rows]
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in held])]).astype(np.int32)
     values = np.concatenate(held) if held else np.empty(0, np.int32)

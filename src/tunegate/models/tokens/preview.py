@@ -1,6 +1,6 @@
-"""What of an example is trained on, as text: the spans that people see coloured.
+"""What of an example is trained on, as text: the spans that a preview colours.
 
-Tokens are decoded in runs, since a letter may be several of them. Writes the preview of a folder of tokens beside them.
+Tokens are decoded in runs, since a letter may be several of them.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ def spans_of(tokenizer: Any, example: Example) -> list[Span]:
 
 
 def write_preview(tokenizer: Any, folder: Path) -> None:
-    """Write the first training rows of a folder of tokens, in spans, to FILE in it."""
+    """Write the first training rows of a folder of tokens, as spans, to FILE in it."""
     batch = next(iter(parquet_batches(folder / "train.parquet")))
     shown = {example.id: spans_of(tokenizer, example) for example in examples_from(batch.slice(0, SHOWN))}
     write_json(folder / FILE, {name: list(map(dataclasses.asdict, spans)) for name, spans in shown.items()})

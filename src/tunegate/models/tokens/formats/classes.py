@@ -34,8 +34,8 @@ class Classes:
 
 def label_of(row: Row) -> str | None:
     """A row's label: of a conversation, its last message."""
-    found: str | None = row["messages"][-1]["content"] if row["messages"] else row["label"]
-    return found
+    label: str | None = row["messages"][-1]["content"] if row["messages"] else row["label"]
+    return label
 
 
 def text_ids(recipe: Recipe, row: Row) -> list[int]:
