@@ -138,13 +138,6 @@ def test_a_model_tuned_from_another_base_is_refused(base: Path, tmp_path: Path) 
         load_tuned(base, folder, device="cpu", precision="fp32")
 
 
-def test_a_record_of_an_unknown_adapter_is_refused(base: Path, tmp_path: Path) -> None:
-    folder = stamp(Path(shutil.copytree(FIRST, tmp_path / "tuned")), base)
-    write_json(folder / TUNED, {"technique": "sft", "adapter": "lorra"})
-    with pytest.raises(InputError, match="lorra"):
-        load_tuned(base, folder, device="cpu", precision="fp32")
-
-
 def test_a_head_over_a_quantised_base_is_refused(base: Path) -> None:
     with pytest.raises(InputError, match="qlora quantises a model that answers in words") as caught:
         start(base, Train(technique="classify", adapter="qlora", classify=Classify()), LABELS)

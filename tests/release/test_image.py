@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tunegate.errors import MachineError, RefusedError, UsageError
+from tunegate.errors import MachineError, RefusedError
 from tunegate.files import sha256_of
 from tunegate.models.manifest import MODEL_FILE, read_manifest
 from tunegate.release import builders
@@ -55,24 +55,6 @@ def test_a_tampered_package_becomes_no_bento(project: Path) -> None:
     with pytest.raises(RefusedError, match=r"tokenizer\.json has changed"):
         build_bento(project)
     assert not list((project.parent / "bentoml").rglob("bento.yaml"))
-
-
-def test_an_unknown_backend_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="no such backend"):
-        builders.find_backend("kaniko")
-
-
-def test_without_docker_and_buildah_the_remedy_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(MachineError) as caught:
-        builders.find_backend(None)
-    assert "apt-get install buildah" in caught.value.remedy
-
-
-def test_settings_of_this_machine_are_mounted_into_installing_steps_only() -> None:
-    install = "uv pip install \\\n    -r requirements.txt\n"
-    steps = builders._with_mounts(f"FROM x\nRUN useradd bentoml\nRUN {install}COPY . .\n", ["--mount=type=secret"])
-    assert steps == f"FROM x\nRUN useradd bentoml\nRUN --mount=type=secret {install}COPY . .\n"
 
 
 def _backend() -> str | None:

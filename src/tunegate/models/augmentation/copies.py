@@ -5,18 +5,20 @@ its row's id and text and on nothing else. A copy with the question of its paren
 dropped and counted. Reads the prepared splits; writes augmented.parquet.
 """
 
+import functools
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from tunegate.models.augmentation.back_translation import Translator
-from tunegate.models.augmentation.perturbations import CHANGES, generator, in_template
+from tunegate.models.augmentation.perturbations import CHANGES, filled, generator, in_template
 from tunegate.models.folders import TRANSLATOR
+from tunegate.models.generation import generated
+from tunegate.models.tokens.chat_tokens import Recipe
 from tunegate.models.tokens.tokenisation import OVER_LENGTH, Encoding
 from tunegate.params import Augment, Tokenize
 from tunegate.tables import parquet_batches, parquet_writer
@@ -30,6 +32,8 @@ EQUAL = "equal"
 
 _SPLITS = ("train", "valid", "test")
 _ROWS = 512
+_MOST_GROWTH = 2
+"""Longest translation, as a multiple of the prompt's tokens."""
 
 Row = dict[str, Any]
 
@@ -103,6 +107,39 @@ class Augmentation:
         kept = encoded.filter(encoded["reason"].is_null())
         for name in ("tokens", "trained"):
             self._counts[f"tokens_{name}" if name == "trained" else name] += sum(kept[name].to_pylist())
+
+
+class Translator:
+    """Back-translation: the language model in a folder, asked by two prompts and answering greedily.
+
+    Texts are translated one by one: in a batch, the lengths of others would decide the last bits of a probability, and
+    so now and then a word.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def back_translated(self, text: str, prompts: Sequence[str]) -> str:
+        """The text after both prompts; empty where the model answers nothing."""
+        for prompt in prompts:
+            if text:
+                text = self._answer(filled(prompt, text))
+        return text
+
+    def _answer(self, question: str) -> str:
+        import torch
+
+        model, tokenizer = self._loaded
+        ids = Recipe.of(tokenizer).chat().prompt_ids([{"role": "user", "content": question}])
+        with torch.inference_mode():
+            (answer,) = generated(model, [ids], end=tokenizer.eos_token_id, longest=_MOST_GROWTH * len(ids))
+        return str(tokenizer.decode(answer, skip_special_tokens=True)).strip()
+
+    @functools.cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        from tunegate.models.loading import load_base, load_tokenizer
+
+        return load_base(self._folder, device="cpu", precision="fp32"), load_tokenizer(self._folder)
 
 
 def _question(row: Mapping[str, Any]) -> str:
