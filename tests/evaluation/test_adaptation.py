@@ -34,12 +34,12 @@ TRAIN = Train(
 
 def rows(tasks: str, count: int) -> list[dict[str, Any]]:
     """Every desk gives one answer, its own letter, whatever is asked."""
-    made = [
+    rows = [
         Row(f"{t}{n}", f"{t}{n}", "s", text=f"room {n}", label=t * 2, slices={"desk": t})
         for t in tasks
         for n in range(count)
     ]
-    table: list[dict[str, Any]] = table_of(made, ROW).to_pylist()
+    table: list[dict[str, Any]] = table_of(rows, ROW).to_pylist()
     return table
 
 
@@ -61,18 +61,18 @@ def params_of() -> Params:
 
 def test_a_new_task_is_learned_sooner_from_the_learned_start(prepared: Path, tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
-    made = Answers(with_tasks=True)(Recipe.of(tokenizer), read_parquet(prepared / "train.parquet").to_pylist())
-    examples = list(made)
+    encoded = Answers(with_tasks=True)(Recipe.of(tokenizer), read_parquet(prepared / "train.parquet").to_pylist())
+    examples = list(encoded)
     model, technique = start_of(tiny_model, TRAIN)
     loop.run(model, examples, examples[:6], TRAIN, technique, {})
     checkpoint.discard()
     tuned = tuned_from_peft(model.eval(), TunedRecord(technique="fewshot"))
     before = [parameter.detach().clone() for parameter in model.parameters()]
     text = adaptation_csv(tuned, tiny_model, tokenizer, rows("abgh", 5), prepared, params_of())
-    found = list(csv.DictReader(io.StringIO(text)))
-    assert {point["task"] for point in found} == {"g", "h"}, "tasks that training has not seen"
-    assert {point["rows"] for point in found} == {"3"}
-    nll = {(p["task"], p["model"], int(p["steps"])): float(p["nll"]) for p in found}
+    points = list(csv.DictReader(io.StringIO(text)))
+    assert {point["task"] for point in points} == {"g", "h"}, "tasks that training has not seen"
+    assert {point["rows"] for point in points} == {"3"}
+    nll = {(p["task"], p["model"], int(p["steps"])): float(p["nll"]) for p in points}
     assert len(nll) == 2 * 2 * len(STEPS)
     for task in "gh":
         assert nll[task, "tuned", 8] < nll[task, "tuned", 0]

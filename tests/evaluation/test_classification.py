@@ -53,16 +53,16 @@ def chances(model: Any, folder: Path, text: str) -> torch.Tensor:
 
 def test_a_row_is_answered_with_the_likeliest_label_by_both_models(folder: Path) -> None:
     model, given = tuned(folder), rows("roof", "heat", "noise", "roof", "heat")
-    found = classified(model, folder, given)
-    assert set(found[0]) == set(PREDICTION.names)
+    answers = classified(model, folder, given)
+    assert set(answers[0]) == set(PREDICTION.names)
     with model.untuned() as before:
-        for row, answer in zip(given, found, strict=True):
+        for row, answer in zip(given, answers, strict=True):
             for name, network in (("base", before), ("tuned", model.model)):
                 logs = chances(network, folder, row["text"]).log_softmax(-1)
                 assert answer[f"{name}_answer"] == LABELS[int(logs.argmax())]
                 assert answer[f"{name}_correct"] == (answer[f"{name}_answer"] == row["label"])
                 assert answer[f"{name}_nll"] == pytest.approx(-float(logs[LABELS.index(row["label"])]), rel=1e-4)
-    assert any(answer["base_nll"] != answer["tuned_nll"] for answer in found)
+    assert any(answer["base_nll"] != answer["tuned_nll"] for answer in answers)
 
 
 def test_of_several_labels_all_above_the_threshold_are_given(folder: Path) -> None:
@@ -74,8 +74,8 @@ def test_of_several_labels_all_above_the_threshold_are_given(folder: Path) -> No
         assert answer["tuned_answer"] == ";".join(expected)
         assert answer["reference"] == answer["label"] == ";".join(reference)
         assert answer["tuned_correct"] == (expected == reference)
-        wanted = [float(c) if n in reference else 1 - float(c) for n, c in zip(LABELS, likely, strict=True)]
-        assert answer["tuned_nll"] == pytest.approx(-sum(map(math.log, wanted)), rel=1e-4)
+        factors = [float(c) if n in reference else 1 - float(c) for n, c in zip(LABELS, likely, strict=True)]
+        assert answer["tuned_nll"] == pytest.approx(-sum(map(math.log, factors)), rel=1e-4)
 
 
 def model_labels(text: str) -> list[str]:
@@ -84,15 +84,15 @@ def model_labels(text: str) -> list[str]:
 
 def test_a_label_that_no_training_row_has_counts_as_wrong_and_has_a_finite_nll(folder: Path) -> None:
     model, given = tuned(folder), rows("lift", "roof", "lift")
-    found = classified(model, folder, given)
-    assert [answer["tuned_correct"] for answer in (found[0], found[2])] == [False, False]
-    assert found[0]["tuned_nll"] == UNSEEN_NLL
+    answers = classified(model, folder, given)
+    assert [answer["tuned_correct"] for answer in (answers[0], answers[2])] == [False, False]
+    assert answers[0]["tuned_nll"] == UNSEEN_NLL
     assert unseen_labels(model, given) == {"lift": 2}
 
 
 def test_only_the_models_asked_for_answer(folder: Path) -> None:
-    found = classified(tuned(folder), folder, rows("roof"), models=["tuned"])
-    assert "base_answer" not in found[0]
+    answers = classified(tuned(folder), folder, rows("roof"), models=["tuned"])
+    assert "base_answer" not in answers[0]
 
 
 def test_answers_of_a_head_do_not_depend_on_the_batch(folder: Path) -> None:
@@ -120,8 +120,8 @@ def test_where_the_tokenizer_names_no_limit_a_row_is_cut_at_the_models_positions
     model, tokenizer = tuned(make_model(architecture, tmp_path)), load_tokenizer(tmp_path)
     tokenizer.model_max_length = 10**30
     long, fitting = (rows("roof")[0] | {"text": "roof " * n} for n in (200, positions - 2))
-    found = [classify_all(model, tokenizer, [row], Evaluate())[0]["tuned_nll"] for row in (long, fitting)]
-    assert found[0] == found[1]
+    answers = [classify_all(model, tokenizer, [row], Evaluate())[0]["tuned_nll"] for row in (long, fitting)]
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize(("label", "settings"), [(None, {"multi_label": True}), (None, {}), (" ", {})])

@@ -36,13 +36,13 @@ def tuned(tiny_model: Path) -> TunedModel:
 
 def test_every_text_has_the_likelihood_that_a_plain_forward_pass_gives_it(tuned: TunedModel, tiny_model: Path) -> None:
     tokenizer, plain = load_tokenizer(tiny_model), load_base(tiny_model, device="cpu", precision="fp32")
-    found = {row["id"]: row for row in predictions_of(tuned, tokenizer, rows(), Evaluate(batch_size=3))}
+    answers = {row["id"]: row for row in predictions_of(tuned, tokenizer, rows(), Evaluate(batch_size=3))}
     for name in ("a", "b"):
         ids = torch.tensor([[1, *tokenizer(TEXTS[name], add_special_tokens=False)["input_ids"], 2]])
         with torch.no_grad():
             expected = float(plain(input_ids=ids, labels=ids).loss)
-        assert found[name]["base_nll"] == pytest.approx(expected, rel=1e-4)
-        assert found[name]["tuned_nll"] != found[name]["base_nll"]
+        assert answers[name]["base_nll"] == pytest.approx(expected, rel=1e-4)
+        assert answers[name]["tuned_nll"] != answers[name]["base_nll"]
 
 
 def test_likelihoods_do_not_depend_on_the_batch(tuned: TunedModel, tiny_model: Path) -> None:
@@ -70,15 +70,15 @@ def test_raw_text_has_perplexity_by_source_and_no_share_of_right_answers(tuned: 
     from tunegate.evaluation.answers import PREDICTION
 
     general = [row | {"id": f"g{row['id']}"} for row in rows("news")]
-    made = predictions_of(tuned, load_tokenizer(tiny_model), rows() + general, Evaluate())
-    table = pa.Table.from_pylist(made, schema=PREDICTION)
+    answers = predictions_of(tuned, load_tokenizer(tiny_model), rows() + general, Evaluate())
+    table = pa.Table.from_pylist(answers, schema=PREDICTION)
     examples = examples_of(table, place="predictions")
-    found = metrics_of(examples, lineage="", test_set="", min_slice_rows=1, ignore_case=True)
-    assert set(found["base"]) == {"nll", "perplexity"}
+    metrics = metrics_of(examples, lineage="", test_set="", min_slice_rows=1, ignore_case=True)
+    assert set(metrics["base"]) == {"nll", "perplexity"}
     mean = sum(example.base.nll for example in examples) / len(examples)
-    assert found["base"]["perplexity"] == pytest.approx(math.exp(mean), rel=1e-4)
-    assert set(found["slices"]["source"]) == {"manuals", "news"}
-    delta = found["slices"]["source"]["news"]
+    assert metrics["base"]["perplexity"] == pytest.approx(math.exp(mean), rel=1e-4)
+    assert set(metrics["slices"]["source"]) == {"manuals", "news"}
+    delta = metrics["slices"]["source"]["news"]
     assert delta["delta"]["perplexity"] == pytest.approx(
         delta["tuned"]["perplexity"] - delta["base"]["perplexity"], abs=1e-5
     )

@@ -12,7 +12,7 @@ from tunegate.models.cost import Cost, TrainCost
 
 
 def row(name: str, reference: str, base: str, tuned: str, **changes: Any) -> dict[str, Any]:
-    found = {
+    metrics = {
         "id": name,
         "group": name,
         "question": f"question {name}",
@@ -28,7 +28,7 @@ def row(name: str, reference: str, base: str, tuned: str, **changes: Any) -> dic
         "tuned_nll": 0.5,
         "tuned_seconds": 0.2,
     }
-    return found | changes
+    return metrics | changes
 
 
 def examples(*rows: dict[str, Any]) -> list[Example]:
@@ -50,9 +50,13 @@ def scored(*rows: dict[str, Any], least: int = 1) -> dict[str, Any]:
 
 
 def test_accuracy_is_the_share_of_correct_rows() -> None:
-    found = scored(*FOUR)
-    assert (found["base"]["accuracy"], found["tuned"]["accuracy"], found["delta"]["accuracy"]) == (0.25, 0.5, 0.25)
-    assert (found["rows"], found["labelled_rows"], found["lineage"]) == (4, 4, "k")
+    metrics = scored(*FOUR)
+    assert (metrics["base"]["accuracy"], metrics["tuned"]["accuracy"], metrics["delta"]["accuracy"]) == (
+        0.25,
+        0.5,
+        0.25,
+    )
+    assert (metrics["rows"], metrics["labelled_rows"], metrics["lineage"]) == (4, 4, "k")
 
 
 def test_macro_averages_weigh_the_classes_of_the_references_alike() -> None:

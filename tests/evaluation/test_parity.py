@@ -28,12 +28,12 @@ def test_served_answers_are_those_of_the_stage_evaluate(
     )
     expected = [Expected([{"role": "user", "content": row["question"]}], row["base_answer"]) for row in recorded]
     assert len({item.answer for item in expected}) > 1
-    found = asyncio.run(agreement(engine, chat, expected, 3))
+    agreed = asyncio.run(agreement(engine, chat, expected, 3))
     # One tie in some sixty may still tip: the order of a sum is the engine's own.
-    assert found.share >= 0.95, found.different
+    assert agreed.share >= 0.95, agreed.different
 
 
 def test_a_wrong_answer_is_counted_and_no_question_is_no_agreement(engine: OpenVINOEngine, chat: Chat) -> None:
-    found = asyncio.run(agreement(engine, chat, [Expected([{"role": "user", "content": "hej"}], "no such answer")], 4))
-    assert (found.share, found.holds, list(found.different)) == (0.0, False, [0])
+    agreed = asyncio.run(agreement(engine, chat, [Expected([{"role": "user", "content": "hej"}], "no such answer")], 4))
+    assert (agreed.share, agreed.holds, list(agreed.different)) == (0.0, False, [0])
     assert not Agreement(0, {}).holds

@@ -24,8 +24,8 @@ def test_a_head_is_asked_for_labels_and_unseen_ones_are_remarked(tmp_path: Path)
     record = TunedRecord(technique="classify", adapter="head", labels=labels)
     model = load_headed(folder, Labels(labels), device="cpu", precision="fp32", seed=7).model
     tuned = TunedModel(model, record, lambda: contextlib.nullcontext(model))
-    found = predictions_of(tuned, load_tokenizer(folder), ROWS, Evaluate())
-    assert {answer["tuned_answer"] for answer in found} <= set(labels)
+    answers = predictions_of(tuned, load_tokenizer(folder), ROWS, Evaluate())
+    assert {answer["tuned_answer"] for answer in answers} <= set(labels)
     assert remarks_of(tuned, ROWS) == [
         "test rows with the label 'lift', which no training row has: 1, all counted as wrong"
     ]
@@ -34,8 +34,8 @@ def test_a_head_is_asked_for_labels_and_unseen_ones_are_remarked(tmp_path: Path)
 def test_a_decoder_is_asked_for_words(tiny_model: Path) -> None:
     model = load_base(tiny_model, device="cpu", precision="fp32")
     tuned = TunedModel(model, TunedRecord(technique="sft"), lambda: contextlib.nullcontext(model))
-    found = predictions_of(tuned, load_tokenizer(tiny_model), ROWS, Evaluate(max_new_tokens=2), models=["tuned"])
-    assert [answer["reference"] for answer in found] == ["heat", "lift", "roof"]
+    answers = predictions_of(tuned, load_tokenizer(tiny_model), ROWS, Evaluate(max_new_tokens=2), models=["tuned"])
+    assert [answer["reference"] for answer in answers] == ["heat", "lift", "roof"]
     assert remarks_of(tuned, ROWS) == []
 
 
@@ -49,8 +49,8 @@ def test_rows_without_an_answer_are_left_out_and_told_where_training_takes_them_
         )
 
     for technique in ("reinforce", "semisupervised"):
-        found = predictions_of(tuned(technique), tokenizer, given, how, models=["tuned"])
-        assert [row["id"] for row in found] == ["heat", "lift", "roof"]
+        answers = predictions_of(tuned(technique), tokenizer, given, how, models=["tuned"])
+        assert [row["id"] for row in answers] == ["heat", "lift", "roof"]
         assert remarks_of(tuned(technique), given) == [
             "test rows without an answer, which nothing can be compared with: 1, left out"
         ]
@@ -64,15 +64,15 @@ def test_rows_without_an_answer_are_left_out_and_told_where_training_takes_them_
 def test_rows_without_a_label_are_not_asked_and_tasks_are_slices(tiny_model: Path) -> None:
     model = load_base(tiny_model, device="cpu", precision="fp32")
     rows = [row | {"source": "desk"} for row in ROWS]
-    asked = {}
+    predictions = {}
     for technique in ("semisupervised", "multitask", "sft"):
         tuned = TunedModel(
             model, TunedRecord.model_validate({"technique": technique}), lambda: contextlib.nullcontext(model)
         )
         given = [*rows, rows[0] | {"id": "none", "label": None}] if technique == "semisupervised" else rows
-        asked[technique] = predictions_of(
+        predictions[technique] = predictions_of(
             tuned, load_tokenizer(tiny_model), given, Evaluate(max_new_tokens=2), models=["tuned"]
         )
-    assert [row["id"] for row in asked["semisupervised"]] == ["heat", "lift", "roof"]
-    assert dict(asked["multitask"][0]["slices"]) == {"source": "desk"}
-    assert dict(asked["sft"][0]["slices"]) == {}
+    assert [row["id"] for row in predictions["semisupervised"]] == ["heat", "lift", "roof"]
+    assert dict(predictions["multitask"][0]["slices"]) == {"source": "desk"}
+    assert dict(predictions["sft"][0]["slices"]) == {}

@@ -28,8 +28,8 @@ def tuned(tiny_model: Path) -> Any:
 def row(number: int, **changes: Any) -> dict[str, Any]:
     answers = ("roof " * (number % 3 + 1), "noise")
     chosen, rejected = answers if number % 2 else answers[::-1]
-    made: dict[str, Any] = {"id": f"r{number}", "group": "g", "source": "s", "messages": None, "slices": []}
-    return made | {"text": f"the roof leaks {number}", "label": chosen, "rejected": rejected} | changes
+    row: dict[str, Any] = {"id": f"r{number}", "group": "g", "source": "s", "messages": None, "slices": []}
+    return row | {"text": f"the roof leaks {number}", "label": chosen, "rejected": rejected} | changes
 
 
 ROWS = [row(number) for number in range(7)]
@@ -37,13 +37,13 @@ ROWS = [row(number) for number in range(7)]
 
 def test_the_likelier_of_the_two_answers_by_its_mean_is_the_answer(tuned: Any, tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
-    found = predictions_of(tuned, tokenizer, ROWS, SETTINGS)
-    assert [answer["id"] for answer in found] == [f"r{number}" for number in range(7)]
-    assert {answer["tuned_correct"] for answer in found} == {True, False}
-    for made, answer in zip(ROWS, found, strict=True):
-        prompt = f"<|im_start|>user\n{made['text']}<|im_end|>\n<|im_start|>assistant\n"
+    predictions = predictions_of(tuned, tokenizer, ROWS, SETTINGS)
+    assert [answer["id"] for answer in predictions] == [f"r{number}" for number in range(7)]
+    assert {answer["tuned_correct"] for answer in predictions} == {True, False}
+    for row, answer in zip(ROWS, predictions, strict=True):
+        prompt = f"<|im_start|>user\n{row['text']}<|im_end|>\n<|im_start|>assistant\n"
         means = {}
-        for text in (made["label"], made["rejected"]):
+        for text in (row["label"], row["rejected"]):
             start = tokenizer(prompt, return_tensors="pt")["input_ids"]
             end = tokenizer(text + "<|im_end|>", return_tensors="pt")["input_ids"]
             with torch.no_grad():
@@ -51,9 +51,9 @@ def test_the_likelier_of_the_two_answers_by_its_mean_is_the_answer(tuned: Any, t
             means[text] = float(chances[start.shape[1] - 1 : -1].gather(-1, end[0, :, None]).mean())
         likelier = max(means, key=means.__getitem__)
         assert answer["tuned_answer"] == likelier
-        assert answer["tuned_correct"] == (likelier == made["label"])
-        assert answer["tuned_nll"] == pytest.approx(-means[made["label"]], rel=1e-4)
-        assert answer["reference"] == made["label"]
+        assert answer["tuned_correct"] == (likelier == row["label"])
+        assert answer["tuned_nll"] == pytest.approx(-means[row["label"]], rel=1e-4)
+        assert answer["reference"] == row["label"]
         assert answer["label"] is None
 
 

@@ -37,10 +37,10 @@ def test_a_verified_folder_becomes_safetensors_tokenizer_and_provenance(tiny_mod
 
 
 def test_a_tampered_weight_file_is_refused_before_anything_is_loaded(tiny_model: Path, tmp_path: Path) -> None:
-    known = entry(tiny_model)
-    assert known.source.kind == "folder"
-    files = known.source.files | {"model.safetensors": "0" * 64}
-    tampered = known.model_copy(update={"source": known.source.model_copy(update={"files": files})})
+    catalogue_entry = entry(tiny_model)
+    assert catalogue_entry.source.kind == "folder"
+    files = catalogue_entry.source.files | {"model.safetensors": "0" * 64}
+    tampered = catalogue_entry.model_copy(update={"source": catalogue_entry.source.model_copy(update={"files": files})})
     with pytest.raises(RefusedError, match="the catalogue says 0000") as caught:
         acquire("tiny", tampered, "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
     assert "models.tiny.source.files[model.safetensors]" in caught.value.place
@@ -55,10 +55,10 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_beside_the_verified_ones_is_not_seen_by_the_loader(tiny_model: Path, tmp_path: Path) -> None:
-    known = entry(tiny_model)
-    assert known.source.kind == "folder"
-    files = {name: value for name, value in known.source.files.items() if name != "config.json"}
-    partial = known.model_copy(update={"source": known.source.model_copy(update={"files": files})})
+    catalogue_entry = entry(tiny_model)
+    assert catalogue_entry.source.kind == "folder"
+    files = {name: value for name, value in catalogue_entry.source.files.items() if name != "config.json"}
+    partial = catalogue_entry.model_copy(update={"source": catalogue_entry.source.model_copy(update={"files": files})})
     with pytest.raises(InputError, match="no model that transformers loads"):
         acquire("tiny", partial, "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
 
@@ -104,28 +104,30 @@ def test_the_projects_own_template_replaces_the_models(tiny_model: Path, tmp_pat
 def test_an_mlflow_entry_is_fetched_by_the_given_download(tiny_model: Path, tmp_path: Path) -> None:
     files = {file.name: sha256_of(file) for file in tiny_model.iterdir()}
     source = {"kind": "mlflow", "uri": "models:/tiny/1", "files": files}
-    known = Entry.model_validate({"license": "MIT", "source": source})
-    acquire("tiny", known, "float32", tmp_path, tmp_path / "out", download_mlflow=lambda uri, folder: tiny_model)
+    catalogue_entry = Entry.model_validate({"license": "MIT", "source": source})
+    acquire(
+        "tiny", catalogue_entry, "float32", tmp_path, tmp_path / "out", download_mlflow=lambda uri, folder: tiny_model
+    )
     assert (tmp_path / "out/model.safetensors").is_file()
 
 
 def test_an_encoder_becomes_a_base_without_a_template_that_keeps_all_its_weights(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    made = make_model("bert", tmp_path / "package" / "model")
-    files = {f"model/{file.name}": sha256_of(file) for file in made.iterdir()}
+    source_folder = make_model("bert", tmp_path / "package" / "model")
+    files = {f"model/{file.name}": sha256_of(file) for file in source_folder.iterdir()}
     source = {"kind": "folder", "path": str(tmp_path / "package"), "files": files}
-    known = Entry.model_validate({"license": "MIT", "architecture": "encoder", "source": source})
-    acquire("bert", known, "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
+    catalogue_entry = Entry.model_validate({"license": "MIT", "architecture": "encoder", "source": source})
+    acquire("bert", catalogue_entry, "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
     assert not (tmp_path / "out/chat_template.jinja").exists()
-    assert set(load_file(tmp_path / "out/model.safetensors")) == set(load_file(made / "model.safetensors"))
+    assert set(load_file(tmp_path / "out/model.safetensors")) == set(load_file(source_folder / "model.safetensors"))
     assert base_parts(tmp_path / "out")["template"] == hashlib.sha256().hexdigest()
 
 
 def test_a_decoder_without_a_template_is_a_base_for_raw_text_alone(tiny_model: Path, tmp_path: Path) -> None:
-    made = Path(shutil.copytree(tiny_model, tmp_path / "model"))
-    (made / "chat_template.jinja").unlink()
-    acquire("raw", entry(made), "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
+    source_folder = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    (source_folder / "chat_template.jinja").unlink()
+    acquire("raw", entry(source_folder), "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
     assert not (tmp_path / "out/chat_template.jinja").exists()
     recipe = Recipe.of(load_tokenizer(tmp_path / "out"))
     row = {"id": "a", "source": "s", "messages": None, "text": "the roof leaks", "label": None, "slices": []}

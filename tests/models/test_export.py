@@ -96,8 +96,8 @@ def test_openvino_tokenizes_the_exported_vocabulary_as_the_original_does(tiny_pa
     theirs = openvino_genai.Tokenizer(str(tiny_package / "model.gguf"))
     ours = AutoTokenizer.from_pretrained(tiny_model)
     for sentence in SENTENCES:
-        found = theirs.encode(sentence, add_special_tokens=False).input_ids.data.tolist()[0]
-        assert found == ours(sentence, add_special_tokens=False)["input_ids"], sentence
+        ids = theirs.encode(sentence, add_special_tokens=False).input_ids.data.tolist()[0]
+        assert ids == ours(sentence, add_special_tokens=False)["input_ids"], sentence
     assert theirs.get_eos_token_id() == ours.eos_token_id
     assert theirs.chat_template == ours.chat_template
 

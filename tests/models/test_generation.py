@@ -13,13 +13,13 @@ PROMPT = [1, 40, 41]
 def test_what_the_models_files_say_of_generation_changes_no_answer(tiny_model: Path) -> None:
     model = load_base(tiny_model, device="cpu", precision="fp32")
     plain = generated(model, [PROMPT, [1, 50]], end=2, longest=6)
-    said = model.generation_config
-    said.suppress_tokens, said.bad_words_ids, said.repetition_penalty = [plain[0][0]], [plain[1][:1]], 9.0
-    said.min_p, said.top_k, said.min_new_tokens = 0.9, 1, 6
+    settings = model.generation_config
+    settings.suppress_tokens, settings.bad_words_ids, settings.repetition_penalty = [plain[0][0]], [plain[1][:1]], 9.0
+    settings.min_p, settings.top_k, settings.min_new_tokens = 0.9, 1, 6
     assert generated(model, [PROMPT, [1, 50]], end=2, longest=6) == plain
-    assert model.generation_config is said
+    assert model.generation_config is settings
     assert generated(with_adapter(model, Train(rank=2)), [PROMPT, [1, 50]], end=2, longest=6) == plain
-    assert model.generation_config is said
+    assert model.generation_config is settings
 
 
 def test_samples_have_the_models_own_frequencies_where_its_files_would_leave_tokens_out(tiny_model: Path) -> None:

@@ -30,10 +30,10 @@ def test_a_quantised_model_is_near_its_base_and_not_it(tiny_model: Path) -> None
 
 def test_a_dequantised_model_says_exactly_what_the_quantised_one_says(tiny_model: Path) -> None:
     model = nf4(tiny_model)
-    said = logits(model)
+    before = logits(model)
     plain = dequantised(model)
     assert not quantised_layers(plain)
-    assert torch.equal(logits(plain), said)
+    assert torch.equal(logits(plain), before)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -69,12 +69,12 @@ def test_an_untuned_model_is_what_training_started_from(base: Path, tmp_path: Pa
     settings = Train(adapter=kind, precision="fp32")
     folder = saved(moved(base, settings), settings, tmp_path / "tuned", base)
     tuned = load_tuned(base, folder, device="cpu", precision="fp32")
-    said = logits(tuned.model)
+    tuned_logits = logits(tuned.model)
     with tuned.untuned() as untuned:
         load = load_nf4 if kind == "qlora" else load_base
         assert torch.equal(logits(untuned), logits(load(base, device="cpu", precision="fp32")))
-    assert torch.equal(logits(tuned.model), said)
-    assert not torch.equal(logits(load_base(base, device="cpu", precision="fp32")), said)
+    assert torch.equal(logits(tuned.model), tuned_logits)
+    assert not torch.equal(logits(load_base(base, device="cpu", precision="fp32")), tuned_logits)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,11 +120,11 @@ def test_an_adapter_of_the_first_release_still_answers(base: Path, tmp_path: Pat
     tokenizer = load_tokenizer(base)
 
     def answer(model: Any, text: str) -> str:
-        asked = tokenizer.apply_chat_template(
+        prompt = tokenizer.apply_chat_template(
             [{"role": "user", "content": text}], add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
-        found = model.generate(**asked, max_new_tokens=6, do_sample=False)[0, asked["input_ids"].shape[1] :]
-        return str(tokenizer.decode(found, skip_special_tokens=True))
+        answer_ids = model.generate(**prompt, max_new_tokens=6, do_sample=False)[0, prompt["input_ids"].shape[1] :]
+        return str(tokenizer.decode(answer_ids, skip_special_tokens=True))
 
     questions = {"the roof leaks above room 3": "roof", "no warm water in flat 4": "heat"}
     assert {text: answer(tuned.model, text) for text in questions} == questions

@@ -19,9 +19,9 @@ def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused_with_the_number
     tokenizer.add_tokens(["<one>", "<two>"])
     with pytest.raises(
         InputError, match=f"'<two>', {rows + 1}, and the model has {rows} embeddings: 2 tokens"
-    ) as found:
+    ) as caught:
         require_embeddings(tokenizer, model, "tiny")
-    assert found.value.place == "models/catalog.yaml: models.tiny"
+    assert caught.value.place == "models/catalog.yaml: models.tiny"
 
 
 @pytest.mark.parametrize("number", [320_000, [2, 320_000]])

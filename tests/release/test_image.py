@@ -42,9 +42,9 @@ def test_a_bento_contains_the_weights_the_code_and_its_lineage(project: Path) ->
 
 def test_equal_content_is_one_version_and_another_package_is_another(project: Path) -> None:
     first = build_bento(project)
-    made = (first.folder / "bento.yaml").stat().st_mtime_ns
+    built_at = (first.folder / "bento.yaml").stat().st_mtime_ns
     assert build_bento(project) == first
-    assert (first.folder / "bento.yaml").stat().st_mtime_ns == made
+    assert (first.folder / "bento.yaml").stat().st_mtime_ns == built_at
     readme = project / "src/tunegate/serving/protocol.py"
     readme.write_text(readme.read_text() + "\n")
     assert build_bento(project).tag != first.tag
@@ -95,5 +95,5 @@ def container(project: Path) -> Iterator[Callable[[str], str]]:
 @pytest.mark.skipif(_backend() is None, reason="neither a Docker daemon nor buildah works here")
 def test_a_container_of_the_image_answers_with_its_lineage(container: Callable[[str], str], project: Path) -> None:
     container("/readyz")
-    told = json.loads(container("/v1/lineage"))
-    assert told["lineage_key"] == read_manifest(project / "models/package").lineage.key
+    reply = json.loads(container("/v1/lineage"))
+    assert reply["lineage_key"] == read_manifest(project / "models/package").lineage.key

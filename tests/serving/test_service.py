@@ -70,11 +70,11 @@ def test_probes_lineage_and_nothing_else_answer(service: str, tiny_package: Path
     assert fetch(f"{service}/livez")[0] == 200
     assert fetch(f"{service}/readyz")[0] == 200
     status, body = fetch(f"{service}/v1/lineage")
-    told, manifest = json.loads(body), json.loads((tiny_package / FILE).read_text())
+    reply, manifest = json.loads(body), json.loads((tiny_package / FILE).read_text())
     assert status == 200
-    assert told["lineage_key"] == manifest["lineage"]["key"]
-    assert (told["parts"], told["metrics"]) == (manifest["lineage"]["parts"], manifest["metrics"])
-    assert told["commit"] is None, "the served folder is in no repository"
+    assert reply["lineage_key"] == manifest["lineage"]["key"]
+    assert (reply["parts"], reply["metrics"]) == (manifest["lineage"]["parts"], manifest["metrics"])
+    assert reply["commit"] is None, "the served folder is in no repository"
     for path in ("/", "/docs.json", "/static_content/index.css"):
         assert fetch(f"{service}{path}")[0] == 404
     assert fetch(f"{service}/v1/chat/completions", b"{secret")[0] == 400
@@ -97,12 +97,12 @@ def test_a_tampered_package_is_not_served(
         content_of["lineage"]["key"] = "f" * 64
         (package / FILE).write_text(json.dumps(content_of))
     process, _port = start_service(tmp_path)
-    said, _nothing = process.communicate(timeout=120)
+    output, _nothing = process.communicate(timeout=120)
     assert process.returncode == 3
-    assert ("model.gguf has changed" if tamper == "weights" else "does not match its parts") in said
-    assert "fix: " in said
-    assert "Traceback" not in said
-    assert "listening" not in said
+    assert ("model.gguf has changed" if tamper == "weights" else "does not match its parts") in output
+    assert "fix: " in output
+    assert "Traceback" not in output
+    assert "listening" not in output
 
 
 def test_serving_loads_neither_torch_nor_what_trains(tiny_package: Path) -> None:

@@ -68,10 +68,10 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def test_every_copy_has_its_parent_and_its_tokens(run: Run) -> None:
     folder = run(TYPO, {"kind": "swap"}, {"kind": "delete"})
-    made, tokens = read(folder / "augmented.parquet"), read(folder / "train.parquet")
-    assert [line["id"] for line in made[:4]] == ["t0~typo-1", "t0~typo-2", "t0~swap-1", "t0~delete-1"]
-    assert all(line["id"] == f"{line['parent']}~{line['kind']}-{line['id'][-1]}" for line in made)
-    assert [row["id"] for row in tokens] == [f"t{n}" for n in range(6)] + [line["id"] for line in made]
+    augmented, tokens = read(folder / "augmented.parquet"), read(folder / "train.parquet")
+    assert [line["id"] for line in augmented[:4]] == ["t0~typo-1", "t0~typo-2", "t0~swap-1", "t0~delete-1"]
+    assert all(line["id"] == f"{line['parent']}~{line['kind']}-{line['id'][-1]}" for line in augmented)
+    assert [row["id"] for row in tokens] == [f"t{n}" for n in range(6)] + [line["id"] for line in augmented]
     answers = {tuple(label for label in row["labels"] if label >= 0) for row in tokens}
     assert len(answers) == 1
     assert len({tuple(row["ids"]) for row in tokens}) == len(tokens)
@@ -79,8 +79,8 @@ def test_every_copy_has_its_parent_and_its_tokens(run: Run) -> None:
 
 def test_copies_are_told_in_the_ledger_and_its_sums_still_close(run: Run) -> None:
     folder = run(TYPO, HELLO)
-    notes, made = read_json(folder / "ledger.json")["notes"], read(folder / "augmented.parquet")
-    assert notes["augmented_rows"] == len(made) == notes["augmented_typo"] + notes["augmented_template"]
+    notes, augmented = read_json(folder / "ledger.json")["notes"], read(folder / "augmented.parquet")
+    assert notes["augmented_rows"] == len(augmented) == notes["augmented_typo"] + notes["augmented_template"]
     assert notes["augmented_tokens_trained"] > 0
     assert notes["train_rows_in"] == 6
     combined = combine([Path("validated"), Path("prepared"), folder])
@@ -90,8 +90,8 @@ def test_copies_are_told_in_the_ledger_and_its_sums_still_close(run: Run) -> Non
 
 def test_a_copy_that_asks_what_another_row_asks_is_dropped_and_counted(run: Run) -> None:
     folder = run(HELLO, {"kind": "template", "templates": ["{text}"]})
-    made = {line["id"] for line in read(folder / "augmented.parquet")}
-    assert made == {f"t{number}~template-1" for number in (0, 1, 3, 4, 5)}
+    augmented = {line["id"] for line in read(folder / "augmented.parquet")}
+    assert augmented == {f"t{number}~template-1" for number in (0, 1, 3, 4, 5)}
     assert read_json(folder / "ledger.json")["notes"]["augmented_dropped_equal"] == 7
 
 
@@ -112,17 +112,17 @@ def test_rows_that_are_dropped_have_no_copies_and_over_long_copies_are_counted(r
     rows = [*TRAIN, row("long", "leaks " * 80)]
     longest = max(len(row["ids"]) for row in read(run(output="plain") / "train.parquet"))
     folder = run({"kind": "delete", "rate": 0.9}, HELLO, rows=rows, max_length=longest)
-    made = read(folder / "augmented.parquet")
-    assert "t0" in {line["parent"] for line in made} <= {f"t{n}" for n in range(6)}
+    augmented = read(folder / "augmented.parquet")
+    assert "t0" in {line["parent"] for line in augmented} <= {f"t{n}" for n in range(6)}
     assert read_json(folder / "ledger.json")["notes"]["augmented_dropped_over_length"] == 5
     assert read_json(folder / "ledger.json")["notes"]["augmented_dropped_equal"] >= 1
-    assert {line["kind"] for line in made} == {"delete"}
+    assert {line["kind"] for line in augmented} == {"delete"}
 
 
 def test_of_a_conversation_what_the_user_says_last_is_said_otherwise(run: Run) -> None:
     turns = ["hello", "which room?", "the roof leaks in room three", "roof"]
-    said = tuple({"role": r, "content": c} for r, c in zip(["user", "assistant"] * 2, turns, strict=True))
-    folder = run(HELLO, rows=[row("c", text=None, label=None, messages=said)], turns="all")
+    conversation = tuple({"role": r, "content": c} for r, c in zip(["user", "assistant"] * 2, turns, strict=True))
+    folder = run(HELLO, rows=[row("c", text=None, label=None, messages=conversation)], turns="all")
     (line,) = read(folder / "augmented.parquet")
     assert line["text"] == "Hello, the roof leaks in room three"
     whole, copy = read(folder / "train.parquet")
@@ -140,9 +140,9 @@ def test_a_translator_is_asked_there_and_back(run: Run, tiny_model: Path) -> Non
     shutil.copytree(tiny_model, Path("base") / TRANSLATOR)
     how = {"kind": "back_translation", "templates": ["In Swedish: {text}", "In English: {text}"]}
     folder = run(how, rows=TRAIN[:2], translator="tiny", max_length=2000)
-    made = read(folder / "augmented.parquet")
-    assert [line["id"] for line in made] == ["t0~back_translation-1", "t1~back_translation-1"]
-    assert all(line["text"] not in [row.text for row in TRAIN] for line in made)
+    augmented = read(folder / "augmented.parquet")
+    assert [line["id"] for line in augmented] == ["t0~back_translation-1", "t1~back_translation-1"]
+    assert all(line["text"] not in [row.text for row in TRAIN] for line in augmented)
     assert sha256_of_tree(
         run(how, rows=TRAIN[:2], translator="tiny", max_length=2000, output="again")
     ) == sha256_of_tree(folder)

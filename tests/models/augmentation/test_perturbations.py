@@ -13,26 +13,26 @@ TEXT = "the  roof leaks\nabove room 12, badly"
 
 def test_letters_are_mistyped_and_digits_and_spaces_are_not() -> None:
     for number in range(30):
-        found = mistyped(TEXT, 0.1, generator("row", str(number)))
-        assert found != TEXT
-        assert abs(len(found) - len(TEXT)) <= 3
-        assert [sign for sign in found if not sign.isalpha()] == [sign for sign in TEXT if not sign.isalpha()]
+        changed = mistyped(TEXT, 0.1, generator("row", str(number)))
+        assert changed != TEXT
+        assert abs(len(changed) - len(TEXT)) <= 3
+        assert [sign for sign in changed if not sign.isalpha()] == [sign for sign in TEXT if not sign.isalpha()]
 
 
 def test_words_are_swapped_and_none_is_lost() -> None:
     for number in range(20):
-        found = with_swapped_words(TEXT, 0.1, generator("row", str(number)))
-        assert found != TEXT
-        assert sorted(found.split()) == sorted(TEXT.split())
-        assert [sign for sign in found if sign.isspace()] == [sign for sign in TEXT if sign.isspace()]
+        changed = with_swapped_words(TEXT, 0.1, generator("row", str(number)))
+        assert changed != TEXT
+        assert sorted(changed.split()) == sorted(TEXT.split())
+        assert [sign for sign in changed if sign.isspace()] == [sign for sign in TEXT if sign.isspace()]
 
 
 @pytest.mark.parametrize(("share", "left"), [(0.1, 6), (0.5, 3), (1.0, 1)])
 def test_a_share_of_the_words_is_deleted_and_never_all(share: float, left: int) -> None:
-    found = with_deleted_words(TEXT, share, generator("row"))
+    changed = with_deleted_words(TEXT, share, generator("row"))
     words = TEXT.split()
-    assert len(found.split()) == left
-    assert [word for word in words if word in found.split()] == found.split()
+    assert len(changed.split()) == left
+    assert [word for word in words if word in changed.split()] == changed.split()
 
 
 @pytest.mark.parametrize("text", ["", " ", "12", "!"])
@@ -43,9 +43,9 @@ def test_a_text_with_nothing_to_change_stays_as_it_is(text: str) -> None:
 
 def test_a_row_s_copies_stand_in_other_templates_until_there_are_none() -> None:
     templates = ["Hi, {text}", "{text}!", "Q: {text} {x}"]
-    found = [in_template("a{text}", templates, number, generator("row")) for number in range(4)]
-    assert sorted(found[:3]) == ["Hi, a{text}", "Q: a{text} {x}", "a{text}!"]
-    assert found[3] == found[0]
+    changed = [in_template("a{text}", templates, number, generator("row")) for number in range(4)]
+    assert sorted(changed[:3]) == ["Hi, a{text}", "Q: a{text} {x}", "a{text}!"]
+    assert changed[3] == changed[0]
 
 
 def test_what_is_random_depends_on_the_names_alone() -> None:

@@ -40,8 +40,8 @@ def encode(tokenizer: Any, row: dict[str, Any]) -> Example:
 
 
 def encoded(tokenizer: Any, rows: list[dict[str, Any]], **settings: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = Encoding(Recipe.of(tokenizer), Answers(), **settings)(batch(rows)).to_pylist()
-    return found
+    encoded_rows: list[dict[str, Any]] = Encoding(Recipe.of(tokenizer), Answers(), **settings)(batch(rows)).to_pylist()
+    return encoded_rows
 
 
 def test_only_the_answer_and_its_end_are_trained_on(tokenizer: Any) -> None:
@@ -111,10 +111,10 @@ def test_every_row_and_token_is_accounted_for(tokenizer: Any, policy: Any) -> No
     rows = [ROW | {"id": str(n), "label": "roof " * n} for n in range(1, 12)]
     rows.append(ROW | {"id": "prompt too long", "text": "leaks " * 50})
     counts = Counts()
-    made = Encoding(Recipe.of(tokenizer), Answers(), 18, policy)(batch(rows))
-    counts.add(made.slice(0, 5))
-    counts.add(made.slice(5))
-    kept = [row for row in made.to_pylist() if row["reason"] is None]
+    encoded_batch = Encoding(Recipe.of(tokenizer), Answers(), 18, policy)(batch(rows))
+    counts.add(encoded_batch.slice(0, 5))
+    counts.add(encoded_batch.slice(5))
+    kept = [row for row in encoded_batch.to_pylist() if row["reason"] is None]
     assert counts.rows_in == 12 == counts.rows_out + counts.rows_dropped
     assert counts.tokens_in == counts.tokens_out + counts.tokens_dropped + counts.tokens_cut
     assert counts.tokens_out == sum(len(row["ids"]) for row in kept)
@@ -124,7 +124,7 @@ def test_every_row_and_token_is_accounted_for(tokenizer: Any, policy: Any) -> No
     assert counts.eos_lost == ends.count(False)
     assert (counts.eos_lost > 0) == (policy == "truncate")
     assert all(len(row["ids"]) <= 18 for row in kept)
-    assert {row["reason"] for row in made.to_pylist()} == {None, "over_length"}
+    assert {row["reason"] for row in encoded_batch.to_pylist()} == {None, "over_length"}
 
 
 def test_where_the_end_of_a_row_is_kept_no_end_of_an_answer_is_lost(tokenizer: Any) -> None:
@@ -146,7 +146,7 @@ def test_rows_that_are_not_trained_on_are_counted_even_where_the_template_refuse
     rows = [ROW, ROW | {"id": "b", "text": "bad"}, ROW | {"id": "c", "text": None, "label": None}]
     with pytest.raises(InputError, match="the chat template refuses: no"):
         Counting(Recipe.of(tokenizer), Answers(), strict=True)(batch(rows[:2]))
-    made = Counting(Recipe.of(tokenizer), Answers())(batch(rows))
+    encoded_batch = Counting(Recipe.of(tokenizer), Answers())(batch(rows))
     words = len(tokenizer("bad")["input_ids"]) + len(tokenizer("roof")["input_ids"])
-    assert made.schema.names == ["id", "source", "tokens"]
-    assert made["tokens"].to_pylist()[:2] == [len(encode(tokenizer, ROW).ids), words]
+    assert encoded_batch.schema.names == ["id", "source", "tokens"]
+    assert encoded_batch["tokens"].to_pylist()[:2] == [len(encode(tokenizer, ROW).ids), words]

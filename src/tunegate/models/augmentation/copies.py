@@ -25,7 +25,7 @@ from tunegate.tables import parquet_batches, parquet_writer
 
 FILE = "augmented.parquet"
 AUGMENTED = pa.schema([(name, pa.string()) for name in ("id", "parent", "kind", "text")])
-"""The columns of data/tokens/augmented.parquet: a copy, the row it was made of, how, and its question."""
+"""The columns of data/tokens/augmented.parquet: a copy, the row it was made of, by which kind, and its question."""
 
 EQUAL = "equal"
 """Why a copy is dropped: some row has the same question."""
@@ -77,28 +77,28 @@ class Augmentation:
 
     def _copies(self, row: Row, questions: set[bytes]) -> Iterator[tuple[Row, Row]]:
         numbers = Counter[str]()
-        for how in self._kinds:
-            for _ in range(how.copies):
-                numbers[how.kind] += 1
-                copy = _with_question(row, self._changed(row, how, numbers[how.kind]))
-                copy["id"] = f"{row['id']}~{how.kind}-{numbers[how.kind]}"
+        for augment in self._kinds:
+            for _ in range(augment.copies):
+                numbers[augment.kind] += 1
+                copy = _with_question(row, self._changed(row, augment, numbers[augment.kind]))
+                copy["id"] = f"{row['id']}~{augment.kind}-{numbers[augment.kind]}"
                 key = _key(copy)
                 if key in questions:
                     self._counts[f"dropped_{EQUAL}"] += 1
                     continue
                 questions.add(key)
-                yield copy, {"id": copy["id"], "parent": row["id"], "kind": how.kind, "text": _question(copy)}
+                yield copy, {"id": copy["id"], "parent": row["id"], "kind": augment.kind, "text": _question(copy)}
 
-    def _changed(self, row: Row, how: Augment, number: int) -> str:
-        text, random = _question(row), generator(row["id"], how.kind, str(number))
-        match how.kind:
+    def _changed(self, row: Row, augment: Augment, number: int) -> str:
+        text, random = _question(row), generator(row["id"], augment.kind, str(number))
+        match augment.kind:
             case "template":
                 # One order of the templates per row, so that its copies differ.
-                return in_template(text, how.templates, number, generator(row["id"], how.kind))
+                return in_template(text, augment.templates, number, generator(row["id"], augment.kind))
             case "back_translation":
-                return self._translator.back_translated(text, how.templates) or text
+                return self._translator.back_translated(text, augment.templates) or text
             case kind:
-                return CHANGES[kind](text, how.rate, random)
+                return CHANGES[kind](text, augment.rate, random)
 
     def _count(self, encoded: Any, lines: list[Row]) -> None:
         self._counts["rows"] += len(lines)

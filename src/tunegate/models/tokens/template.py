@@ -97,8 +97,8 @@ def _compiled(source: str) -> Any:
     def raise_exception(message: str) -> None:
         raise TemplateError(message)
 
-    def tojson(value: Any, **how: Any) -> str:
-        return json.dumps(value, **({"ensure_ascii": False} | how))
+    def tojson(value: Any, **options: Any) -> str:
+        return json.dumps(value, **({"ensure_ascii": False} | options))
 
     def strftime_now(pattern: str) -> str:
         return TODAY.strftime(pattern)

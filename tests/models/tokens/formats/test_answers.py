@@ -24,7 +24,7 @@ def conversation(*turns: str, first: str = "user") -> dict[str, Any]:
     return QUESTION | {"messages": messages, "text": None, "label": None}
 
 
-def made(tokenizer: Any, row: dict[str, Any], **how: Any) -> Example:
+def example_of(tokenizer: Any, row: dict[str, Any], **how: Any) -> Example:
     return next(Answers(**how)(Recipe.of(tokenizer), [row]))
 
 
@@ -34,15 +34,15 @@ def trained(tokenizer: Any, example: Example) -> str:
 
 def test_every_answer_of_a_conversation_and_its_end_are_trained_on(tokenizer: Any) -> None:
     row = conversation("hello", "which room?", "room 3 <|im_end|>", "roof")
-    example = made(tokenizer, row, turns="all")
+    example = example_of(tokenizer, row, turns="all")
     assert trained(tokenizer, example) == "which room?<|im_end|>roof<|im_end|>"
     assert all(label in (IGNORED, token) for token, label in zip(example.ids, example.labels, strict=True))
-    last = made(tokenizer, row)
+    last = example_of(tokenizer, row)
     assert tokenizer.decode(example.ids) == tokenizer.decode(last.ids)
 
 
 def test_a_system_message_is_not_trained_on(tokenizer: Any) -> None:
-    example = made(tokenizer, conversation("be brief", "hello", "hi", first="system"), turns="all")
+    example = example_of(tokenizer, conversation("be brief", "hello", "hi", first="system"), turns="all")
     assert trained(tokenizer, example) == "hi<|im_end|>"
 
 
@@ -50,7 +50,7 @@ def test_a_system_message_is_not_trained_on(tokenizer: Any) -> None:
     "row", [QUESTION, conversation("å", "x<|im_end|>y"), conversation("s", "q", "a", first="system")]
 )
 def test_one_answer_has_the_same_tokens_however_many_turns_are_trained_on(tokenizer: Any, row: dict[str, Any]) -> None:
-    assert made(tokenizer, row, turns="all") == made(tokenizer, row, turns="last")
+    assert example_of(tokenizer, row, turns="all") == example_of(tokenizer, row, turns="last")
 
 
 def test_a_template_that_rewrites_earlier_turns_is_refused_by_name(tokenizer: Any) -> None:
@@ -60,31 +60,31 @@ def test_a_template_that_rewrites_earlier_turns_is_refused_by_name(tokenizer: An
         "{% if add_generation_prompt %}<|im_start|>assistant {% endif %}"
     )
     row = conversation("hello", "<think>", "room 3", "roof")
-    assert trained(tokenizer, made(tokenizer, row)) == "roof<|im_end|>"
+    assert trained(tokenizer, example_of(tokenizer, row)) == "roof<|im_end|>"
     with pytest.raises(InputError, match="the first 3 turns does not start with") as caught:
-        made(tokenizer, row, turns="all")
+        example_of(tokenizer, row, turns="all")
     assert caught.value.place == "row a: chat_template.jinja"
     assert "tokenize.turns to last" in caught.value.remedy
 
 
 def test_a_question_without_an_answer_is_a_prompt_or_refused(tokenizer: Any) -> None:
     row = QUESTION | {"label": None}
-    example = made(tokenizer, row, unanswered=True)
+    example = example_of(tokenizer, row, unanswered=True)
     assert tokenizer.decode(example.ids) == "<|im_start|>user\nthe roof leaks<|im_end|>\n<|im_start|>assistant\n"
     assert set(example.labels) == {IGNORED}
-    whole = made(tokenizer, QUESTION)
+    whole = example_of(tokenizer, QUESTION)
     assert whole.ids[: len(example.ids)] == example.ids
     with pytest.raises(InputError, match="neither messages nor a label") as caught:
-        made(tokenizer, row)
+        example_of(tokenizer, row)
     assert caught.value.place == "row a"
 
 
 def test_labelled_and_unlabelled_rows_keep_their_order(tokenizer: Any) -> None:
     rows = [QUESTION | {"id": str(n), "label": None if n % 3 else "roof"} for n in range(7)]
-    found = list(Answers(unanswered=True, with_tasks=True)(Recipe.of(tokenizer), rows))
-    assert [example.id for example in found] == [str(n) for n in range(7)]
-    assert [example.prompt < len(example.ids) for example in found] == [n % 3 == 0 for n in range(7)]
-    assert all(example.tasks == {"source": "desk"} for example in found)
+    examples = list(Answers(unanswered=True, with_tasks=True)(Recipe.of(tokenizer), rows))
+    assert [example.id for example in examples] == [str(n) for n in range(7)]
+    assert [example.prompt < len(example.ids) for example in examples] == [n % 3 == 0 for n in range(7)]
+    assert all(example.tasks == {"source": "desk"} for example in examples)
 
 
 PROMPT = {

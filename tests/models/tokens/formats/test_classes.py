@@ -43,31 +43,31 @@ def example(tokenizer: Any, given: dict[str, Any]) -> Any:
 
 
 def test_an_encoder_reads_the_text_between_the_tokens_that_its_tokenizer_writes(encoder: Any) -> None:
-    found = example(encoder, row())
-    assert found.ids == encoder("the roof leaks")["input_ids"]
-    assert encoder.convert_ids_to_tokens(found.ids)[0] == "[CLS]"
-    assert found.target == "roof"
-    assert set(found.labels) == {IGNORED}
+    encoded = example(encoder, row())
+    assert encoded.ids == encoder("the roof leaks")["input_ids"]
+    assert encoder.convert_ids_to_tokens(encoded.ids)[0] == "[CLS]"
+    assert encoded.target == "roof"
+    assert set(encoded.labels) == {IGNORED}
 
 
 def test_a_decoder_reads_the_prompt_that_an_answer_would_follow(decoder: Any) -> None:
-    asked = [{"role": "user", "content": "the roof leaks"}]
-    prompt = decoder.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
+    question = [{"role": "user", "content": "the roof leaks"}]
+    prompt = decoder.apply_chat_template(question, add_generation_prompt=True, return_dict=False)
     assert example(decoder, row()).ids == prompt
 
 
 def test_of_a_conversation_the_last_message_is_the_label(encoder: Any, decoder: Any) -> None:
     messages = [{"role": role, "content": text} for role, text in TURNS]
-    found = example(encoder, row(None, None, messages=messages))
-    assert found.target == "roof"
-    assert found.ids == encoder("the roof leaks which room room 3")["input_ids"]
+    encoded = example(encoder, row(None, None, messages=messages))
+    assert encoded.target == "roof"
+    assert encoded.ids == encoder("the roof leaks which room room 3")["input_ids"]
     prompt = decoder.apply_chat_template(messages[:-1], add_generation_prompt=True, return_dict=False)
     assert example(decoder, row(None, None, messages=messages)).ids == prompt
 
 
 def test_control_tokens_in_a_text_are_text_to_an_encoder(encoder: Any) -> None:
-    found = example(encoder, row("the roof [SEP] leaks"))
-    assert found.ids.count(encoder.sep_token_id) == 1
+    encoded = example(encoder, row("the roof [SEP] leaks"))
+    assert encoded.ids.count(encoder.sep_token_id) == 1
 
 
 def test_a_row_without_a_label_is_named(encoder: Any) -> None:
@@ -94,12 +94,12 @@ def test_a_text_is_cut_where_it_ends_and_what_stands_behind_every_text_stays(whi
 def test_the_policy_truncate_cuts_texts_and_counts_what_is_lost(encoder: Any) -> None:
     recipe = Recipe.of(encoder)
     batch = pa.RecordBatch.from_pylist([row(), row("roof " * 20, id="b")], schema=ROW)
-    found = Encoding(recipe, Classes(), 8, "truncate")(batch).to_pylist()
-    assert [(r["reason"], r["tokens"], r["cut"], r["target"]) for r in found] == [
+    encoded = Encoding(recipe, Classes(), 8, "truncate")(batch).to_pylist()
+    assert [(r["reason"], r["tokens"], r["cut"], r["target"]) for r in encoded] == [
         (None, 5, 0, "roof"),
         (None, 8, 14, "roof"),
     ]
-    assert found[1]["ids"][-1] == encoder.sep_token_id
+    assert encoded[1]["ids"][-1] == encoder.sep_token_id
 
 
 def test_rows_of_an_encoder_that_leave_are_counted_without_a_template(encoder: Any) -> None:

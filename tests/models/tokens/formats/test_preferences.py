@@ -23,13 +23,13 @@ def tokenizer(tiny_model: Path) -> Any:
     return load_tokenizer(tiny_model)
 
 
-def made(tokenizer: Any, *rows: dict[str, Any]) -> Any:
+def examples_of(tokenizer: Any, *rows: dict[str, Any]) -> Any:
     return list(Preferences()(Recipe.of(tokenizer), rows))
 
 
 def test_both_answers_stand_after_the_same_prompt_each_with_its_end(tokenizer: Any) -> None:
     for row in (ROW, ROW | {"messages": TALK, "text": None, "label": None}):
-        (example,) = made(tokenizer, row)
+        (example,) = examples_of(tokenizer, row)
         assert tokenizer.decode([label for label in example.labels if label != IGNORED]) == "roof<|im_end|>"
         assert tokenizer.decode(example.rejected) == "heat now<|im_end|>"
         assert tokenizer.decode(example.ids[: example.prompt]).endswith("<|im_start|>assistant\n")
@@ -46,12 +46,12 @@ def test_both_answers_stand_after_the_same_prompt_each_with_its_end(tokenizer: A
 )
 def test_a_row_that_prefers_nothing_is_refused_by_its_id(tokenizer: Any, changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError, match=problem) as caught:
-        made(tokenizer, ROW, ROW | {"id": "b"} | changes)
+        examples_of(tokenizer, ROW, ROW | {"id": "b"} | changes)
     assert caught.value.place == "row b"
 
 
 def test_with_padding_that_is_the_end_token_the_end_is_still_trained_on(tiny_model: Path) -> None:
     tokenizer = load_tokenizer(tiny_model)
     tokenizer.pad_token = tokenizer.eos_token
-    (example,) = made(tokenizer, ROW)
+    (example,) = examples_of(tokenizer, ROW)
     assert example.labels[-1] == example.rejected[-1] == tokenizer.eos_token_id
