@@ -54,12 +54,12 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
         acquire("tiny", entry(source), "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
 
 
-def test_a_file_beside_the_verified_ones_is_not_seen_by_the_loader(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_listed_is_hidden_from_the_loader(tiny_model: Path, tmp_path: Path) -> None:
     catalogue_entry = entry(tiny_model)
     assert catalogue_entry.source.kind == "folder"
     files = {name: value for name, value in catalogue_entry.source.files.items() if name != "config.json"}
     partial = catalogue_entry.model_copy(update={"source": catalogue_entry.source.model_copy(update={"files": files})})
-    with pytest.raises(InputError, match="no model that transformers loads"):
+    with pytest.raises(InputError, match="transformers cannot load"):
         acquire("tiny", partial, "float32", tmp_path, tmp_path / "out", download_mlflow=no_mlflow)
 
 
