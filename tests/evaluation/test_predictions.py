@@ -39,7 +39,7 @@ def test_a_decoder_is_asked_for_words(tiny_model: Path) -> None:
     assert remarks_of(tuned, ROWS) == []
 
 
-def test_rows_without_an_answer_are_left_out_and_told_where_training_takes_them_else_named(tiny_model: Path) -> None:
+def test_rows_without_an_answer_are_left_out_where_training_takes_them_and_else_named(tiny_model: Path) -> None:
     model, tokenizer = load_base(tiny_model, device="cpu", precision="fp32"), load_tokenizer(tiny_model)
     given, how = [*ROWS, ROWS[0] | {"id": "none", "label": None}], Evaluate(max_new_tokens=2)
 

@@ -42,7 +42,7 @@ def test_local_folders_are_mounted_once_and_named_by_their_mount(tmp_path: Path)
     assert (inside.extra, inside.links) == (("https://one.test",), ("/run/packages/1", "/run/packages/1"))
 
 
-def test_both_installers_are_told_the_same_indexes() -> None:
+def test_both_installers_get_the_same_indexes() -> None:
     sources = PackageSources(index="https://one.test", extra=("https://two.test",), links=("/wheels",))
     uv, pip = sources.uv_settings(), sources.pip_settings()
     assert 'url = "https://one.test"\ndefault = true' in uv

@@ -77,7 +77,7 @@ def test_every_copy_has_its_parent_and_its_tokens(run: Run) -> None:
     assert len({tuple(row["ids"]) for row in tokens}) == len(tokens)
 
 
-def test_copies_are_told_in_the_ledger_and_its_sums_still_close(run: Run) -> None:
+def test_copies_are_in_the_ledger_and_its_sums_still_close(run: Run) -> None:
     folder = run(TYPO, HELLO)
     notes, augmented = read_json(folder / "ledger.json")["notes"], read(folder / "augmented.parquet")
     assert notes["augmented_rows"] == len(augmented) == notes["augmented_typo"] + notes["augmented_template"]

@@ -13,10 +13,10 @@ from tunegate.errors import InputError
 from tunegate.models.folders import TEMPLATE
 
 TODAY = datetime.datetime(2024, 7, 26)
-"""The day that every template is told it is, in training, evaluation and serving alike.
+"""The date that every template gets, in training, evaluation and serving alike.
 
 The real one would make other tokens of the same rows tomorrow, and prompts that the model was not trained on. It is the
-day that templates of Llama 3 name where they are told none.
+date that templates of Llama 3 name where they get none.
 """
 
 Message = dict[str, str]
@@ -31,7 +31,7 @@ class Template:
         self._special = dict(special)
 
     def writes(self, mark: str) -> bool:
-        """Whether the template's text has the mark, which is no white space."""
+        """Whether the template contains the mark; white space does not count."""
         return mark in self._source and bool(mark.strip())
 
     def render(self, messages: Sequence[Message], *, prompt: bool) -> str:
