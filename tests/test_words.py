@@ -73,6 +73,8 @@ TERMS = (
 """What the glossary explains at least."""
 
 LEFT: dict[str, str] = {
+    # The key that manifests of earlier releases have.
+    "src/tunegate/models/manifest.py": "companions",
     "src/tunegate/cli/__init__.py": "said; wanted",
     "src/tunegate/cli/check.py": "found; is no stage; known; said",
     "src/tunegate/cli/curve.py": "asked; found; told",

@@ -6,7 +6,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, JsonValue
+from pydantic import AliasChoices, Field, JsonValue
 
 from tunegate.errors import RefusedError
 from tunegate.files import files_below, read_json, sha256_of, write_json
@@ -53,7 +53,9 @@ class Manifest(Closed):
     """What the model was made of."""
     base: BaseModelRecord
     """What it was tuned from."""
-    auxiliary_models: dict[str, AuxiliaryModelRecord] = Field(default={})
+    auxiliary_models: dict[str, AuxiliaryModelRecord] = Field(
+        default={}, validation_alias=AliasChoices("auxiliary_models", "companions")
+    )
     """The teacher and the translator, by these names, where there were any."""
     metrics: dict[str, JsonValue]
     """The numbers of reports/metrics.json."""
