@@ -69,3 +69,11 @@ def test_a_manifest_with_an_unknown_key_or_of_another_format_is_refused(package:
 def test_a_folder_without_a_manifest_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         verify(tmp_path)
+
+
+def test_a_manifest_of_an_earlier_release_is_read(package: Path) -> None:
+    written = json.loads((package / FILE).read_text(encoding="utf-8"))
+    del written["auxiliary_models"]
+    written["companions"] = {"teacher": {"name": "large", "license": "MIT"}}
+    (package / FILE).write_text(json.dumps(written), encoding="utf-8")
+    assert read_manifest(package).auxiliary_models["teacher"].name == "large"
