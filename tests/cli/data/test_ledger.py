@@ -87,7 +87,7 @@ def test_an_example_of_the_page_prints_what_is_shown(staged_project: Path, comma
 def test_the_page_explains_every_reason_that_the_code_gives() -> None:
     words = "over_limit|empty_after_repair|too_(?:short|long)|repetitive|secret|personal_data|(?:near_)?duplicate|cut"
     given = set()
-    for path in [*(ROOT / "src/tunegate/data").rglob("*.py"), *(ROOT / "src/tunegate/models").glob("*.py")]:
+    for path in [*(ROOT / "src/tunegate/data").rglob("*.py"), *(ROOT / "src/tunegate/models").rglob("*.py")]:
         given |= set(
             re.findall(rf"[\"'`]({words}|over_\w+|question_\w+_(?:test|valid)|not_in_\w+)[\"'`]", path.read_text())
         )
