@@ -52,6 +52,9 @@ _STRING = r"""\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n]
 _NO_CODE = re.compile(rf"({_STRING})|\s*#[^\n]*|\n[ \t]*(?=\n)", re.DOTALL)
 """Comments and empty lines; strings as the group, so that nothing is looked for in them."""
 
+_NO_CODE_AT_ALL = sha256_of_text("")[:DIGITS]
+"""Of a package that has a docstring only."""
+
 
 def require_key(path: Path) -> None:
     """Raise RefusedError unless the stage's file at `path` is what would run here."""
@@ -84,7 +87,7 @@ def stage_keys(stages: Iterable[str], lock: str, more: Mapping[str, Collection[s
         distributions = {normalised(name) for top in {*imported, *more.get(stage, ())} for name in owners.get(top, ())}
         needed = sorted(with_requirements(distributions, pins.keys()))
         keys[stage] = StageKey(
-            {name: module_digest(name) for name in sorted(modules)},
+            {name: digest for name in sorted(modules) if (digest := module_digest(name)) != _NO_CODE_AT_ALL},
             {name: "|".join(sorted(set(pins[name]))) for name in needed},
         )
     return keys
