@@ -20,11 +20,11 @@ def test_pip_s_settings_and_the_project_s_own_wheels_are_found(
 ) -> None:
     (no_settings / "requirements/wheels").mkdir(parents=True)
     (no_settings / "ca.crt").touch()
-    monkeypatch.setenv("PIP_INDEX_URL", "https://user:secret@index.test/simple")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://user:s3cret@index.test/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://one.test https://two.test")
     monkeypatch.setenv("PIP_CERT", "ca.crt")
     assert package_sources() == PackageSources(
-        index="https://user:secret@index.test/simple",
+        index="https://user:s3cret@index.test/simple",
         extra=("https://one.test", "https://two.test"),
         links=("requirements/wheels",),
         certificates=Path("ca.crt"),

@@ -1,4 +1,4 @@
-"""`tunegate check`: what can be said of a project in a second, before every commit: the files that people write.
+"""`tunegate check`: what can be checked in a second, before every commit: the files that people write.
 
 Reads params.yaml, dvc.yaml, dvc.lock, data/sources.yaml, models/catalog.yaml, policy/*.yaml and git's index. Imports no
 library that computes, runs no stage, asks no remote. What takes longer, `make check` says.
@@ -57,16 +57,16 @@ def check() -> None:
     # A file with conflict markers cannot be read: what else would be said of it is noise.
     problems = list(_caught(_conflicts, project)) or [p for look in _LOOKS for p in _caught(look, project)]
     warnings = [] if problems else list(_caught(_staleness, project))
-    for level, found in (("error", problems), ("warning", warnings)):
-        # A file that several looks read is told of once.
-        for line in dict.fromkeys(map(_line, found)):
+    for level, messages in (("error", problems), ("warning", warnings)):
+        # A problem that several checks find is printed once.
+        for line in dict.fromkeys(map(_line, messages)):
             print(f"{level}: {line}")
     if problems:
         raise typer.Exit(1)
 
 
-def _line(found: TunegateError) -> str:
-    return f"{found.place}: {found.problem}" + (f" (fix: {found.remedy})" if found.remedy else "")
+def _line(error: TunegateError) -> str:
+    return f"{error.place}: {error.problem}" + (f" (fix: {error.remedy})" if error.remedy else "")
 
 
 def _caught(look: Look, project: Project) -> Iterator[TunegateError]:
@@ -120,11 +120,11 @@ def _policy(path: Path, project: Project) -> Iterator[TunegateError]:
     if path != Path(POLICY):
         return
     policy = parse(Policy, values, place=POLICY, remedy="docs/gate.md explains every key")
-    known = {name for source in project.sources or () for name in source.row.slices}
+    slices = {name for source in project.sources or () for name in source.row.slices}
     for name in policy.slices.by if project.sources else ():
-        if name not in known:
-            said = f"known: {', '.join(sorted(known))}" if known else "they give none"
-            problem = f"no source gives its rows the slice {name!r} ({said})"
+        if name not in slices:
+            declared = f"known: {', '.join(sorted(slices))}" if slices else "they give none"
+            problem = f"no source gives its rows the slice {name!r} ({declared})"
             yield InputError(problem, place=f"{POLICY}: slices.by", remedy=f"declare it in {SOURCES}, or drop it here")
     impossible = _impossible_metrics(project.sources or ())
     for name in policy.metrics:
@@ -150,8 +150,8 @@ def _pipeline(project: Project) -> Iterator[TunegateError]:
         stages = open_pipeline(project.repository, None, outputs).stages.values()
     yield from _unknown_params(written["stages"], read_yaml(PARAMS))
     owned = [path for stage in stages for out, path in stage.outs.items() if out not in stage.tracked]
-    found = project.repository.run("ls-files", "-z", "--", *owned) if owned else ""
-    for path in filter(None, found.split("\0")):
+    tracked = project.repository.run("ls-files", "-z", "--", *owned) if owned else ""
+    for path in filter(None, tracked.split("\0")):
         yield InputError("git tracks what DVC owns", place=path, remedy=f"git rm -r --cached {path}")
 
 
@@ -199,7 +199,7 @@ def _staleness(project: Project) -> Iterator[TunegateError]:
         remedy = "run `dvc repro`; `tunegate plan` says why"
         yield InputError(f"stale: {', '.join(stale)}", place=LOCK, remedy=remedy)
     for name in unknown:
-        yield InputError(f"{name} is no stage of {PIPELINE}", place=LOCK, remedy="delete its entry")
+        yield InputError(f"{name} is not a stage of {PIPELINE}", place=LOCK, remedy="delete its entry")
 
 
 _LOOKS: tuple[Look, ...] = (_params, _sources, _catalogue, _policies, _pipeline, _keys, _lock)

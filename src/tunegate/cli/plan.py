@@ -52,12 +52,12 @@ def plan(
 
 
 def _as_json(fork: str | None, stages: Sequence[StaleStage], costs: Sequence[Forecast]) -> str:
-    found: dict[str, Any] = {
+    plan: dict[str, Any] = {
         "against": fork,
         "stages": [{**dataclasses.asdict(stage), "after": stage.after} for stage in stages],
         "forecast": [dataclasses.asdict(cost) for cost in costs],
     }
-    return to_json(found)
+    return to_json(plan)
 
 
 def _as_text(fork: str | None, stages: Sequence[StaleStage], costs: Sequence[Forecast]) -> str:

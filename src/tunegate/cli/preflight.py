@@ -46,19 +46,19 @@ def preflight(
     from tunegate.preflight.run import read_inputs
 
     with _progress() as say:
-        found = run(read_inputs(load_params(params), prepared, tokens, base), say)
+        result = run(read_inputs(load_params(params), prepared, tokens, base), say)
     if html:
-        write_text(html, render_preflight(found))
-    typer.echo(to_json(_plain(found)) if as_json else as_text(found), nl=not as_json)
-    if found.refused:
-        problem = "; ".join(f"{finding.check}: {finding.result}" for finding in found.refused)
-        raise RefusedError(problem, place="preflight", remedy="; ".join(f.remedy for f in found.refused))
+        write_text(html, render_preflight(result))
+    typer.echo(to_json(_plain(result)) if as_json else as_text(result), nl=not as_json)
+    if result.refused:
+        problem = "; ".join(f"{finding.check}: {finding.result}" for finding in result.refused)
+        raise RefusedError(problem, place="preflight", remedy="; ".join(f.remedy for f in result.refused))
 
 
-def as_text(found: "Preflight") -> str:
+def as_text(result: "Preflight") -> str:
     """Findings, mask and forecast for a terminal."""
-    costs = [table(costs_of(found.forecast))] if found.forecast else []
-    lists = ([*_findings(found.findings)], [*_mask(found.preview)], costs)
+    costs = [table(costs_of(result.forecast))] if result.forecast else []
+    lists = ([*_findings(result.findings)], [*_mask(result.preview)], costs)
     return "\n\n".join("\n".join(lines) for lines in lists if lines)
 
 

@@ -1,8 +1,8 @@
 """The lineage key: one sha256 over everything that may influence a model.
 
-Stamped into the adapter, the MLflow version, the package's manifest and the service. Whoever finds that a key is not
-the sha256 of its parts, or that a part is not what it holds, refuses. This module hashes what it is given; it does not
-know where the parts come from.
+Stamped into the adapter, the MLflow version, the package's manifest and the service. A reader that finds a key that is
+not the sha256 of its parts, or a part that is not what it holds, refuses. This module hashes what it is given; it does
+not know where the parts come from.
 """
 
 import hashlib

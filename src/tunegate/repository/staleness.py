@@ -23,7 +23,7 @@ from tunegate.text import listed
 Kind = Literal[
     "new stage", "command", "params", "device", "data", "code", "environment", "file", "input", "output", "upstream"
 ]
-"""`input` is what another stage made and makes no longer so; `upstream` a stage that must run first to know."""
+"""`input`: another stage gives something else than it did; `upstream` a stage that must run first to know."""
 Status = Literal["skipped", "restored", "may run", "runs"]
 
 _SHOWN = 6
@@ -89,7 +89,7 @@ class _Plan:
         self._lock = lock
         self._own = own
         self._runs = Runs(snapshot.repository.root, remote=False)
-        self._made: dict[str, str] = {}
+        self._outputs: dict[str, str] = {}
         """The md5 of outputs so far, by path from the project's folder; only those that are known."""
         self._unknown: set[str] = set()
         """Stages whose outputs only a run will tell."""
@@ -138,20 +138,20 @@ class _Plan:
     def _md5(self, stage: Stage, path: str) -> str | None:
         """What the stage will read there: empty where there is nothing, None where only a run will tell."""
         where = stage.deps[path]
-        return self._made.get(where) if self._pipeline.makers(where) else self._pipeline.md5(stage, path)
+        return self._outputs.get(where) if self._pipeline.makers(where) else self._pipeline.md5(stage, path)
 
     def _upstream_causes(self, stage: Stage, entry: Entry | None, now: Hashes) -> Iterator[Cause]:
         waits = [maker for path in stage.deps for maker in self._pending(stage, path)]
         yield from (Cause("upstream", maker, f"after {maker}") for maker in dict.fromkeys(waits))
         locked = entry.deps if entry else {}
         for path, where in stage.deps.items():
-            made = self._pipeline.makers(where) and now[path]
-            if made and path in locked and made != locked[path].md5:
+            md5 = self._pipeline.makers(where) and now[path]
+            if md5 and path in locked and md5 != locked[path].md5:
                 yield Cause("input", path, f"{path}: not the one it was run with")
 
     def _pending(self, stage: Stage, path: str) -> list[str]:
         where = stage.deps[path]
-        vague = self._unknown if where in self._made else self._unknown | self._changed
+        vague = self._unknown if where in self._outputs else self._unknown | self._changed
         return [maker for maker in self._pipeline.makers(where) if maker in vague]
 
     def _waits(self, stage: Stage) -> bool:
@@ -171,8 +171,8 @@ class _Plan:
             "params": params,
             "outs": [{"path": path} for path in sorted(stage.outs)],
         }
-        found = self._runs.newest(key_of({key: value for key, value in raw.items() if value}))
-        return Entry(stage.name, found) if found else None
+        newest = self._runs.newest(key_of({key: value for key, value in raw.items() if value}))
+        return Entry(stage.name, newest) if newest else None
 
     def _lost(self, stage: Stage, entry: Entry) -> Iterator[Cause]:
         """Locked outputs that are not there, or not as locked."""
@@ -201,7 +201,7 @@ class _Plan:
             return
         if run is not entry:
             self._changed.add(stage.name)
-        self._made |= {where: run.outs[path].md5 for path, where in stage.outs.items() if path in run.outs}
+        self._outputs |= {where: run.outs[path].md5 for path, where in stage.outs.items() if path in run.outs}
 
 
 def _in_order(pipeline: Pipeline, place: str) -> list[Stage]:
@@ -263,11 +263,11 @@ def kind_of(path: str) -> Kind:
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Values by dotted key; an empty mapping is a value."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
-        found |= _flat(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
-    return found
+        flat |= _flat(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
+    return flat
 
 
 def _shown(values: Mapping[str, Any], key: str) -> str:

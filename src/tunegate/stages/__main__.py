@@ -58,8 +58,8 @@ def _check(module: ModuleType, paths: list[str]) -> None:
     try:
         signature.bind(*paths)
     except TypeError as error:
-        wanted = " ".join(parameter.upper() for parameter in signature.parameters)
-        raise UsageError(f"{error}; wanted: {wanted}", remedy="dvc.yaml shows the command of every stage") from None
+        expected = " ".join(parameter.upper() for parameter in signature.parameters)
+        raise UsageError(f"{error}; expected: {expected}", remedy="dvc.yaml shows the command of every stage") from None
 
 
 if __name__ == "__main__":

@@ -18,17 +18,17 @@ def main(params: str, catalog: str, templates: str, base: str) -> None:
     """Write the base model's folder."""
     settings = load_params(Path(params)).base
     named = {"": settings.model, TEACHER: settings.teacher, TRANSLATOR: settings.translator}
-    wanted = [
+    entries = [
         (place, name, find_entry(Path(catalog), name, settings.allowed_licenses))
         for place, name in named.items()
         if name is not None
     ]
     with atomic_folder(Path(base)) as folder:
-        for place, name, entry in wanted:
+        for place, name, entry in entries:
             target = folder / place
             target.mkdir(exist_ok=True)
             acquire(name, entry, settings.dtype, Path(templates), target, download_mlflow=download)
         if settings.teacher is not None:
             require_same_vocabulary(folder, folder / TEACHER)
-    for place, name, entry in wanted:
+    for place, name, entry in entries:
         print(f"base: {place or 'model'} {name} ({entry.license}) verified and stored as {settings.dtype}")

@@ -14,8 +14,8 @@ from tunegate.params import load_params
 
 def main(params: str, sources: str, raw: str, lock: str, output: str) -> None:
     """Read the sources that `sources` declares and write their rows to the folder `output`."""
-    wanted = load_params(Path(params))
-    memory, limit = budget(wanted.compute), wanted.ingest.limit
+    settings = load_params(Path(params))
+    memory, limit = budget(settings.compute), settings.ingest.limit
     with atomic_folder(Path(output)) as folder:
         rows = folder / "rows.parquet"
         ledger = ingest(Path(sources), Path(raw), Path(lock), rows, memory=memory, limit=limit)

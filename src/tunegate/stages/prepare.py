@@ -16,11 +16,11 @@ from tunegate.tables import parquet_batches
 
 def main(params: str, validated: str, frozen: str, output: str) -> None:
     """Clean and split the rows in the folder `validated`; write the splits to the folder `output`."""
-    wanted = load_params(Path(params))
-    test_set = read_frozen(Path(frozen), wanted.prepare.test_set, place=params)
+    settings = load_params(Path(params))
+    test_set = read_frozen(Path(frozen), settings.prepare.test_set, place=params)
     rows = parquet_batches(Path(validated) / "rows.parquet")
     with atomic_folder(Path(output)) as folder:
-        ledger = prepare(rows, folder, wanted.prepare, wanted.compute, frozen=test_set, place=params)
+        ledger = prepare(rows, folder, settings.prepare, settings.compute, frozen=test_set, place=params)
         shutil.rmtree(folder / WORK)
     sizes = ", ".join(f"{name} {ledger['notes'][f'split: {name}']}" for name in ("train", "valid", "test"))
     print(f"prepare: {ledger['rows']['in']} rows in; {sizes}")

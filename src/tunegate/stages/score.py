@@ -34,7 +34,7 @@ def main(
     examples = examples_of(table, place=predictions)
     ledger = combine([Path(folder) / "ledger.json" for folder in (ingested, validated, prepared, tokens)])
     record = read_record(Path(adapter))
-    found = metrics_of(
+    numbers = metrics_of(
         examples,
         lineage=lineage.key,
         test_set=sha256_of_test_set(table),
@@ -46,13 +46,13 @@ def main(
         examples, train=read_cost(Path(train_cost), TrainCost), evaluate=read_cost(Path(evaluate_cost), Cost)
     )
     preview = read_json(Path(tokens) / "preview.json")
-    page = render_report(Measured(settings, lineage, found, examples, points, ledger, preview))
-    write_json(Path(metrics), found)
+    page = render_report(Measured(settings, lineage, numbers, examples, points, ledger, preview))
+    write_json(Path(metrics), numbers)
     write_json(Path(timings), seconds)
     write_json(Path(data), ledger)
     write_text(Path(confusion), confusion_csv(examples, ignore_case=settings.evaluate.ignore_case))
     write_text(Path(report), page)
     reports = [metrics, timings, data, confusion, report]
-    run = describe(settings, checkout(Path(), results=["dvc.lock", *reports]), found, seconds)
+    run = describe(settings, checkout(Path(), results=["dvc.lock", *reports]), numbers, seconds)
     artifacts = {ADAPTER: Path(adapter), TRAJECTORY: Path(trajectory)}
     print(deliver(write_record(run, artifacts | {Path(path).name: Path(path) for path in reports})))

@@ -64,8 +64,8 @@ def fingerprint(made_of: Lineage, params: Params, rewards: Path) -> dict[str, An
 
 def _files(params: Params, rewards: Path) -> dict[str, Any]:
     """The files that the parameters name, where they name any: their content is part of what the parameters say."""
-    found = files_of(params.train, rewards)
-    return {"files": found} if found else {}
+    files = files_of(params.train, rewards)
+    return {"files": files} if files else {}
 
 
 def _split(params: Params) -> dict[str, Any]:

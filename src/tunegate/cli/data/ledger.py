@@ -36,9 +36,10 @@ def ledger(
         print(_trained(read_ledger(adapter)))
 
 
-def _trained(found: "Ledger") -> str:
-    left = ", ".join(f"{count:,} {visible(reason, keep='')}" for reason, count in found.reasons.items())
-    said = (
-        f"train: {found.rows.in_:,} rows in = {found.rows.out:,} trained on + {found.rows.in_ - found.rows.out:,} not"
+def _trained(ledger: "Ledger") -> str:
+    left = ", ".join(f"{count:,} {visible(reason, keep='')}" for reason, count in ledger.reasons.items())
+    rows = ledger.rows
+    flow = f"train: {rows.in_:,} rows in = {rows.out:,} trained on + {rows.in_ - rows.out:,} not"
+    return (
+        f"{flow}{f' ({left})' if left else ''}; {ledger.notes['pseudo_labelled']:,} with an answer of the model's own"
     )
-    return f"{said}{f' ({left})' if left else ''}; {found.notes['pseudo_labelled']:,} with an answer of the model's own"

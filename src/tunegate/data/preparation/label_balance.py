@@ -30,7 +30,7 @@ def check_labels(connection: "duckdb.DuckDBPyConnection", least: int, *, place: 
     total = connection.execute(f"SELECT count(*) FROM ({query})").fetchall()[0][0]  # noqa: S608
     few = connection.execute(f"{query} HAVING count(*) < ? ORDER BY label", [least]).fetchall()
     if few:
-        shown = listed([f"{_told(label)!r} ({count})" for label, count in few])
+        shown = listed([f"{_shown(label)!r} ({count})" for label, count in few])
         problem = f"{len(few)} of {total} labels have fewer than {least} rows: {shown}"
         remedy = "add rows, merge the label into another, or lower the number"
         raise InputError(problem, place=f"{place}: prepare.min_rows_per_label", remedy=remedy)
@@ -66,13 +66,13 @@ def label_details(connection: "duckdb.DuckDBPyConnection") -> dict[str, Any]:
         return {}
     details: dict[str, dict[str, int]] = {}
     for label, *row in connection.execute("SELECT label, train, valid, test FROM labels ORDER BY label").fetchall():
-        counts = details.setdefault(_told(label), dict.fromkeys(SPLITS, 0))
+        counts = details.setdefault(_shown(label), dict.fromkeys(SPLITS, 0))
         for split, count in zip(SPLITS, row, strict=True):
             counts[split] += count
     return details
 
 
-def _told(label: str) -> str:
+def _shown(label: str) -> str:
     """A label as logs and ledgers may have it: without what looks like personal data or a secret, and short."""
     hidden = secrets.treat(Row("", "", "", text=label, label=""), "mask")[0]
     text = _RULES.treat_text(hidden.text or "" if hidden else "")

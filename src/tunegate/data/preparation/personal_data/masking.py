@@ -2,7 +2,7 @@
 
 Examined are the text and every message, and an answer of several words: a label of one word is the name of a class.
 Not examined are ids, groups and slices. The rules are always applied; the model, when enabled, to rows that no slice
-`language` marks as another language than English. Finding nothing proves nothing: this is no anonymisation.
+`language` marks as another language than English. Finding nothing proves nothing: this does not anonymise.
 """
 
 from collections import Counter
