@@ -81,6 +81,7 @@ def ran(make_project: Callable[[Path], Path], tmp_path_factory: pytest.TempPathF
         modules = set(json.loads(imported.read_text(encoding="utf-8")))
         packages = {normalised(owner) for module in modules for owner in owners.get(module.partition(".")[0], ())}
         key = read_key(project / f"requirements/stages/{name}.txt")
+        key = key._replace(modules={name: digest for name, digest in key.modules.items() if "/" not in name})
         results[name] = Ran(key, {m for m in modules if m.startswith("tunegate.")}, packages & PINNED)
     return results
 

@@ -1,4 +1,5 @@
 import importlib.metadata
+import re
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,18 @@ def test_every_byte_of_a_statement_and_of_a_string_is_code(old: str, new: str) -
     assert code_of(CODE.replace(old, new)) != code_of(CODE)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('class A:\n    "doc"; size = 1\n', 'class A:\n    "doc"; size = 2\n'),
+        ('x = "\x0c"\n"""doc"""\ny = 1\n', 'x = "\x0c"\n"""doc"""\ny = 2\n'),
+        ("x = 'a\\'#b'\n", "x = 'a\\'#c'\n"),
+    ],
+)
+def test_what_stands_beside_a_docstring_or_a_comment_is_code(one: str, other: str) -> None:
+    assert code_of(one) != code_of(other)
+
+
 def test_a_lazy_import_is_in_the_key_and_what_no_import_reaches_is_not(shipped: dict[str, StageKey]) -> None:
     train = shipped["train"]
     assert {
@@ -95,40 +108,54 @@ def test_a_damaged_file_is_refused_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "train.txt"
     write_text(path, "# comment\ntorch==2\n<<<<<<< ours\n")
     with pytest.raises(InputError) as error:
-        require_key(path)
+        require_key(path, "train")
     assert error.value.place == f"{path}:3"
     with pytest.raises(InputError, match="no such file"):
-        require_key(tmp_path / "none.txt")
+        require_key(tmp_path / "none.txt", "train")
 
 
 def test_a_stage_runs_where_its_file_is_what_is_installed(tmp_path: Path, shipped: dict[str, StageKey]) -> None:
     write_text(tmp_path / "score.txt", shipped["score"].text("score"))
-    require_key(tmp_path / "score.txt")
+    require_key(tmp_path / "score.txt", "score")
 
 
 @pytest.mark.parametrize(
-    ("line", "what"),
+    ("old", "new", "what"),
     [
-        (f"tunegate.tables {'0' * 32}", "tunegate.tables changed"),
-        (f"tunegate.tablets {'0' * 32}", "tunegate.tablets is gone"),
-        ("numpy==1.0", "numpy 1.0 → "),
+        (r"^tunegate\.tables .*$", f"tunegate.tables {'0' * 32}", "tunegate.tables changed"),
+        (r"^tunegate\.tables .*$", f"tunegate.tablets {'0' * 32}", "tunegate.tablets is gone"),
+        (r"^tunegate\.tables .*\n", "", "tunegate.tables is new"),
+        (r"^numpy==.*$", "numpy==1.0", "numpy 1.0 → "),
+        (r"^tunegate\.reporting/templates/style.css .*\n", "", "templates/style.css is new"),
     ],
 )
-def test_a_stage_refuses_where_it_is_not(tmp_path: Path, line: str, what: str) -> None:
-    write_text(tmp_path / "score.txt", f"{line}\n")
+def test_a_stage_refuses_where_it_is_not(
+    tmp_path: Path, shipped: dict[str, StageKey], old: str, new: str, what: str
+) -> None:
+    text, count = re.subn(old, new, shipped["score"].text("score"), flags=re.MULTILINE)
+    assert count == 1
+    write_text(tmp_path / "score.txt", text)
     with pytest.raises(RefusedError) as error:
-        require_key(tmp_path / "score.txt")
+        require_key(tmp_path / "score.txt", "score")
     assert what in error.value.problem
     assert "tunegate keys" in str(error.value.remedy)
 
 
+def test_the_templates_that_a_stage_writes_with_are_in_its_key_and_no_others(shipped: dict[str, StageKey]) -> None:
+    names = [name.rpartition("/")[2] for name in shipped["score"].modules if "/" in name]
+    assert {"report.html.j2", "style.css", "mask.html.j2"} <= set(names)
+    assert "pull_request.html.j2" not in names
+    assert not [name for name in shipped["train"].modules if "/" in name]
+
+
 def test_a_package_that_is_not_for_this_platform_and_another_build_of_a_version_are_no_difference(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, shipped: dict[str, StageKey], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "2.13.0+cpu" if name == "torch" else real(name))
-    write_text(tmp_path / "train.txt", "pywin32==312\ntorch==2.13.0\n")
-    require_key(tmp_path / "train.txt")
+    key = shipped["train"]
+    write_text(tmp_path / "train.txt", StageKey(key.modules, key.packages | {"pywin32": "312"}).text("train"))
+    require_key(tmp_path / "train.txt", "train")
 
 
 def test_a_module_of_a_stage_that_cannot_be_found_has_no_digest() -> None:

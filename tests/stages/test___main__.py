@@ -16,7 +16,7 @@ def test_without_a_stage_the_stages_are_named() -> None:
 def test_a_wrong_number_of_paths_is_a_usage_error_that_names_the_wanted_ones() -> None:
     done = call("prepare", "params.yaml")
     assert done.returncode == 2
-    assert "wanted: PARAMS" in done.stderr
+    assert "expected: PARAMS" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,5 +1,6 @@
 """`tunegate keys`: what each stage runs, written to requirements/stages, which is what DVC's keys depend on."""
 
+import ast
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,9 @@ def outdated_keys() -> Iterator[tuple[Path, StageKey, str, list[str]]]:
     files = dict(key_files())
     if not files:
         return
-    for stage, key in stage_keys(files.values(), read_text(LOCK), {"ingest": _data_packages()}).items():
+    for stage, key in stage_keys(
+        files.values(), read_text(LOCK), {"ingest": _data_packages(), "train": _reward_packages()}
+    ).items():
         for path in (path for path, name in files.items() if name == stage):
             text = read_text(path) if path.is_file() else ""
             if text != key.text(stage):
@@ -72,6 +75,17 @@ def _data_packages() -> set[str]:
     """
     sources = read_yaml(SOURCES).get("sources") or []
     return {source["package"] for source in sources if isinstance(source, dict) and source.get("package")}
+
+
+def _reward_packages() -> set[str]:
+    """The packages that the project's reward functions import."""
+    packages: set[str] = set()
+    for path in sorted(Path("rewards").rglob("*.py")):
+        for node in ast.walk(ast.parse(read_text(path), str(path))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []
+            packages |= {name.partition(".")[0] for name in names}
+    return packages
 
 
 def _changes(path: Path, text: str, key: StageKey) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import tunegate
 from tunegate.errors import RefusedError
-from tunegate.files import read_text
+from tunegate.files import files_below, read_text
 from tunegate.repository.stage_keys import DIGITS, PIN, REMEDY, StageKey, differences, read_key, sha256_of_text
 from tunegate.text import listed
 
@@ -56,10 +56,10 @@ _NO_CODE_AT_ALL = sha256_of_text("")[:DIGITS]
 """Of a package that has a docstring only."""
 
 
-def require_key(path: Path) -> None:
-    """Raise RefusedError unless the stage's file at `path` is what would run here."""
+def require_key(path: Path, stage: str) -> None:
+    """Raise RefusedError unless the stage's file at `path` is what the stage would run here."""
     written = read_key(path)
-    modules = {name: digest for name in written.modules if (digest := module_digest(name))}
+    modules = _digests(_reached(stage, _import_graph())[0])
     packages = {name: _here(name, version) for name, version in written.packages.items()}
     if changes := [text for _, text in differences(written, StageKey(modules, packages))]:
         problem = f"not what this stage runs here: {listed(changes, 5)}"
@@ -72,33 +72,66 @@ def stage_keys(stages: Iterable[str], lock: str, more: Mapping[str, Collection[s
     `more` names importable packages that a stage reads by itself, say for their data. The versions are the lock's,
     whatever the platform; a package that the lock does not have is left out.
     """
-    import grimp
-
-    graph = grimp.build_graph(
-        "tunegate", include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
-    )
+    graph = _import_graph()
     pins: dict[str, list[str]] = {}
     for name, version in PIN.findall(lock):
         pins.setdefault(normalised(name), []).append(version)
     owners = importlib.metadata.packages_distributions()
     keys = {}
     for stage in stages:
-        modules, imported = _reached(f"tunegate.stages.{stage}", graph.find_modules_directly_imported_by)
+        modules, imported = _reached(stage, graph)
         distributions = {normalised(name) for top in {*imported, *more.get(stage, ())} for name in owners.get(top, ())}
         needed = sorted(with_requirements(distributions, pins.keys()))
-        keys[stage] = StageKey(
-            {name: digest for name in sorted(modules) if (digest := module_digest(name)) != _NO_CODE_AT_ALL},
-            {name: "|".join(sorted(set(pins[name]))) for name in needed},
-        )
+        keys[stage] = StageKey(_digests(modules), {name: "|".join(sorted(set(pins[name]))) for name in needed})
     return keys
+
+
+def _import_graph() -> Callable[[str], Iterable[str]]:
+    """The names that a module of the installed tunegate imports, lazily too."""
+    import grimp
+
+    graph = grimp.build_graph(
+        "tunegate", include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
+    )
+    return graph.find_modules_directly_imported_by
+
+
+def _digests(modules: Iterable[str]) -> dict[str, str]:
+    """Digest by name, sorted, of the modules that have code and of the templates that they use."""
+    names = sorted(modules)
+    digests = {name: digest for name in names if (digest := module_digest(name)) != _NO_CODE_AT_ALL}
+    return dict(sorted((digests | _template_digests(names)).items()))
+
+
+def _template_digests(modules: Collection[str]) -> dict[str, str]:
+    """Digest by path of the files in `templates` folders that the modules beside them name, and that these name."""
+    digests = {}
+    for package in {name.rpartition(".")[0] for name in modules}:
+        folder = _place_of(package) / "templates"
+        files = {path.name: read_text(path) for path in files_below(folder)} if folder.is_dir() else {}
+        waiting = [
+            read_text(path) for name in modules if (path := _place_of(name)).is_file() and path.parent == folder.parent
+        ]
+        while waiting:
+            text = waiting.pop()
+            for name in [name for name in files if f'"{name}"' in text]:
+                waiting.append(files.pop(name))
+                digests[f"{package}/templates/{name}"] = sha256_of_text(waiting[-1])[:DIGITS]
+    return digests
 
 
 @functools.cache
 def module_digest(name: str) -> str:
     """Digest of a module's code, without comments, docstrings and empty lines; empty where there is no such module."""
-    place = Path(tunegate.__file__).parent.joinpath(*name.split(".")[1:])
-    path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    path = _place_of(name)
+    path = path / "__init__.py" if path.is_dir() else path
     return sha256_of_text(code_of(read_text(path)))[:DIGITS] if path.is_file() else ""
+
+
+def _place_of(name: str) -> Path:
+    """A module's file, or a package's folder."""
+    place = Path(tunegate.__file__).parent.joinpath(*name.split(".")[1:])
+    return place if place.is_dir() else place.with_suffix(".py")
 
 
 def code_of(source: str) -> str:
@@ -106,28 +139,38 @@ def code_of(source: str) -> str:
 
     Cut from the text, and not printed from its syntax tree, so that every version of Python gives the same.
     """
-    lines: list[str | None] = list(source.splitlines())
-    for first, last in _docstrings(ast.parse(source)):
-        lines[first - 1 : last] = [None] * (last - first + 1)
+    # As Python counts lines, and not as str.splitlines does.
+    lines: list[str | None] = list(source.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+    for first, last, text in _docstrings(ast.parse(source)):
+        if _is_alone(lines[first - 1 : last], text):
+            lines[first - 1 : last] = [None] * (last - first + 1)
     rest = "\n".join(line for line in lines if line is not None)
     return _NO_CODE.sub(lambda match: match[1] or "", rest).strip()
 
 
-def _docstrings(node: ast.Module | ast.stmt) -> Iterator[tuple[int, int]]:
-    """First and last line of each string that is a statement of a module, class or function."""
+def _is_alone(lines: Collection[str | None], text: str) -> bool:
+    """Whether lines hold a string of this value and nothing else."""
+    try:
+        return bool(ast.literal_eval("\n".join(line or "" for line in lines).strip()) == text)
+    except (SyntaxError, ValueError):
+        return False
+
+
+def _docstrings(node: ast.Module | ast.stmt) -> Iterator[tuple[int, int, str]]:
+    """First and last line, and value, of each string that is a statement of a module, class or function."""
     for statement in getattr(node, "body", []):
         value = statement.value if isinstance(statement, ast.Expr) else None
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            yield statement.lineno, statement.end_lineno or statement.lineno
+            yield statement.lineno, statement.end_lineno or statement.lineno, value.value
         elif isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _docstrings(statement)
 
 
-def _reached(start: str, imports: Callable[[str], Iterable[str]]) -> tuple[set[str], set[str]]:
-    """The modules of tunegate that `start` reaches, with the packages around them, and the foreign ones they import."""
+def _reached(stage: str, imports: Callable[[str], Iterable[str]]) -> tuple[set[str], set[str]]:
+    """The modules of tunegate that a stage reaches, with the packages around them, and the foreign ones they import."""
     inside: set[str] = set()
     outside: set[str] = set()
-    waiting = [start]
+    waiting = [f"tunegate.stages.{stage}"]
     while waiting:
         name = waiting.pop()
         if name in inside or is_left_out(name):

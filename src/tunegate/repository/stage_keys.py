@@ -1,4 +1,4 @@
-"""requirements/stages/<stage>.txt: what a stage runs, a line for each module of tunegate and each package.
+"""requirements/stages/<stage>.txt: what a stage runs, a line for each module of tunegate, template and package.
 
     tunegate.files 3f2a9c…
     torch==2.13.0
@@ -55,7 +55,7 @@ def parse_key(text: str, *, place: str) -> StageKey:
     modules: dict[str, str] = {}
     packages: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        if module := re.fullmatch(rf"(tunegate(?:\.\w+)*) ([0-9a-f]{{{DIGITS}}})", line):
+        if module := re.fullmatch(rf"(tunegate[\w./-]*) ([0-9a-f]{{{DIGITS}}})", line):
             modules[module[1]] = module[2]
         elif package := PIN.fullmatch(line):
             packages[package[1]] = package[2]

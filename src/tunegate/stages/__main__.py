@@ -24,16 +24,22 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> None:
-    options = {"--memory": _limit_memory, "--key": _require_key}
-    while arguments and arguments[0] in options:
+    options: dict[str, str] = {}
+    while arguments and arguments[0] in ("--memory", "--key"):
         if len(arguments) == 1:
             raise UsageError(f"{arguments[0]} wants a value", remedy="dvc.yaml shows the command of every stage")
-        options[arguments[0]](arguments[1])
+        options[arguments[0]] = arguments[1]
         arguments = arguments[2:]
     names = sorted(module.name for module in pkgutil.iter_modules(tunegate.stages.__path__) if module.name[0] != "_")
     if not arguments or arguments[0] not in names:
         raise UsageError("name a stage: " + ", ".join(names), remedy="dvc.yaml shows the command of every stage")
     name, *paths = arguments
+    if "--memory" in options:
+        _limit_memory(options["--memory"])
+    if "--key" in options:
+        from tunegate.repository.import_graph import require_key
+
+        require_key(Path(options["--key"]), name)
     module = importlib.import_module(f"tunegate.stages.{name}")
     _check(module, paths)
     module.main(*paths)
@@ -45,12 +51,6 @@ def _limit_memory(size: str) -> None:
 
     parsed(size, "--memory")
     os.environ[MEMORY_VARIABLE] = size
-
-
-def _require_key(path: str) -> None:
-    from tunegate.repository.import_graph import require_key
-
-    require_key(Path(path))
 
 
 def _check(module: ModuleType, paths: list[str]) -> None:
