@@ -154,3 +154,37 @@ def test_what_is_sent_arrives_as_json(stub: Stub, pauses: list[float]) -> None:
 
 def test_a_cut_answer_is_recognised_wherever_it_is_cut() -> None:
     assert [length for length in range(len(WHOLE) + 1) if not is_cut(WHOLE[:length])] == [len(WHOLE)]
+
+
+@pytest.mark.parametrize(
+    ("code", "headers", "body", "problem"),
+    [
+        (302, {"Location": "http://other:pw@127.0.0.1/"}, "", "user name"),
+        (200, {"Content-Encoding": "gzip, gzip"}, "[]", "compressed more than once"),
+        (200, {}, "null", "not a list"),
+        (200, {"Link": '<http://[::1/x>; rel="next"'}, "[]", "next page"),
+    ],
+)
+def test_what_a_server_may_not_answer_is_refused_at_once(
+    stub: Stub, pauses: list[float], code: int, headers: dict[str, str], body: str, problem: str
+) -> None:
+    stub.failures = [(code, headers, body)]
+    with pytest.raises(InputError, match=problem):
+        list(client(stub).pages(REVIEWS))
+    assert pauses == []
+
+
+def test_cookies_are_not_kept(stub: Stub, pauses: list[float]) -> None:
+    stub.failures = [(200, {"Set-Cookie": "sid=abc"}, "[]")]
+    asking = client(stub)
+    assert asking.get(REVIEWS) == []
+    assert not list(asking._client.cookies.jar)
+
+
+def test_an_answer_that_never_ends_is_given_up(
+    stub: Stub, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunegate.http.ANSWER_SECONDS", -1.0)
+    with pytest.raises(MachineError, match="took more than"):
+        client(stub).get(REVIEWS)
+    assert len(pauses) == TRIES - 1

@@ -7,6 +7,7 @@ page elsewhere is an error. The module does not know what the answers mean.
 import dataclasses
 import datetime
 import email.utils
+import http.cookiejar
 import json
 import random
 import re
@@ -30,6 +31,8 @@ MAX_WAIT_SECONDS = 300.0
 """Longest wait that a server may ask for; one that asks for more gets no further request."""
 MAX_BYTES = 64 * 2**20
 """Largest answer, decompressed."""
+ANSWER_SECONDS = 600.0
+"""Longest time that one answer may take to arrive."""
 MAX_REDIRECTS = 5
 MAX_PAGES = 100
 
@@ -102,6 +105,8 @@ class JsonClient:
         # A server may repeat the token without the "Bearer" in front of it.
         self._secrets = [*headers.values(), *(value.rpartition(" ")[2] for value in headers.values())]
         self._client = httpx.Client(timeout=TIMEOUT_SECONDS, headers=_HEADERS)
+        # A cookie of one host would be sent to another port of it.
+        self._client.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
 
     def __enter__(self) -> "JsonClient":
         return self
@@ -124,6 +129,8 @@ class JsonClient:
         """Every item of a list that comes in pages, linked by Link headers."""
         answer = self.request("GET", url, {"per_page": 100, **query})
         for _ in range(MAX_PAGES):
+            if not isinstance(answer.value, list):
+                raise InputError("a page that is not a list", place=self._place, remedy="check the address")
             yield from answer.value
             following = self.next_page(answer)
             if following is None:
@@ -133,7 +140,10 @@ class JsonClient:
 
     def next_page(self, answer: Answer) -> str | None:
         """The URL of the page after `answer`. Raises InputError when it leads to another origin."""
-        url = urljoin(answer.url, answer.next) if answer.next else None
+        try:
+            url = urljoin(answer.url, answer.next) if answer.next else None
+        except ValueError:
+            raise InputError("an invalid address of the next page", place=self._place, remedy="run it again") from None
         if url is not None and self._origin_of(url) != self._origin:
             problem = f"the next page is on another host: {urlsplit(url).netloc.rpartition('@')[2]!r}"
             raise InputError(problem, place=self._place, remedy="use the address that the server itself gives")
@@ -171,17 +181,25 @@ class JsonClient:
                 headers = self._headers if self._origin_of(url) == self._origin else {}
                 with self._client.stream(method, url, params=query, json=body, headers=headers) as response:
                     if response.has_redirect_location:
-                        url, query = urljoin(str(response.url), response.headers["Location"]), None
+                        url, query = self._target_of(response), None
                         continue
                     self._check(response)
                     return self._answer(response)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeEncodeError) as error:
             problem = f"not an HTTP address: {without_secrets(error, self._secrets)}"
             raise InputError(problem, place=self._place, remedy="correct the URL") from None
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise _TryAgainError(f"{type(error).__name__}: {error}") from None
         problem = f"more than {MAX_REDIRECTS} redirects" if method == "GET" else f"a redirect of a {method} request"
         raise InputError(problem, place=self._place, remedy="set the address that it leads to")
+
+    def _target_of(self, response: "httpx.Response") -> str:
+        """Where a redirect leads. Raises InputError for an address with a user name: it would replace the token."""
+        url = urljoin(str(response.url), response.headers["Location"])
+        if "@" in urlsplit(url).netloc:
+            problem = "a redirect to an address with a user name"
+            raise InputError(problem, place=self._place, remedy="set the address that it leads to")
+        return url
 
     def _check(self, response: "httpx.Response") -> None:
         status, headers = response.status_code, response.headers
@@ -207,9 +225,14 @@ class JsonClient:
         return without_secrets(line, self._secrets)[:_MESSAGE_CHARACTERS]
 
     def _answer(self, response: "httpx.Response") -> Answer:
-        body = bytearray()
+        if "," in response.headers.get("Content-Encoding", ""):
+            problem = "an answer that is compressed more than once"
+            raise InputError(problem, place=self._place, remedy="ask the server's operator")
+        body, deadline = bytearray(), time.monotonic() + ANSWER_SECONDS
         for chunk in response.iter_bytes():
             body += chunk
+            if time.monotonic() > deadline:
+                raise _TryAgainError(f"the answer took more than {ANSWER_SECONDS:.0f} seconds")
             if len(body) > MAX_BYTES:
                 problem = f"an answer of more than {MAX_BYTES} bytes"
                 raise InputError(problem, place=self._place, remedy="ask for smaller pages")

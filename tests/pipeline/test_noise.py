@@ -13,7 +13,7 @@ Run = Callable[..., str]
 def test_two_seeds_are_trained_recorded_and_told_by_the_gate(project: Path, run: Run) -> None:
     before = run("git", "status", "--porcelain", cwd=project)
     said = run("tunegate", "noise", "--seeds", "2", cwd=project)
-    assert f"read_noise in {FILE}" in said
+    assert f"recorded in {FILE}" in said
     [record] = read_json(project / FILE)["recipes"]
     assert sorted(record["seeds"]) == ["7", "8"]
     # The first seed is the project's own, whose run is remembered: the very metrics of its report.

@@ -39,7 +39,9 @@ def init(
     """
     place = folder.resolve()
     if place == Path.cwd() or (place.exists() and (not place.is_dir() or any(place.iterdir()))):
-        raise InputError("exists and is not an empty folder elsewhere", place=str(folder), remedy="name a new folder")
+        raise InputError(
+            "exists and is not empty, or is the working directory", place=str(folder), remedy="name a new folder"
+        )
     with atomic_folder(place) as new:
         for path, text in project_files(name or place.name, example).items():
             write_text(new / path, text)

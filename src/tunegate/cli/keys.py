@@ -1,21 +1,22 @@
 """`tunegate keys`: what each stage runs, written to requirements/stages, which is what DVC's keys depend on."""
 
 import ast
-import shlex
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tunegate.errors import InputError, RefusedError, TunegateError
+from tunegate.errors import InputError, RefusedError
 from tunegate.files import read_text, read_yaml, write_text
-from tunegate.repository.import_graph import LOCK, stage_keys
-from tunegate.repository.stage_keys import StageKey, differences, parse_key
+from tunegate.repository.import_graph import LOCK, module_digest, stage_keys
+from tunegate.repository.stage_keys import FOLDER, StageKey, differences, read_key
 from tunegate.text import listed
 
 PIPELINE, SOURCES = Path("dvc.yaml"), Path("data/sources.yaml")
 _SHOWN = 8
+_COMMAND = re.compile(r"-m tunegate\.stages (?P<options>(?:--\w+(?: |=)\S+ )*)(?P<stage>\w+)")
 
 
 def keys(
@@ -28,7 +29,7 @@ def keys(
     """
     outdated = list(outdated_keys())
     for path, key, stage, changes in outdated:
-        print(f"{path}: {listed(changes, _SHOWN)}")
+        print(f"{path}: {'' if check else 'rewritten: '}{listed(changes, _SHOWN)}")
         if not check:
             write_text(path, key.text(stage))
     if outdated and check:
@@ -46,26 +47,39 @@ def outdated_keys() -> Iterator[tuple[Path, StageKey, str, list[str]]]:
     files = dict(key_files())
     if not files:
         return
+    if not LOCK.is_file():
+        raise InputError("no such file", place=str(LOCK), remedy=f"restore it: git checkout {LOCK}")
     for stage, key in stage_keys(
         files.values(), read_text(LOCK), {"ingest": _data_packages(), "train": _reward_packages()}
     ).items():
         for path in (path for path, name in files.items() if name == stage):
-            text = read_text(path) if path.is_file() else ""
-            if text != key.text(stage):
-                yield path, key, stage, _changes(path, text, key)
+            if not path.is_file() or path.read_bytes() != key.text(stage).encode():
+                yield path, key, stage, _changes(path, key)
 
 
 def key_files() -> Iterator[tuple[Path, str]]:
-    """Each stage's file and the name of its code, from the commands of dvc.yaml."""
+    """Each stage's file and the name of its code, from the commands of dvc.yaml.
+
+    Raises InputError for a stage of tunegate without a file, with one that DVC does not watch, or with one elsewhere.
+    """
     written = read_yaml(PIPELINE)
     stages = written.get("stages") if isinstance(written, dict) else None
-    for stage in stages.values() if isinstance(stages, dict) else ():
-        command = stage.get("do", stage).get("cmd", "") if isinstance(stage, dict) else ""
-        words = shlex.split(command) if isinstance(command, str) else []
-        if "--key" in words:
-            place = words.index("--key")
-            name = next(word for word in words[place + 2 :: 2] if not word.startswith("--"))
-            yield Path(words[place + 1]), name
+    for name, stage in stages.items() if isinstance(stages, dict) else ():
+        definition = stage.get("do", stage) if isinstance(stage, dict) else {}
+        command = definition.get("cmd", "") if isinstance(definition, dict) else ""
+        for match in _COMMAND.finditer(command if isinstance(command, str) else " ; ".join(map(str, command))):
+            place = f"{PIPELINE}: stages.{name}.cmd"
+            path = re.search(r"--key (\S+)", match["options"])
+            remedy = f"write `python -m tunegate.stages --key {FOLDER}/{match['stage']}.txt {match['stage']} …`"
+            if path is None or "$" in path[1] or Path(path[1]).parent != FOLDER:
+                raise InputError(f"no --key with a file of {FOLDER}", place=place, remedy=remedy)
+            if path[1] not in definition.get("deps", []):
+                raise InputError(f"{path[1]} is not in deps", place=place, remedy=f"add it to the deps of {name}")
+            if not module_digest(f"tunegate.stages.{match['stage']}"):
+                raise InputError(
+                    f"no stage {match['stage']!r}", place=place, remedy="docs/keys.md, docs/architecture.md"
+                )
+            yield Path(path[1]), match["stage"]
 
 
 def _data_packages() -> set[str]:
@@ -88,9 +102,11 @@ def _reward_packages() -> set[str]:
     return packages
 
 
-def _changes(path: Path, text: str, key: StageKey) -> list[str]:
+def _changes(path: Path, key: StageKey) -> list[str]:
+    if not path.is_file():
+        return ["no such file"]
     try:
-        changes = [change for _, change in differences(parse_key(text, place=str(path)), key)]
-    except TunegateError as error:
-        return [f"{error.place}: {error.problem}" if isinstance(error, InputError) else error.problem]
-    return changes or ["another form of the same"]
+        changes = [change for _, change in differences(read_key(path), key)]
+    except InputError as error:
+        return [error.problem]
+    return changes or ["other line ends, order or comments"]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import tunegate
-from tunegate.errors import RefusedError
+from tunegate.errors import InputError, RefusedError
 from tunegate.files import files_below, read_text
 from tunegate.repository.stage_keys import DIGITS, PIN, REMEDY, StageKey, differences, read_key, sha256_of_text
 from tunegate.text import listed
@@ -21,7 +21,6 @@ LOCK = Path("requirements/pipeline.txt")
 
 MODULES_LEFT_OUT: Mapping[str, str] = {
     "tunegate.errors": "error texts: a stage that refuses writes nothing",
-    "tunegate.text": "hints and lists in error texts",
     "tunegate.params": "the schema of params.yaml: the values are parameters of the stage, and so in its key",
     "tunegate.tracking.artifacts": "fetching a base model, of whose every file the checksum is verified",
     "tunegate.tracking.outbox": "what MLflow is told, after a stage's files are decided",
@@ -60,7 +59,9 @@ def require_key(path: Path, stage: str) -> None:
     """Raise RefusedError unless the stage's file at `path` is what the stage would run here."""
     written = read_key(path)
     modules = _digests(_reached(stage, _import_graph())[0])
-    packages = {name: _here(name, version) for name, version in written.packages.items()}
+    # What the stage reads by itself is known to `tunegate keys` alone.
+    locked = stage_keys([stage], read_text(LOCK), {})[stage].packages if LOCK.is_file() else {}
+    packages = {name: _here(name, version) for name, version in {**written.packages, **locked}.items()}
     if changes := [text for _, text in differences(written, StageKey(modules, packages))]:
         problem = f"not what this stage runs here: {listed(changes, 5)}"
         raise RefusedError(problem, place=str(path), remedy=f"{REMEDY}, or `make setup` for the environment it names")
@@ -73,6 +74,8 @@ def stage_keys(stages: Iterable[str], lock: str, more: Mapping[str, Collection[s
     whatever the platform; a package that the lock does not have is left out.
     """
     graph = _import_graph()
+    if re.search(r"^(<<<<<<<|>>>>>>>) ", lock, re.MULTILINE):
+        raise InputError("a merge conflict is left", place=str(LOCK), remedy="choose a side and drop the markers")
     pins: dict[str, list[str]] = {}
     for name, version in PIN.findall(lock):
         pins.setdefault(normalised(name), []).append(version)
@@ -81,18 +84,25 @@ def stage_keys(stages: Iterable[str], lock: str, more: Mapping[str, Collection[s
     for stage in stages:
         modules, imported = _reached(stage, graph)
         distributions = {normalised(name) for top in {*imported, *more.get(stage, ())} for name in owners.get(top, ())}
+        if loose := sorted((distributions & _required_by_tunegate()) - pins.keys()):
+            problem = f"imported by the stage {stage}, and not pinned by ==: {', '.join(loose)}"
+            raise InputError(problem, place=str(LOCK), remedy="write name==version, or restore the line from git")
         needed = sorted(with_requirements(distributions, pins.keys()))
         keys[stage] = StageKey(_digests(modules), {name: "|".join(sorted(set(pins[name]))) for name in needed})
     return keys
 
 
+@functools.cache
 def _import_graph() -> Callable[[str], Iterable[str]]:
     """The names that a module of the installed tunegate imports, lazily too."""
     import grimp
 
-    graph = grimp.build_graph(
-        "tunegate", include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
-    )
+    try:
+        graph = grimp.build_graph(
+            "tunegate", include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
+        )
+    except grimp.exceptions.SourceSyntaxError as error:
+        raise InputError("not valid Python", place=f"{error.filename}:{error.lineno}", remedy="mend the line") from None
     return graph.find_modules_directly_imported_by
 
 
@@ -131,7 +141,7 @@ def module_digest(name: str) -> str:
 def _place_of(name: str) -> Path:
     """A module's file, or a package's folder."""
     place = Path(tunegate.__file__).parent.joinpath(*name.split(".")[1:])
-    return place if place.is_dir() else place.with_suffix(".py")
+    return place if (place / "__init__.py").is_file() else place.with_suffix(".py")
 
 
 def code_of(source: str) -> str:
@@ -215,6 +225,16 @@ def _requirements(name: str) -> list[str]:
     except importlib.metadata.PackageNotFoundError:
         return []
     return [normalised(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in lines if "extra ==" not in line]
+
+
+def _required_by_tunegate() -> set[str]:
+    """What tunegate requires to run the pipeline; other extras are optional."""
+    try:
+        lines = importlib.metadata.requires("tunegate") or []
+    except importlib.metadata.PackageNotFoundError:
+        return set()
+    always = [line for line in lines if "extra ==" not in line or "extra == 'pipeline'" in line.replace('"', "'")]
+    return {normalised(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in always}
 
 
 def _here(name: str, written: str) -> str:

@@ -20,8 +20,8 @@ FOLDER = Path("requirements/stages")
 REMEDY = "run `tunegate keys` and commit the files"
 DIGITS = 32
 """Hexadecimal digits of a module's digest."""
-PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
-"""A pinned package in a requirements file: name and version."""
+PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\+]+)", re.MULTILINE)
+"""A pinned package in a requirements file: name, and version without its local part."""
 
 
 class StageKey(NamedTuple):
@@ -55,13 +55,16 @@ def parse_key(text: str, *, place: str) -> StageKey:
     modules: dict[str, str] = {}
     packages: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        if module := re.fullmatch(rf"(tunegate[\w./-]*) ([0-9a-f]{{{DIGITS}}})", line):
-            modules[module[1]] = module[2]
-        elif package := PIN.fullmatch(line):
-            packages[package[1]] = package[2]
-        elif line and not line.startswith("#"):
-            problem = f"neither a module with its digest nor a pinned package: {line[:60]!r}"
-            raise InputError(problem, place=f"{place}:{number}", remedy=REMEDY)
+        if match := re.fullmatch(rf"(tunegate[\w./-]*) ([0-9a-f]{{{DIGITS}}})", line):
+            lines = modules
+        elif match := PIN.fullmatch(line):
+            lines = packages
+        elif not line or line.startswith("#"):
+            continue
+        problem = "neither a module with its digest nor a pinned package" if not match else "listed twice"
+        if not match or match[1] in lines:
+            raise InputError(f"{problem}: {line[:60]!r}", place=f"{place}:{number}", remedy=REMEDY)
+        lines[match[1]] = match[2]
     return StageKey(modules, packages)
 
 

@@ -46,7 +46,7 @@ def test_a_package_that_is_not_installed_is_named(refusal: Refusal) -> None:
     error = refusal(FAQ | {"package": "no_such_package"})
     assert error.place == "data/sources.yaml: faq.package"
     assert error.problem == "the package 'no_such_package' is not installed"
-    assert "lock.txt" in error.remedy
+    assert "tunegate keys" in error.remedy
 
 
 @pytest.mark.parametrize(

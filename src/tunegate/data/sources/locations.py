@@ -16,6 +16,8 @@ from tunegate.errors import InputError
 from tunegate.files import read_text
 from tunegate.text import did_you_mean
 
+_PINNING = "pin it in requirements/pipeline.txt, install it with `make setup`, and run `tunegate keys`"
+
 
 @dataclass(frozen=True)
 class Located:
@@ -28,7 +30,7 @@ class Located:
 def locate_all(sources: Iterable[Source], declared: Path, raw: Path, lock: Path) -> list[tuple[Source, list[Located]]]:
     """Each source with its files, sorted by name. Raises InputError where one is missing or belongs to another source.
 
-    `declared` is sources.yaml, `raw` the folder that DVC watches, `lock` the file that pins every package.
+    `declared` is sources.yaml, `raw` the folder that DVC watches, `lock` the file that pins their packages.
     """
     every = list(sources)
     snapshots = {snapshot_of(source, raw).as_posix(): source.name for source in every if source.external}
@@ -76,7 +78,7 @@ def _in_package(pattern: str, package: str, lock: Path, place: str) -> list[Loca
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         problem = f"the package {package!r} is not installed"
-        raise InputError(problem, place=f"{place}.package", remedy=f"pin it in {lock}, then install from {lock}")
+        raise InputError(problem, place=f"{place}.package", remedy=_PINNING)
     _check_pinned(package, lock, place)
     return _matching(Path(spec.submodule_search_locations[0]), pattern, ".", f"{package}/", f"{place}.path")
 
@@ -87,11 +89,11 @@ def _check_pinned(package: str, lock: Path, place: str) -> None:
     pinned = {_normal(name): version for name, version in pins.items()}
     for name in names:
         installed = importlib.metadata.version(name)
-        if pinned.get(_normal(name)) == installed:
+        if installed in pinned.get(_normal(name), "").split("|"):
             return
         version = pinned.get(_normal(name), "no version")
         problem = f"{name} {installed} is installed, but {lock} pins {version}"
-        raise InputError(problem, place=f"{place}.package", remedy="install what the lock file pins, or pin this one")
+        raise InputError(problem, place=f"{place}.package", remedy=_PINNING)
     problem = f"no installed distribution owns the package {package!r}, so no commit names its content"
     raise InputError(problem, place=f"{place}.package", remedy="install it from a wheel, or copy the file to data/raw")
 
