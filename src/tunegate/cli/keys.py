@@ -76,9 +76,7 @@ def key_files() -> Iterator[tuple[Path, str]]:
             if path[1] not in definition.get("deps", []):
                 raise InputError(f"{path[1]} is not in deps", place=place, remedy=f"add it to the deps of {name}")
             if not module_digest(f"tunegate.stages.{match['stage']}"):
-                raise InputError(
-                    f"no stage {match['stage']!r}", place=place, remedy="docs/keys.md, docs/architecture.md"
-                )
+                raise InputError(f"no stage {match['stage']!r}", place=place, remedy=remedy)
             yield Path(path[1]), match["stage"]
 
 
