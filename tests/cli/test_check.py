@@ -126,7 +126,7 @@ def test_a_stale_lock_is_a_warning_with_the_command_that_tells_why(miniature: Mi
     write_yaml(miniature.root / "dvc.lock", lock)
     assert check(miniature.root) == [
         "warning: dvc.lock: stale: train, package, evaluate, score (fix: run `dvc repro`; `tunegate plan` says why)",
-        "warning: dvc.lock: gone is no stage of dvc.yaml (fix: delete its entry)",
+        "warning: dvc.lock: gone is not a stage of dvc.yaml (fix: delete its entry)",
     ]
 
 

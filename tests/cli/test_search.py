@@ -121,7 +121,10 @@ def test_a_killed_search_goes_on_and_gives_the_table_of_one_that_was_not(project
     mine.wait()
 
 
-def test_a_signal_ends_the_trials_too_and_leaves_no_checkout(project: Path, run: Any) -> None:
+def test_a_signal_ends_the_trials_too_and_leaves_no_checkout(
+    project: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TUNEGATE_TEST_FORKSERVER", raising=False)
     (project / "pause").write_text("20")
     run("git", "commit", "-qam", "slow", cwd=project)
     process = start(*PARAM, "--name", "s", cwd=project)

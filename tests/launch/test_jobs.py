@@ -23,7 +23,7 @@ def params(tmp_path: Path) -> Path:
 def test_a_job_has_the_nodes_of_params_yaml_and_the_command_of_dvc_yaml(params: Path) -> None:
     job = job_of(params, PIPELINE, **NODE)
     assert (job.nodes, job.gpus, job.name) == (3, 0, "permit-helpdesk-train")
-    assert job.command.startswith("python -m tunegate.stages train params.yaml data/tokens models/base ")
+    assert job.command.startswith("python -m tunegate.stages --key requirements/stages/train.txt train params.yaml ")
 
 
 def test_on_a_gpu_each_process_of_a_node_gets_one(params: Path) -> None:

@@ -12,7 +12,9 @@ from tunegate.repository.background import Background, end_leftovers
 
 
 @pytest.fixture
-def project(tmp_path: Path, run: Callable[..., str]) -> Path:
+def project(tmp_path: Path, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    # Processes are started and ended here: they must be those of the commands.
+    monkeypatch.delenv("TUNEGATE_TEST_FORKSERVER", raising=False)
     stages = {"wait": "echo began && sleep 60", "fail": "echo 'error: x: is 3' && echo 'fix: make it 4' && exit 3"}
     write_yaml(tmp_path / "dvc.yaml", {"stages": {name: {"cmd": cmd} for name, cmd in stages.items()}})
     run("dvc", "init", "-q", "--no-scm", cwd=tmp_path)

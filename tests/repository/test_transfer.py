@@ -65,7 +65,7 @@ def test_a_remote_that_does_not_take_them_is_an_error_after_some_tries(
     miniature: Miniature, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("tunegate.repository.remote.time.sleep", pauses.append)
+    monkeypatch.setattr("tunegate.repository.remote.sleep", pauses.append)
     (tmp_path / "file").write_text("")
     write_settings(miniature.root, settings(tmp_path / "file" / "remote"))
     with pytest.raises(MachineError, match="the DVC remote does not answer, 3 times"):

@@ -3,9 +3,9 @@
 The error about an answer that never comes quotes no settings.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 from typing import Any, TypeVar
 
 from tunegate.errors import InputError, MachineError, TunegateError
@@ -39,5 +39,5 @@ def retried(ask: Callable[[], Answer], *, place: str) -> Answer:
                 problem = f"the DVC remote does not answer, {TRIES} times: {type(error).__name__}: {error}"
                 remedy = "check `dvc remote list`, the network and the credentials"
                 raise MachineError(problem, place=place, remedy=remedy) from None
-            time.sleep(PAUSE_SECONDS * 2**attempt)
+            sleep(PAUSE_SECONDS * 2**attempt)
     raise AssertionError("unreachable")

@@ -152,7 +152,7 @@ def test_nothing_of_the_data_can_write_elsewhere_on_the_terminal(
     diff(base="HEAD~1", head="HEAD")
     output = capsys.readouterr().out
     assert "\x1b" not in output
-    assert "\N{REPLACEMENT CHARACTER}[2Jrow" in output
+    assert "\\u001b[2Jrow" in output
 
 
 def blocks(language: str) -> list[str]:

@@ -86,7 +86,10 @@ def test_what_was_fetched_yesterday_is_not_used(project: Project, server: Api) -
     assert project.refresh(declared(server)).resumed == 0
 
 
-def test_a_source_is_refreshed_by_one_process_at_a_time(project: Project, server: Api) -> None:
+def test_a_source_is_refreshed_by_one_process_at_a_time(
+    project: Project, server: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TUNEGATE_TEST_FORKSERVER", raising=False)
     process = start(project, server)
     for wishes in ({}, {"dry_run": True}):
         with pytest.raises(MachineError, match=rf"another refresh of this source is running \(process {process.pid}\)"):

@@ -126,7 +126,7 @@ def _named(numbers: Numbers, rows: Rows, moving: tuple[Outcome, ...] = ()) -> st
     names = []
     for number, row in rows.named(numbers[:NAMED_IN_ERROR].tolist()).items():
         reason = next((f": {outcome.expectation.name}" for outcome in moving if number in outcome.failing), "")
-        names.append(f"{visible(row.id, keep='')} ({row.place}){reason}")
+        names.append(f"{visible(row.id, keep='')} ({visible(row.place, keep='')}){reason}")
     return listed(names, count=len(numbers))
 
 
