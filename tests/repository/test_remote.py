@@ -11,7 +11,7 @@ def test_a_remote_that_stutters_is_asked_again_and_one_that_is_silent_is_an_erro
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("tunegate.repository.remote.time.sleep", pauses.append)
+    monkeypatch.setattr("tunegate.repository.remote.sleep", pauses.append)
     answers: Iterator[str | Exception] = iter([OSError("busy"), ValueError("odd"), "here", *[TimeoutError("late")] * 3])
 
     def ask() -> str:
@@ -26,7 +26,7 @@ def test_a_remote_that_stutters_is_asked_again_and_one_that_is_silent_is_an_erro
 
 
 def test_an_error_of_our_own_is_an_answer_and_not_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunegate.repository.remote.time.sleep", lambda _: pytest.fail("waited"))
+    monkeypatch.setattr("tunegate.repository.remote.sleep", lambda _: pytest.fail("waited"))
 
     def ask() -> None:
         raise InputError("damaged", place="a")

@@ -57,6 +57,6 @@ def test_what_is_missing_is_brought_from_the_cache_or_the_remote(
     bring_added(project)
     assert (project / "raw/a.bin").read_text() == "first"
     run("rm", "-r", "raw/a.bin", ".dvc/cache", str(tmp_path / "store"), cwd=project)
-    monkeypatch.setattr(remote.time, "sleep", lambda _: None)
+    monkeypatch.setattr(remote, "sleep", lambda _: None)
     with pytest.raises(MachineError, match=r"raw/a\.bin\.dvc"):
         bring_added(project)
