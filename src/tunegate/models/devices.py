@@ -1,11 +1,17 @@
 """Which devices and precisions this machine has, and how a model is put there, according to torch."""
 
+import warnings
 from typing import Any
 
 from tunegate.errors import MachineError
 
 _AMPERE = (8, 0)
 """Compute capability from which a GPU of NVIDIA computes in bf16."""
+
+SLOW_BF16 = (
+    "this processor has no instructions for bf16 (AVX-512 or AMX), and every step takes a hundred times longer than in "
+    "fp32; set train.precision to fp32 in params.yaml"
+)
 
 _ALIGNED = 64
 """Bytes: a line of the processor's cache, which is how torch allocates."""
@@ -26,10 +32,13 @@ def require_device(device: str) -> None:
 
 
 def require_precision(device: str, precision: str, capability: tuple[int, int] | None = None) -> None:
-    """Raise MachineError when the device cannot compute in the precision; every CPU can, some of them slowly.
+    """Raise MachineError when the device cannot compute in the precision.
 
-    `capability` is the GPU's; asked of the machine when None.
+    Every CPU can, but one without instructions for bf16 multiplies matrices a hundred times slower than in fp32: that
+    is a warning. `capability` is the GPU's; asked of the machine when None.
     """
+    if precision == "bf16" and device == "cpu" and not _multiplies_bf16():
+        warnings.warn(SLOW_BF16, stacklevel=2)
     if device != "cuda" or precision != "bf16":
         return
     major, minor = capability or _capability()
@@ -50,6 +59,14 @@ def placed(model: Any, device: str) -> Any:
             if weight.data_ptr() % _ALIGNED:
                 weight.data = weight.data.clone()
     return model
+
+
+def _multiplies_bf16() -> bool:
+    """Whether oneDNN has a matrix product in bf16 for this CPU; True where torch does not say."""
+    import torch
+
+    ask = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return ask is None or bool(ask())
 
 
 def _capability() -> tuple[int, int]:
