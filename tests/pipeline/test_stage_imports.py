@@ -30,7 +30,7 @@ import atexit, json, os, sys
 if "tunegate.stages" in sys.orig_argv:
     atexit.register(lambda: json.dump(sorted(sys.modules), open(os.environ["IMPORTED"], "w")))
 """
-RUNNER = {"tunegate.repository.import_graph", "tunegate.repository.stage_keys"}
+RUNNER = {"tunegate.repository.import_graph", "tunegate.repository.stage_keys", "tunegate.text"}
 """What refuses to run a stage whose key file is out of date, before the stage."""
 NEVER_IMPORTED_HERE = {
     "base": {"gguf": "for weights in a GGUF file"},

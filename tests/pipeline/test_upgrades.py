@@ -153,6 +153,6 @@ def test_other_code_is_run_by_the_stages_that_reach_it(upgrade: Upgrade) -> None
     changed = "requirements/stages/train.txt: tunegate.training.loop changed"
     assert changed in upgrade.call("tunegate", "keys", "--check", code=3)
     assert changed in upgrade.call("tunegate", "check", code=1)
-    assert changed in upgrade.call("tunegate", "keys")
+    assert "tunegate.training.loop changed" in upgrade.call("tunegate", "keys")
     assert upgrade.changed() == {"train"}
     assert upgrade.reasons()["train"] == ["tunegate.training.loop changed"]

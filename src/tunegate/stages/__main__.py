@@ -8,6 +8,7 @@ import importlib
 import inspect
 import os
 import pkgutil
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -37,9 +38,7 @@ def _run(arguments: list[str]) -> None:
     if "--memory" in options:
         _limit_memory(options["--memory"])
     if "--key" in options:
-        from tunegate.repository.import_graph import require_key
-
-        require_key(Path(options["--key"]), name)
+        _require_key(Path(options["--key"]), name)
     module = importlib.import_module(f"tunegate.stages.{name}")
     _check(module, paths)
     module.main(*paths)
@@ -51,6 +50,18 @@ def _limit_memory(size: str) -> None:
 
     parsed(size, "--memory")
     os.environ[MEMORY_VARIABLE] = size
+
+
+def _require_key(path: Path, stage: str) -> None:
+    # An interrupt is answered afterwards: the library that reads the imports may swallow it.
+    both = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, both)
+    try:
+        from tunegate.repository.import_graph import require_key
+
+        require_key(path, stage)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
 
 
 def _check(module: ModuleType, paths: list[str]) -> None:
