@@ -7,7 +7,6 @@ page elsewhere is an error. The module does not know what the answers mean.
 import dataclasses
 import datetime
 import email.utils
-import http.cookiejar
 import json
 import random
 import re
@@ -105,8 +104,6 @@ class JsonClient:
         # A server may repeat the token without the "Bearer" in front of it.
         self._secrets = [*headers.values(), *(value.rpartition(" ")[2] for value in headers.values())]
         self._client = httpx.Client(timeout=TIMEOUT_SECONDS, headers=_HEADERS)
-        # A cookie of one host would be sent to another port of it.
-        self._client.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
 
     def __enter__(self) -> "JsonClient":
         return self
@@ -180,6 +177,8 @@ class JsonClient:
             for _ in range(MAX_REDIRECTS + 1 if method == "GET" else 1):
                 headers = self._headers if self._origin_of(url) == self._origin else {}
                 with self._client.stream(method, url, params=query, json=body, headers=headers) as response:
+                    # A cookie of one host would be sent to another port of it.
+                    self._client.cookies.clear()
                     if response.has_redirect_location:
                         url, query = self._target_of(response), None
                         continue
