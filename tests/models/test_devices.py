@@ -1,10 +1,12 @@
-import warnings
+from collections.abc import Iterator
 
 import pytest
+import torch
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 from tunegate.errors import MachineError
 from tunegate.models import devices
-from tunegate.models.devices import SLOW_BF16, require_precision
+from tunegate.models.devices import multiply_bf16_in_fp32, require_precision
 
 
 def test_bf16_is_refused_on_a_gpu_without_it_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -12,18 +14,37 @@ def test_bf16_is_refused_on_a_gpu_without_it_and_nowhere_else(monkeypatch: pytes
     with pytest.raises(MachineError, match=r"compute capability 7\.5\) has no bf16") as caught:
         require_precision("cuda", "bf16", (7, 5))
     assert "fp32" in caught.value.remedy
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        require_precision("cuda", "bf16", (8, 0))
-        require_precision("cuda", "fp32", (7, 5))
-        require_precision("cpu", "bf16")
+    require_precision("cuda", "bf16", (8, 0))
+    require_precision("cuda", "fp32", (7, 5))
+    require_precision("cpu", "bf16")
 
 
-def test_bf16_on_a_cpu_without_instructions_for_it_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_multiplies_bf16", lambda: False)
-    with pytest.warns(UserWarning, match="set train.precision to fp32"):
-        require_precision("cpu", "bf16")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        require_precision("cpu", "fp32")
-    assert "bf16" in SLOW_BF16
+@pytest.fixture
+def through_fp32() -> Iterator[None]:
+    """bf16 products through fp32, whatever the processor has; torch's own again afterwards."""
+    registered = multiply_bf16_in_fp32.__wrapped__()
+    yield
+    registered._destroy()
+
+
+@pytest.mark.usefixtures("through_fp32")
+def test_products_in_bf16_are_those_in_fp32_rounded_once() -> None:
+    generator = torch.Generator().manual_seed(1)
+    rows, weight, bias = (torch.randn(size, generator=generator) for size in ((32, 64), (48, 64), (48,)))
+    exact = [linear(*(part.bfloat16().float() for part in parts)) for parts in ((rows, weight), (rows, weight, bias))]
+    found = [linear(*(part.bfloat16() for part in parts)) for parts in ((rows, weight), (rows, weight, bias))]
+    assert all(torch.equal(left, right.bfloat16()) for left, right in zip(found, exact, strict=True))
+    assert torch.equal(linear(rows, weight, bias), torch.addmm(bias, rows, weight.T))
+
+
+@pytest.mark.usefixtures("through_fp32")
+def test_gradients_in_bf16_come_from_products_in_fp32() -> None:
+    generator = torch.Generator().manual_seed(1)
+    draws = [torch.randn(2, 4, 160, 32, generator=generator) for _ in range(3)]
+    in_bf16 = [draw.bfloat16().requires_grad_() for draw in draws]
+    in_fp32 = [draw.bfloat16().float().requires_grad_() for draw in draws]
+    for parts in (in_bf16, in_fp32):
+        scaled_dot_product_attention(*parts, is_causal=True).float().pow(2).sum().backward()
+    for left, right in zip(in_bf16, in_fp32, strict=True):
+        assert left.grad.dtype == torch.bfloat16
+        assert float((left.grad - right.grad).abs().max()) <= 0.01 * float(right.grad.abs().max())

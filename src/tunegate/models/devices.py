@@ -1,6 +1,8 @@
 """Which devices and precisions this machine has, and how a model is put there, according to torch."""
 
+import functools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from tunegate.errors import MachineError
@@ -8,10 +10,15 @@ from tunegate.errors import MachineError
 _AMPERE = (8, 0)
 """Compute capability from which a GPU of NVIDIA computes in bf16."""
 
-SLOW_BF16 = (
-    "this processor has no instructions for bf16 (AVX-512 or AMX), and every step takes a hundred times longer than in "
-    "fp32; set train.precision to fp32 in params.yaml"
-)
+_PRODUCTS = {
+    "mm": 1,
+    "addmm": 1,
+    "bmm": 1,
+    "baddbmm": 1,
+    "_scaled_dot_product_flash_attention_for_cpu": 1,
+    "_scaled_dot_product_flash_attention_for_cpu_backward": 3,
+}
+"""torch's matrix products, and how many of their outputs have the precision of the inputs."""
 
 _ALIGNED = 64
 """Bytes: a line of the processor's cache, which is how torch allocates."""
@@ -32,19 +39,57 @@ def require_device(device: str) -> None:
 
 
 def require_precision(device: str, precision: str, capability: tuple[int, int] | None = None) -> None:
-    """Raise MachineError when the device cannot compute in the precision.
+    """Make the device ready to compute in the precision. Raises MachineError when it cannot.
 
-    Every CPU can, but one without instructions for bf16 multiplies matrices a hundred times slower than in fp32: that
-    is a warning. `capability` is the GPU's; asked of the machine when None.
+    Every CPU can, see `multiply_bf16_in_fp32`. `capability` is the GPU's; asked of the machine when None.
     """
-    if precision == "bf16" and device == "cpu" and not _multiplies_bf16():
-        warnings.warn(SLOW_BF16, stacklevel=2)
-    if device != "cuda" or precision != "bf16":
+    if precision != "bf16":
+        return
+    if device == "cpu" and not _multiplies_bf16():
+        multiply_bf16_in_fp32()
+    if device != "cuda":
         return
     major, minor = capability or _capability()
     if (major, minor) < _AMPERE:
         problem = f"precision is bf16, and this GPU (compute capability {major}.{minor}) has no bf16"
         raise MachineError(problem, place="params.yaml: train.precision", remedy="set it to fp32, or use a newer GPU")
+
+
+@functools.cache
+def multiply_bf16_in_fp32() -> Any:
+    """From now on, this process multiplies bf16 matrices on the CPU in fp32 and rounds the product to bf16.
+
+    That is what processors with instructions for bf16 do (products and sums in fp32, one rounding), so results differ
+    by the order of sums only. Without such instructions (AVX-512 or AMX) torch falls back to loops that take up to a
+    hundred times as long. Returns the registration, which ends with its last reference; the cache keeps it.
+    """
+    import torch
+
+    library: Any = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        # torch warns whoever replaces one of its kernels.
+        warnings.simplefilter("ignore", UserWarning)
+        for name, outputs in _PRODUCTS.items():
+            kernel = _through_fp32(torch.library.get_kernel(f"aten::{name}", "CPU"), outputs)
+            library.impl(name, kernel, "CPU", with_keyset=True)
+    return library
+
+
+def _through_fp32(kernel: Any, outputs: int) -> Callable[..., Any]:
+    import torch
+
+    def run(keys: Any, *inputs: Any, **options: Any) -> Any:
+        if not any(isinstance(value, torch.Tensor) and value.dtype == torch.bfloat16 for value in inputs):
+            return kernel.call_boxed(keys, *inputs, **options)
+        result = kernel.call_boxed(keys, *map(widened, inputs), **{k: widened(value) for k, value in options.items()})
+        if isinstance(result, torch.Tensor):
+            return result.bfloat16()
+        return (*(value.bfloat16() for value in result[:outputs]), *result[outputs:])
+
+    def widened(value: Any) -> Any:
+        return value.float() if isinstance(value, torch.Tensor) and value.dtype == torch.bfloat16 else value
+
+    return run
 
 
 def placed(model: Any, device: str) -> Any:
@@ -53,7 +98,11 @@ def placed(model: Any, device: str) -> Any:
     On the CPU every weight is moved to an aligned address. Loaded from a file, weights lie where
     the file's header leaves them, and sums of floats are split by address: the last bit of a logit would depend on it.
     """
+    import torch
+
     model = model.to(device).eval()
+    if any(weight.dtype == torch.bfloat16 for weight in model.parameters()):
+        require_precision(device, "bf16")
     if device == "cpu":
         for weight in (*model.parameters(), *model.buffers()):
             if weight.data_ptr() % _ALIGNED:
