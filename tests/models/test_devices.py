@@ -35,6 +35,9 @@ def test_products_in_bf16_are_those_in_fp32_rounded_once() -> None:
     found = [linear(*(part.bfloat16() for part in parts)) for parts in ((rows, weight), (rows, weight, bias))]
     assert all(torch.equal(left, right.bfloat16()) for left, right in zip(found, exact, strict=True))
     assert torch.equal(linear(rows, weight, bias), torch.addmm(bias, rows, weight.T))
+    sums = found[0].clone()
+    assert sums.addmm_(rows.bfloat16(), weight.bfloat16().T) is sums
+    assert torch.equal(sums, (exact[0].bfloat16().float() + exact[0]).bfloat16())
 
 
 @pytest.mark.usefixtures("through_fp32")

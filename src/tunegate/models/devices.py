@@ -13,8 +13,10 @@ _AMPERE = (8, 0)
 _PRODUCTS = {
     "mm": 1,
     "addmm": 1,
+    "addmm_": 1,
     "bmm": 1,
     "baddbmm": 1,
+    "baddbmm_": 1,
     "_scaled_dot_product_flash_attention_for_cpu": 1,
     "_scaled_dot_product_flash_attention_for_cpu_backward": 3,
 }
@@ -70,18 +72,21 @@ def multiply_bf16_in_fp32() -> Any:
         # torch warns whoever replaces one of its kernels.
         warnings.simplefilter("ignore", UserWarning)
         for name, outputs in _PRODUCTS.items():
-            kernel = _through_fp32(torch.library.get_kernel(f"aten::{name}", "CPU"), outputs)
+            own = torch.library.get_kernel(f"aten::{name}", "CPU")
+            kernel = _through_fp32(own, outputs, in_place=name.endswith("_"))
             library.impl(name, kernel, "CPU", with_keyset=True)
     return library
 
 
-def _through_fp32(kernel: Any, outputs: int) -> Callable[..., Any]:
+def _through_fp32(kernel: Any, outputs: int, *, in_place: bool) -> Callable[..., Any]:
     import torch
 
     def run(keys: Any, *inputs: Any, **options: Any) -> Any:
         if not any(isinstance(value, torch.Tensor) and value.dtype == torch.bfloat16 for value in inputs):
             return kernel.call_boxed(keys, *inputs, **options)
         result = kernel.call_boxed(keys, *map(widened, inputs), **{k: widened(value) for k, value in options.items()})
+        if in_place:
+            return inputs[0].copy_(result)
         if isinstance(result, torch.Tensor):
             return result.bfloat16()
         return (*(value.bfloat16() for value in result[:outputs]), *result[outputs:])
