@@ -35,7 +35,7 @@ demo: env-pipeline ## run the whole pipeline, then show the metrics, compared wi
 	@tunegate summary
 
 test: env-dev ## run every test; none uses the network
-	@HF_HUB_OFFLINE=1 pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 10 --durations-min 1
+	@HF_HUB_OFFLINE=1 PYTHONDONTWRITEBYTECODE= pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 10 --durations-min 1
 
 test-image: env-dev ## build a container image and send it a request; needs a package index
 	@pytest -m image

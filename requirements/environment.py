@@ -97,6 +97,10 @@ def install(group: str, environment: dict[str, str]) -> None:
     locked = Path(f"requirements/{group}.txt")
     say("installing", str(locked))
     pip = [str(BIN / "uv"), "pip", "install", "--quiet", "--python", str(BIN / "python")]
+    if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        # As images of containers have it: then every process would compile all that it imports, which takes longer
+        # than the rest of a short stage.
+        pip.append("--compile-bytecode")
     run([*pip, "--no-deps", "-r", str(locked)], environment)
     torch = re.search(r"^torch==\S+", locked.read_text(), re.MULTILINE)
     if torch:

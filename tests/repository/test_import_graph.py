@@ -6,12 +6,14 @@ import pytest
 
 from tunegate.errors import InputError, RefusedError
 from tunegate.files import write_text
+from tunegate.repository import import_graph
 from tunegate.repository.import_graph import (
     LOCK,
     MODULES_LEFT_OUT,
     PACKAGES_LEFT_OUT,
     code_of,
     module_digest,
+    normalised,
     require_key,
     stage_keys,
 )
@@ -160,3 +162,12 @@ def test_a_package_that_is_not_for_this_platform_and_another_build_of_a_version_
 
 def test_a_module_of_a_stage_that_cannot_be_found_has_no_digest() -> None:
     assert module_digest("tunegate.nowhere.deep") == ""
+
+
+def test_importable_names_and_requirements_are_those_that_python_s_own_parsers_find() -> None:
+    expected = {
+        name: set(map(normalised, found)) for name, found in importlib.metadata.packages_distributions().items()
+    }
+    assert expected.items() <= import_graph._owners().items()
+    for name in {name for names in expected.values() for name in names}:
+        assert import_graph._requires(name) == (importlib.metadata.requires(name) or []), name

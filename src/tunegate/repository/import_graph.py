@@ -51,6 +51,9 @@ _STRING = r"""\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\\n]
 _NO_CODE = re.compile(rf"({_STRING})|\s*#[^\n]*|\n[ \t]*(?=\n)", re.DOTALL)
 """Comments and empty lines; strings as the group, so that nothing is looked for in them."""
 
+_TOP = re.compile(r"^([^\W\d]\w*)(?:/.*|(?:\.[\w-]+)*\.(?:py|so|pyd)),", re.MULTILINE)
+"""In a RECORD, the importable name of a file."""
+
 _NO_CODE_AT_ALL = sha256_of_text("")[:DIGITS]
 """Of a package that has a docstring only."""
 
@@ -58,11 +61,13 @@ _NO_CODE_AT_ALL = sha256_of_text("")[:DIGITS]
 def require_key(path: Path, stage: str) -> None:
     """Raise RefusedError unless the stage's file at `path` is what the stage would run here."""
     written = read_key(path)
-    modules = _digests(_reached(stage, _import_graph())[0])
     # What the stage reads by itself is known to `tunegate keys` alone.
-    locked = stage_keys([stage], read_text(LOCK), {})[stage].packages if LOCK.is_file() else {}
-    packages = {name: _here(name, version) for name, version in {**written.packages, **locked}.items()}
-    if changes := [text for _, text in differences(written, StageKey(modules, packages))]:
+    if LOCK.is_file():
+        own = stage_keys([stage], read_text(LOCK), {})[stage]
+    else:
+        own = StageKey(_digests(_reached(stage, _import_graph())[0]), {})
+    packages = {name: _here(name, version) for name, version in {**written.packages, **own.packages}.items()}
+    if changes := [text for _, text in differences(written, own._replace(packages=packages))]:
         problem = f"not what this stage runs here: {listed(changes, 5)}"
         raise RefusedError(problem, place=str(path), remedy=f"{REMEDY}, or `make setup` for the environment it names")
 
@@ -79,11 +84,11 @@ def stage_keys(stages: Iterable[str], lock: str, more: Mapping[str, Collection[s
     pins: dict[str, list[str]] = {}
     for name, version in PIN.findall(lock):
         pins.setdefault(normalised(name), []).append(version)
-    owners = importlib.metadata.packages_distributions()
+    owners = _owners()
     keys = {}
     for stage in stages:
         modules, imported = _reached(stage, graph)
-        distributions = {normalised(name) for top in {*imported, *more.get(stage, ())} for name in owners.get(top, ())}
+        distributions = {name for top in {*imported, *more.get(stage, ())} for name in owners.get(top, ())}
         if loose := sorted((distributions & _required_by_tunegate()) - pins.keys()):
             problem = f"imported by the stage {stage}, and not pinned by ==: {', '.join(loose)}"
             raise InputError(problem, place=str(LOCK), remedy="write name==version, or restore the line from git")
@@ -116,12 +121,11 @@ def _digests(modules: Iterable[str]) -> dict[str, str]:
 def _template_digests(modules: Collection[str]) -> dict[str, str]:
     """Digest by path of the files in `templates` folders that the modules beside them name, and that these name."""
     digests = {}
+    places = {path for name in modules if (path := _place_of(name)).is_file()}
     for package in {name.rpartition(".")[0] for name in modules}:
         folder = _place_of(package) / "templates"
         files = {path.name: read_text(path) for path in files_below(folder)} if folder.is_dir() else {}
-        waiting = [
-            read_text(path) for name in modules if (path := _place_of(name)).is_file() and path.parent == folder.parent
-        ]
+        waiting = [read_text(path) for path in places if path.parent == folder.parent] if files else []
         while waiting:
             text = waiting.pop()
             for name in [name for name in files if f'"{name}"' in text]:
@@ -220,21 +224,50 @@ def with_requirements(distributions: Iterable[str], pinned: Collection[str]) -> 
 
 def _requirements(name: str) -> list[str]:
     """What a distribution always requires, by normalised name: whatever the platform, without its extras."""
-    try:
-        lines = importlib.metadata.requires(name) or []
-    except importlib.metadata.PackageNotFoundError:
-        return []
-    return [normalised(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in lines if "extra ==" not in line]
+    return [_name_of(line) for line in _requires(name) if "extra ==" not in line]
 
 
 def _required_by_tunegate() -> set[str]:
     """What tunegate requires to run the pipeline; other extras are optional."""
-    try:
-        lines = importlib.metadata.requires("tunegate") or []
-    except importlib.metadata.PackageNotFoundError:
-        return set()
+    lines = _requires("tunegate")
     always = [line for line in lines if "extra ==" not in line or "extra == 'pipeline'" in line.replace('"', "'")]
-    return {normalised(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in always}
+    return {_name_of(line) for line in always}
+
+
+def _name_of(requirement: str) -> str:
+    return normalised(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0])
+
+
+@functools.cache
+def _requires(name: str) -> list[str]:
+    """The requirements of an installed distribution as its metadata has them; none where it is not installed."""
+    try:
+        return _fields(importlib.metadata.distribution(name), "Requires-Dist")
+    except importlib.metadata.PackageNotFoundError:
+        return []
+
+
+@functools.cache
+def _owners() -> dict[str, set[str]]:
+    """The distributions that install each importable name, as `importlib.metadata.packages_distributions` tells.
+
+    That parses every file of metadata as an e-mail and every list of files into paths, which takes most of a second.
+    """
+    owners: dict[str, set[str]] = {}
+    for distribution in importlib.metadata.distributions():
+        names = (distribution.read_text("top_level.txt") or "").split() or _TOP.findall(
+            distribution.read_text("RECORD") or ""
+        )
+        for name in _fields(distribution, "Name"):
+            for top in set(names):
+                owners.setdefault(top, set()).add(normalised(name))
+    return owners
+
+
+def _fields(distribution: importlib.metadata.Distribution, name: str) -> list[str]:
+    """The values of a field in a distribution's metadata, whose head ends at the first empty line."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    return re.findall(rf"^{name}:[ \t]*(\S.*)$", text.replace("\r\n", "\n").partition("\n\n")[0], re.MULTILINE)
 
 
 def _here(name: str, written: str) -> str:
