@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tunegate.models.devices import require_precision
 from tunegate.models.resources import hardware
 from tunegate.models.tokens.examples import IGNORED, Example, examples_from
 from tunegate.params import Train
@@ -100,6 +101,7 @@ def own_steps(arguments: argparse.Namespace, steps: list[list[Example]], say: Sa
     name = arguments.name
     precision = "fp32" if "fp32" in name else "bf16"
     settings = Train(precision=precision, device=arguments.device, learning_rate=RATE, rank=RANK, alpha=ALPHA)
+    require_precision(arguments.device, precision)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True, warn_only=arguments.device == "cuda")
     model = adapted(arguments, precision)

@@ -128,6 +128,20 @@ def test_a_second_call_does_nothing_until_the_lock_changes(
     assert json.loads((tmp_path / "tunegate.json").read_text())["groups"] == ["serve"], "the lock is another"
 
 
+@pytest.mark.parametrize(("own", "expected"), [("1", True), ("", False)])
+def test_libraries_are_compiled_at_once_where_python_may_not_keep_what_it_compiles(
+    environment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str, expected: bool
+) -> None:
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "serve.txt").write_text("a==1.0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", own)
+    calls: list[list[str]] = []
+    monkeypatch.setattr(environment, "run", lambda command, *_: calls.append(command))
+    environment.main("serve")
+    assert ["--compile-bytecode" in command for command in calls] == [expected]
+
+
 def test_a_failed_installation_is_not_taken_for_done(
     environment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
