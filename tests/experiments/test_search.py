@@ -1,23 +1,17 @@
 """A search from end to end, on the project of tests/analytic_project.py: real git, real DVC, real Optuna storage."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 from servers import postgres
 
-from tunegate.errors import InputError, MachineError, RefusedError, UsageError
-from tunegate.experiments.declaration import Search
-from tunegate.experiments.sampling import add_trial
+from tunegate.errors import InputError, MachineError, RefusedError
 from tunegate.experiments.search import Searcher, Workers, preview, run_search, search_context
 from tunegate.experiments.search_results import Findings, proposal_of
 from tunegate.experiments.storage import open_study, search_lock
 from tunegate.experiments.trials import Trial
 from tunegate.files import read_json, read_yaml
-from tunegate.params import parse
 from tunegate.reporting.search_page import render_search
 from tunegate.reporting.search_plots import front
 from tunegate.repository.revisions import open_repository
@@ -188,30 +182,6 @@ def test_machines_share_a_database_and_its_password_comes_from_the_environment(
         assert not (tmp_path / "second/.tunegate/search/s/journal.log").exists()
 
 
-def test_machines_that_choose_at_the_same_time_choose_different_trials(tmp_path: Path) -> None:
-    search = parse(Search, {"space": SPACE, "sampler": "random"}, place="", remedy="")
-    start = threading.Barrier(3)
-
-    def machine(number: int, url: str) -> None:
-        with open_study(search, "s", "c" * 40, tmp_path / str(number), url) as study:
-            start.wait(60)
-            for _ in range(4):
-                add_trial(study, search, {}, {})
-
-    with postgres() as address:
-        url = address.replace("postgresql+psycopg", "postgresql")
-        with open_study(search, "s", "c" * 40, tmp_path, url) as study:
-            with ThreadPoolExecutor(3) as machines:
-                for done in [machines.submit(machine, number, url) for number in range(3)]:
-                    done.result(120)
-            trials = study.get_trials(deepcopy=False)
-    assert [trial.number for trial in trials] == list(range(12))
-    alone = optuna.create_study(direction="minimize")
-    for _ in range(12):
-        add_trial(alone, search, {}, {})
-    assert [trial.params for trial in trials] == [trial.params for trial in alone.get_trials()]
-
-
 def test_trials_that_another_machine_left_are_run_by_a_machine_that_adopts_them(
     analytic_project: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,24 +210,3 @@ def test_a_batch_of_which_a_kill_left_half_is_compared_with_earlier_batches_only
         searcher._tell(list(searcher._run(searcher._batch()[:4], [])))
         (last,) = searcher.run()
     assert (last.number, last.state) == (4, "complete")
-
-
-@pytest.mark.parametrize(
-    ("url", "problem"),
-    [
-        ("postgresql://me:s3cret@db/x", "password in the URL"),
-        ("mysql://me@db/x", "not the URL of a PostgreSQL database"),
-    ],
-)
-def test_a_storage_with_a_password_in_its_url_or_of_another_kind_is_refused(
-    analytic_project: Path, url: str, problem: str
-) -> None:
-    with pytest.raises(UsageError, match=problem) as caught:
-        searched(workers=Workers(storage=url))
-    assert "s3cret" not in str(caught.value)
-
-
-def test_a_database_that_is_away_is_a_machine_error_without_its_url(analytic_project: Path) -> None:
-    with pytest.raises(MachineError, match=r"--storage 127\.0\.0\.1") as caught:
-        searched(workers=Workers(storage="postgresql://me@127.0.0.1:1/x"))
-    assert "postgresql://" not in str(caught.value)

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from tunegate.data.sources.declaration import Source, load_sources
-from tunegate.data.sources.row_declaration import RowTemplate
 from tunegate.errors import TunegateError
 from tunegate.params import parse
 
@@ -40,34 +39,8 @@ def test_the_default_project_declares_both_languages_of_each_pair() -> None:
             "sources[0]",
             "one of path, sql, rest or object",
         ),
-        (
-            {"row": {"format": "alpacca"}},
-            "sources[0].row.format",
-            "'alpaca', 'sharegpt', 'openai-chat' or 'preference'",
-        ),
-        ({"row": {"format": "alpaca", "messages": "{m}"}}, "sources[0].row", "or text and label, or format"),
-        ({"row": {"text": 3, "label": "x"}}, "sources[0].row.text", "a text like '{column}', or from with regex or as"),
-        ({"row": {"text": {"from": "{q}", "regx": "(a)"}, "label": "x"}}, "sources[0].row.text.regx", "'regex'"),
-        ({"row": {"slices": {"a": {"from": "{q}", "regex": "a"}}}}, "sources[0].row.slices.a.regex", "one group"),
-        ({"row": {"slices": {"a": {"from": "{q}", "as": "date"}}}}, "sources[0].row.slices.a.as", "'language'"),
-        ({"row": {"label": "{q}"}}, "sources[0].row", "label together with text"),
-        ({"row": {"text": "{q}", "rejected": "{r}"}}, "sources[0].row", "rejected together with text and label, or"),
-        ({"row": {"format": "alpaca", "rejected": "{r}"}}, "sources[0].row", "rejected together with text and label"),
-        (
-            {"row": {"text": "{q}", "label": {"from": "{a}", "optional": True}, "rejected": "{r}"}},
-            "sources[0].row",
-            "rejected beside a label that is not optional",
-        ),
-        ({"row": {"text": {"from": "{q}", "optional": True}}}, "sources[0].row.text.optional", "unknown key"),
         ({"row_per": "paragraph"}, "sources[0]", "row_per together with a path that ends with .txt"),
         ({"path": "data/raw/x.txt", "row_per": "line"}, "sources[0].row_per", "'file' or 'paragraph'"),
-        ({"row": {"text": "{q", "label": "x"}}, "sources[0].row.text", "expected '}'"),
-        ({"row": {"text": "{q!r}", "label": "x"}}, "sources[0].row.text", "plain name"),
-        ({"row": {"text": "{}", "label": "x"}}, "sources[0].row.text", "plain name"),
-        ({"row": {"text": "q", "label": "x", "messages": "{m}"}}, "sources[0].row", "either messages, or text"),
-        ({"row": {"text": "question"}}, "sources[0].row", "text with a column in braces, such as '{question}'"),
-        ({"row": {"messages": "m"}}, "sources[0].row.messages", "'{column}'"),
-        ({"row": {"slice": {"a": "b"}}}, "sources[0].row.slice", "did you mean 'slices'"),
     ],
 )
 def test_a_fault_in_the_declaration_is_named_with_its_key(
@@ -132,9 +105,3 @@ def test_an_account_or_container_before_the_host_is_no_secret(url: str) -> None:
     assert parse(Source, declared, place="test", remedy="").external is not None
     rest = {"url": "https://example.org/[v]", "key": "id", "parameters": {"sort_key": "at", "keyword": "roof"}}
     assert parse(Source, {"name": "mine", "rest": rest}, place="test", remedy="").external is not None
-
-
-def test_a_template_may_be_written_alone_or_with_what_is_taken_of_it() -> None:
-    alone = RowTemplate.model_validate_json('{"text": "{q}", "label": "{d}"}')
-    long = RowTemplate.model_validate_json('{"text": {"from": "{q}"}, "label": {"from": "{d}"}}')
-    assert alone == long
