@@ -57,6 +57,6 @@ def test_the_models_that_it_learned_from_are_named_with_their_licences() -> None
     assert lines == [f"Its {role} was `large-{role}` (Apache-2.0)." for role in ("teacher", "translator")]
 
 
-def test_a_number_that_the_base_lacks_is_an_error_and_no_gap() -> None:
-    with pytest.raises(jinja2.UndefinedError, match="nll"):
-        card(parse(Params, VALUES, place="", remedy=""), LINEAGE, BASE, {}, METRICS | {"base": {}})
+def test_a_fact_that_is_missing_is_an_error_and_no_gap() -> None:
+    with pytest.raises(jinja2.UndefinedError, match="license"):
+        card(parse(Params, VALUES, place="", remedy=""), LINEAGE, {"model": "tiny"}, {}, METRICS)

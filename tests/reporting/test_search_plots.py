@@ -69,8 +69,9 @@ def test_a_line_goes_through_the_parameters_on_their_own_scales_to_the_objective
 
 
 def test_the_front_joins_the_best_and_leaves_out_a_beaten_trial() -> None:
-    beaten = Trial(number=4, params={}, diff={}, state="complete", values={"valid_loss": 2.5, "minutes": 8.5})
-    drawing = front(plotted([*TRIALS, beaten], "valid_loss", "minutes"))
+    beaten = Trial(number=4, params={}, diff={}, state="complete", values={"valid_loss": 0.5, "minutes": 8.5})
+    objectives = [{"metric": metric, "direction": "maximize"} for metric in ("valid_loss", "minutes")]
+    drawing = front(plotted([*TRIALS, beaten], objectives=objectives))
     points = circles(drawing)
     assert [kind for kind, *_ in points] == ["best", "best", "best", "trial"]
     assert lines(drawing)["best"] == sorted([x, y] for _, x, y in points[:3])
