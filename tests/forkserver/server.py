@@ -8,6 +8,8 @@ goes to SOCKET.seconds, after the test that the environment names.
 
 import atexit
 import contextlib
+import copy
+import functools
 import gc
 import importlib
 import json
@@ -35,6 +37,7 @@ def main(place: str) -> None:
     """Import, then fork for each client. Returns when standard input ends."""
     for name in LIBRARIES:
         importlib.import_module(name)
+    remember_yaml()
     tasks = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
     # A fork has none of the threads; the one of Arrow's allocator does not mind.
     names = {(task / "comm").read_text(encoding="utf-8").strip() for task in tasks} - {"jemalloc_bg_thd"}
@@ -55,6 +58,14 @@ def main(place: str) -> None:
             serve(client, f"{place}.seconds")
             return
         client.close()
+
+
+def remember_yaml() -> None:
+    """Have each process parse a YAML text once: DVC parses params.yaml twice a stage, in pure Python."""
+    from dvc.utils.serialize import _yaml
+
+    parse = functools.lru_cache(_yaml.parse_yaml)
+    _yaml.parse_yaml = lambda *arguments, **options: copy.deepcopy(parse(*arguments, **options))
 
 
 def serve(client: socket.socket, log: str) -> None:

@@ -72,8 +72,7 @@ def test_a_signal_ends_a_stage_quietly_and_leaves_nothing_half_written(
     assert leftovers(project) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_killed_training_resumes_to_the_same_bytes(project: Path, run: Run, number: int) -> None:
+def test_a_killed_training_resumes_to_the_same_bytes(project: Path, run: Run) -> None:
     checkpoint = long_training(project)
     run(*command(project, "train"), cwd=project)
     expected = {file.name: file.read_bytes() for file in (project / "models/adapter").iterdir()}
@@ -83,9 +82,8 @@ def test_a_killed_training_resumes_to_the_same_bytes(project: Path, run: Run, nu
 
     process = start(project, "train")
     wait_for_one_in(checkpoint, process)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == (143 if number == signal.SIGTERM else -number), said
+    process.kill()
+    process.communicate(timeout=120)
     assert checkpoint.exists()
 
     run(*command(project, "train"), cwd=project)

@@ -166,27 +166,6 @@ def test_a_test_row_among_the_training_rows_is_refused_with_its_id(proposed: Min
     assert verdict.contamination == {"exact": ["row-00000 = train-0"]}
 
 
-@pytest.mark.parametrize(("rows", "share"), [(1, 1.0), (40, 1.0), (40, 0.0)])
-def test_too_few_rows_never_pass(miniature: Miniature, rows: int, share: float) -> None:
-    for number in range(2):
-        miniature.predict(predictions(answers(rows, share)))
-        miniature.change(train__seed=number)
-        miniature.commit(f"{rows} rows")
-    verdict = judge(miniature, base="HEAD~1")
-    assert verdict.outcome != "pass"
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_two_models_that_are_all_right_or_all_wrong_are_equal(miniature: Miniature, share: float) -> None:
-    edit_policy(miniature, metrics={"accuracy": {"role": "primary", "direction": "higher", "margin": 0.05}})
-    for number in range(2):
-        miniature.predict(predictions(answers(200, share)))
-        miniature.change(train__seed=number)
-        miniature.commit("Equal")
-    verdict = judge(miniature, base="HEAD~1")
-    assert (metric(verdict, "accuracy").difference, verdict.outcome) == (0, "pass")
-
-
 def test_a_project_outside_git_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a git repository"), open_evidence(tmp_path):
         pass

@@ -69,7 +69,7 @@ def multiply_bf16_in_fp32() -> Any:
 
     library: Any = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
     with warnings.catch_warnings():
-        # torch warns whoever replaces one of its kernels.
+        # torch warns of every kernel that is replaced.
         warnings.simplefilter("ignore", UserWarning)
         for name, outputs in _PRODUCTS.items():
             own = torch.library.get_kernel(f"aten::{name}", "CPU")
@@ -82,7 +82,9 @@ def _through_fp32(kernel: Any, outputs: int, *, in_place: bool) -> Callable[...,
     import torch
 
     def run(keys: Any, *inputs: Any, **options: Any) -> Any:
-        if not any(isinstance(value, torch.Tensor) and value.dtype == torch.bfloat16 for value in inputs):
+        # torch itself refuses factors of several precisions. What follows them (logsumexp) is in fp32 anyway.
+        factors = [value for value in inputs[:3] if isinstance(value, torch.Tensor)]
+        if any(factor.dtype != torch.bfloat16 for factor in factors):
             return kernel.call_boxed(keys, *inputs, **options)
         result = kernel.call_boxed(keys, *map(widened, inputs), **{k: widened(value) for k, value in options.items()})
         if in_place:

@@ -5,7 +5,7 @@ import pytest
 
 from tunegate.data.refresh.spool import ORDER_COLUMN, Spool
 from tunegate.errors import InputError
-from tunegate.tables import read_parquet
+from tunegate.tables import BATCH_ROWS, read_parquet
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +54,12 @@ def test_a_column_gets_its_kind_from_the_first_page_with_a_value(tmp_path: Path)
     fetched.add([*rows(3, text=None), *rows(4, text="roof")], {})
     assert fetched.columns == {"id": "integer", "text": "text", "never": "empty"}
     assert (fetched.example("text"), fetched.example("never")) == ("roof", None)
+
+
+def test_the_example_of_a_column_may_be_in_a_later_batch_of_its_page(tmp_path: Path) -> None:
+    fetched = spool(tmp_path / "s")
+    fetched.add([*rows(*range(BATCH_ROWS), text=None), *rows(BATCH_ROWS, text="roof")], {})
+    assert fetched.example("text") == "roof"
 
 
 def test_whole_numbers_of_one_page_and_fractions_of_the_next_make_numbers_except_in_the_cursor(tmp_path: Path) -> None:

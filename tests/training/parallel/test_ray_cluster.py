@@ -1,9 +1,9 @@
 """A run on a real Ray cluster: two nodes of one processor each, on loopback."""
 
-import os
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,9 +15,10 @@ import pytest
 from train_stage import outcome_of, set_params, start, wait_for_checkpoint
 
 from tunegate.errors import InputError, MachineError, RefusedError, Stopped
-from tunegate.files import read_json, sha256_of, write_json
+from tunegate.files import read_json, sha256_of, write_json, write_text
 from tunegate.params import Compute
 from tunegate.training.parallel import ray_cluster
+from tunegate.training.parallel.workers import Worker
 
 # Ray's own limits are for machines with nothing else to do.
 PATIENT = {
@@ -59,10 +60,6 @@ def in_cluster(cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 TWO = Compute(engine="ray", nodes=2, strategy="ddp")
 
 
-def script(text: str) -> list[str]:
-    return ["-c", f"import os, signal, sys, time\nrank, marks = int(os.environ['RANK']), os.getcwd()\n{text}"]
-
-
 def test_without_the_address_of_a_cluster_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with pytest.raises(InputError, match="RAY_ADDRESS is not set") as caught:
@@ -84,31 +81,41 @@ def test_a_node_that_does_not_see_the_working_directory_is_named(in_cluster: Non
     assert "all nodes mount" in caught.value.remedy
 
 
-def test_one_that_refuses_ends_the_others_is_reported_and_not_tried_again(in_cluster: None, tmp_path: Path) -> None:
+def report_of_two(text: str, *, stop: int | None = None) -> None:
+    """Run a script as both processes of a run, each as its Ray worker does, and raise what the run raises.
+
+    `stop` is the signal that the run is told to pass on once both have started.
+    """
+    ray_cluster.FOLDER.mkdir(parents=True)
+    code = f"import os, signal, sys, time; rank = os.environ['RANK']\n{text}"
+    workers = [Worker([sys.executable, "-c", code], {"RANK": rank}) for rank in "01"]
+    threads = [threading.Thread(target=ray_cluster._run_process, args=(w, ray_cluster.FOLDER)) for w in workers]
+    for thread in threads:
+        thread.start()
+    while stop and not all("ready" in worker.last_lines for worker in workers):
+        time.sleep(0.05)
+    if stop:
+        write_text(ray_cluster.FOLDER / "stop", str(stop))
+    for thread in threads:
+        thread.join()
+    ray_cluster._report(2, [])
+
+
+def test_one_that_refuses_ends_the_others_and_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ray_cluster, "_GRACE_SECONDS", 0.5)
+    with pytest.raises(RefusedError, match=r"process 1 ended with exit code 3; .*\n  error: no"):
+        report_of_two("if rank == '1': print('error: no', file=sys.stderr); sys.exit(3)\ntime.sleep(60)")
+
+
+def test_a_signal_reaches_all_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     text = (
-        "open(f'{marks}/tried', 'a').write(f'{rank}')\n"
-        "if rank == 1: print('error: no', file=sys.stderr); sys.exit(3)\ntime.sleep(300)"
+        "def stop(number, _): open(f'stopped-{rank}', 'w'); sys.exit(128 + number)\n"
+        "signal.signal(signal.SIGTERM, stop); print('ready', file=sys.stderr, flush=True); time.sleep(60)"
     )
-    with pytest.raises(RefusedError, match=r"process 1 ended with exit code 3; its last lines:\n  error: no"):
-        ray_cluster.launch_on_ray(script(text), TWO, "cpu")
-    assert "1" in (tried := (tmp_path / "tried").read_text())
-    assert len(tried) == len(set(tried))
-
-
-def test_a_signal_reaches_the_processes_on_all_nodes(in_cluster: None, tmp_path: Path) -> None:
-    text = (
-        "def stop(number, _): open(f'{marks}/stopped-{rank}', 'w'); sys.exit(128 + number)\n"
-        "signal.signal(signal.SIGTERM, stop); open(f'{marks}/started-{rank}', 'w'); time.sleep(120)"
-    )
-
-    def interrupt() -> None:
-        while len(list(tmp_path.glob("started-*"))) < 2:
-            time.sleep(0.1)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(Stopped) as stopped:
-        ray_cluster.launch_on_ray(script(text), TWO, "cpu")
+        report_of_two(text, stop=signal.SIGTERM)
     assert stopped.value.number == signal.SIGTERM
     assert len(list(tmp_path.glob("stopped-*"))) == 2
 

@@ -110,12 +110,10 @@ class Spool:
         return [self._page(number) for number in range(1, self._pages + 1)]
 
     def example(self, column: str) -> Any:
-        """The first value of a column that has one."""
-        for page in self.pages:
-            for batch in parquet_batches(page):
-                if column in batch.schema.names:
-                    return next((value for value in batch.column(column).to_pylist() if value is not None), None)
-        return None
+        """The first value in a column, None where it has none."""
+        batches = (batch for page in self.pages for batch in parquet_batches(page) if column in batch.schema.names)
+        values = (value for batch in batches for value in batch.column(column).to_pylist())
+        return next((value for value in values if value is not None), None)
 
     @property
     def _progress(self) -> Path:

@@ -146,7 +146,7 @@ def _fit(config: dict[str, Any], compute: Compute, device: str, cpus: int, faile
 
 
 def _work(config: dict[str, Any]) -> None:
-    """What a Ray worker does: start the process, watch it, tell how it ended. Raises to be started again."""
+    """What a Ray worker does: find out who it is, and run the process. Raises to be started again."""
     import ray
     from ray.train import get_context
     from ray.train.collective import broadcast_from_rank_zero
@@ -164,7 +164,11 @@ def _work(config: dict[str, Any]) -> None:
         CHILD: "1",
     }
     os.chdir(folder.parents[1])
-    worker = Worker([sys.executable, *config["command"]], environment)
+    _run_process(Worker([sys.executable, *config["command"]], environment), folder)
+
+
+def _run_process(worker: Worker, folder: Path) -> None:
+    """Watch the process and write to `folder` how it ended. Raises RuntimeError when it is to be started again."""
     given_up = _watch(worker, folder)
     code = worker.code or 0
     lost = code != 0 and (given_up or code < 0 or LOST_PEER in worker.last_lines)
