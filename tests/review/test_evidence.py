@@ -1,7 +1,5 @@
 """The gate from end to end on real git and DVC: what it compares, what it refuses to compare, what it tells."""
 
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -221,22 +219,3 @@ def test_half_written_predictions_are_an_error(proposed: Miniature) -> None:
     proposed.commit("Half written")
     with pytest.raises(InputError, match="not a complete Parquet file"):
         judge(proposed, base="main")
-
-
-def test_the_command_prints_the_verdict_and_exits_with_it(proposed: Miniature, tmp_path: Path) -> None:
-    def gate(*options: str, code: int) -> str:
-        return proposed.run("tunegate", "gate", "--base", "main", *options, cwd=proposed.root, code=code)
-
-    said = gate("--json", str(tmp_path / "verdict.json"), code=0)
-    assert said.startswith("Pass: accuracy")
-    written = Verdict.model_validate_json((tmp_path / "verdict.json").read_text())
-    assert written.outcome == "pass"
-    assert all(part in " ".join(said.split()) for part in (written.headline, *(r.text for r in written.reasons)))
-    proposed.predict(predictions(answers(200, 0.4, seed=1)))
-    proposed.commit("A harmful change")
-    assert "Refused: " in gate(code=3)
-    environment = os.environ | {"PATH": os.environ["PATH"]}
-    done = subprocess.run(
-        ["tunegate", "gate", "--bse", "main"], cwd=proposed.root, env=environment, capture_output=True, check=False
-    )
-    assert done.returncode == 2

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from train_stage import STAGE, make_train_inputs, set_params
 
-from tunegate.files import write_text, write_yaml
+from tunegate.files import read_json, write_json, write_text, write_yaml
+from tunegate.models.folders import PROVENANCE
 
 Stage = Callable[..., tuple[int, str]]
 
@@ -76,6 +79,33 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     suite = (root / "data/expectations/questions.json").read_text()
     write_text(Path("data/expectations/questions.json"), suite)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def first_trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the stage `train` reads and has left, on the tiny model. Read only."""
+    from accelerate.state import AcceleratorState
+
+    from tunegate.stages import train
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_train_inputs(tiny_model)
+        provenance = folder / "base" / PROVENANCE
+        write_json(provenance, read_json(provenance) | {"model": "tiny", "license": "MIT"})
+        set_params({}, tokens_per_step=64)
+        train.main(*STAGE[1:])
+    return folder
+
+
+@pytest.fixture
+def trained(first_trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, which is the working directory."""
+    folder = Path(shutil.copytree(first_trained, tmp_path / "trained"))
+    monkeypatch.chdir(folder)
+    return folder
 
 
 def _command(name: str, arguments: tuple[object, ...]) -> list[str]:

@@ -21,16 +21,6 @@ from tunegate.tracking.outbox import Record, Run, read_records, write_record
 ROOT = Path("outbox")
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The bytes of a fresh sqlite store: making one takes seconds, copying it none."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    from mlflow import MlflowClient
-
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path.read_bytes()
-
-
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: bytes) -> None:
     monkeypatch.chdir(tmp_path)
@@ -39,11 +29,11 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_st
     (tmp_path / "mlflow.db").write_bytes(empty_store)
 
 
-def recorded(lineage: str = "a" * 64, weights: str = "weights", commit: str = "c" * 40) -> Record:
+def recorded(lineage: str = "a" * 64, commit: str = "c" * 40) -> Record:
     adapter = Path("adapter")
     adapter.mkdir(exist_ok=True)
     (adapter / "adapter_config.json").write_text("{}")
-    (adapter / "adapter_model.safetensors").write_text(weights)
+    (adapter / "adapter_model.safetensors").write_text("weights")
     Path("trajectory.csv").write_text("step,epoch,loss,valid_loss\n1,0,3.5,\n2,0,2.5,2.75\n")
     Path("report.html").write_text("<p>report</p>")
     run = Run(
@@ -190,21 +180,6 @@ def test_the_same_model_at_another_commit_is_another_run_of_the_same_version() -
     (version,) = versions()
     assert len(all_runs()) == 2
     assert version.tags[registry.COMMIT] == "d" * 40
-
-
-def test_the_candidate_is_the_version_recorded_last_even_when_uploaded_first() -> None:
-    older, newer = recorded(), recorded("b" * 64)
-    for record in (newer, older):
-        runs.deliver(record, ROOT)
-    assert len(versions()) == 2
-    candidate = client().get_model_version_by_alias("helpdesk", registry.CANDIDATE)
-    assert candidate.tags[registry.LINEAGE] == "b" * 64
-
-
-def test_one_lineage_with_other_weights_is_another_version() -> None:
-    for record in (recorded(), recorded(weights="from another graphics card")):
-        runs.deliver(record, ROOT)
-    assert len(versions()) == 2
 
 
 def test_an_unversioned_run_is_recorded_as_such() -> None:

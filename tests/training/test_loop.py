@@ -13,7 +13,7 @@ from tunegate.files import read_json, write_json
 from tunegate.models.loading import load_base
 from tunegate.models.tokens.examples import Example
 from tunegate.params import Train
-from tunegate.training import checkpoint, divergence, loop, signals
+from tunegate.training import checkpoint, divergence, loop
 from tunegate.training.adapter import save_adapter, trainable, with_adapter
 from tunegate.training.techniques.sft import sft
 
@@ -154,16 +154,6 @@ def test_a_checkpoint_that_a_signal_asks_for_replaces_no_good_one_while_the_loss
     with pytest.raises(Stopped):
         loop.run(fresh(tiny_model), ROWS, ROWS[:6], settings, sft(), {})
     assert sorted(int(path.name) for path in checkpoint.FOLDER.iterdir()) == [4, 6]
-
-
-def test_a_second_signal_does_not_wait_for_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    with signals.noted(impatient=True) as caught:
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-        assert caught == [signal.SIGINT] * 2
-        monkeypatch.setattr(signals, "_SAME_SECONDS", 0.0)
-        with pytest.raises(Stopped):
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize(("train", "valid", "split"), [([], ROWS, "train"), (ROWS, [], "valid")])

@@ -14,7 +14,7 @@ import pytest
 import rounding
 from accelerate.state import AcceleratorState
 
-from tunegate.files import read_json, read_yaml, write_json
+from tunegate.files import read_json, write_json
 from tunegate.models.tokens.examples import IGNORED, Example
 from tunegate.params import Train
 from tunegate.training import checkpoint, loop, loss
@@ -23,7 +23,6 @@ from tunegate.training.fast import attention as fast_attention
 from tunegate.training.fast import log_probabilities
 from tunegate.training.fast import lora as fast_lora
 from tunegate.training.techniques.sft import sft
-from tunegate.training.trajectory import COLUMNS
 
 RECORDED = Path(__file__).with_name("trajectories.json")
 LORA: dict[str, Any] = {
@@ -120,12 +119,6 @@ def test_settings_that_only_cost_time_or_memory_follow_the_recorded_trajectory(
 def test_bf16_stays_near_fp32(tiny_model: Path) -> None:
     found = trajectory(tiny_model, LORA | {"precision": "bf16"})["loss"]
     rounding.assert_same_run(found, read_json(RECORDED)["lora"]["loss"], "bf16")
-
-
-def test_what_dvc_plots_are_columns_of_the_trajectory() -> None:
-    plots = [own for plot in read_yaml(RECORDED.parents[2] / "dvc.yaml")["plots"] for own in plot.values()]
-    assert {plot["y"]["models/trajectory.csv"] for plot in plots} == {"loss", "grad_norm", "learning_rate", "tokens"}
-    assert {plot["x"] for plot in plots} | {"loss", "grad_norm", "learning_rate", "tokens"} <= set(COLUMNS)
 
 
 OLD = {"MKL_CBWR": "COMPATIBLE"}
