@@ -15,13 +15,15 @@ import shutil
 import subprocess
 import sys
 
+from tunegate.models.devices import PORTABLE
+
 MAKES = {"Intel": "Haswell", "AMD": "EPYC-Rome"}
 SETTINGS: dict[str, dict[str, str]] = {
     "none": {},
     "MKL_CBWR=AVX2": {"MKL_CBWR": "AVX2"},
     "MKL_CBWR=COMPATIBLE": {"MKL_CBWR": "COMPATIBLE"},
-    "MKL_CBWR=AVX2, ATEN_CPU_CAPABILITY=default": {"MKL_CBWR": "AVX2", "ATEN_CPU_CAPABILITY": "default"},
-    "MKL_CBWR=COMPATIBLE, ATEN_CPU_CAPABILITY=default": {"MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "default"},
+    "`train.instructions: portable`": dict(PORTABLE),
+    "the same, ATEN_CPU_CAPABILITY=default": PORTABLE | {"ATEN_CPU_CAPABILITY": "default"},
 }
 STEPS = """
 import hashlib, sys, time
@@ -35,9 +37,11 @@ weights = {name: (torch.randn(size) / width**0.5).requires_grad_() for name, siz
 ids = torch.randint(512, (2, length + 1))
 def loss():
     states = F.embedding(ids[:, :-1], weights["words"])
+    angles = torch.arange(length)[:, None] * 1e4 ** (-torch.arange(32) / 32)
     def heads(name):
         return F.linear(F.rms_norm(states, (width,)), weights[name]).view(2, length, -1, 32).transpose(1, 2)
-    mixed = F.scaled_dot_product_attention(heads("query"), heads("key"), heads("value"), is_causal=True)
+    turned = [heads(name) * angles.cos() + heads(name).roll(16, -1) * angles.sin() for name in ("query", "key")]
+    mixed = F.scaled_dot_product_attention(*turned, heads("value"), is_causal=True)
     states = states + F.linear(mixed.transpose(1, 2).flatten(2), weights["output"])
     inner = F.rms_norm(states, (width,))
     gated = F.silu(F.linear(inner, weights["gate"])) * F.linear(inner, weights["up"])
@@ -70,7 +74,7 @@ def main() -> None:
 def run(emulator: list[str], setting: dict[str, str], width: int, length: int) -> list[str]:
     """Digest of the weights, and the seconds of the last step."""
     command = [*emulator, sys.executable, "-c", STEPS, str(width), str(length), "3"]
-    environment = {name: value for name, value in os.environ.items() if name not in ("MKL_CBWR", "ATEN_CPU_CAPABILITY")}
+    environment = {name: value for name, value in os.environ.items() if name not in PORTABLE}
     process = subprocess.run(
         command, env=environment | {"OMP_NUM_THREADS": "1"} | setting, capture_output=True, text=True, check=False
     )

@@ -24,7 +24,7 @@ WAITS: dict[str, dict[str, str]] = {
     "as shipped": {},
     "active": {"OMP_WAIT_POLICY": "active"},
     "passive": {"OMP_WAIT_POLICY": "passive"},
-    "spin 10,000": {"GOMP_SPINCOUNT": "10000"},
+    **{f"spin {count}": {"GOMP_SPINCOUNT": str(count)} for count in (10_000, 3_000, 1_000, 100)},
 }
 UNSET = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 BUSY_SECONDS = 900

@@ -1,4 +1,9 @@
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,7 +11,10 @@ from torch.nn.functional import linear, scaled_dot_product_attention
 
 from tunegate.errors import MachineError
 from tunegate.models import devices
-from tunegate.models.devices import multiply_bf16_in_fp32, require_precision
+from tunegate.models.devices import PORTABLE, multiply_bf16_in_fp32, require_precision, use_portable_instructions
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+MISSING = shutil.which("qemu-x86_64") is None and os.environ.get("TUNEGATE_TEST_EVERYTHING") != "1"
 
 
 def test_bf16_is_refused_on_a_gpu_without_it_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,3 +59,32 @@ def test_gradients_in_bf16_come_from_products_in_fp32() -> None:
     for left, right in zip(in_bf16, in_fp32, strict=True):
         assert left.grad.dtype == torch.bfloat16
         assert float((left.grad - right.grad).abs().max()) <= 0.01 * float(right.grad.abs().max())
+
+
+@pytest.mark.skipif(MISSING, reason="needs qemu-user")
+def test_portable_instructions_give_the_same_bits_on_both_makes_of_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCH)
+    from processors import MAKES, STEPS
+
+    sizes = ("32", "8", "2")
+    runs = [
+        subprocess.Popen(
+            ["qemu-x86_64", "-cpu", model, sys.executable, "-c", STEPS, *sizes],
+            env=os.environ | PORTABLE | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True,
+        )
+        for model in MAKES.values()
+    ]  # fmt: skip
+    digests = {process.communicate()[0].split()[0] for process in runs}
+    here = [sys.executable, "-c", STEPS, *sizes]
+    done = subprocess.run(here, env=os.environ | PORTABLE, capture_output=True, text=True, check=True)
+    assert digests == {done.stdout.split()[0]}
+
+
+def test_with_portable_instructions_bf16_is_multiplied_in_fp32_whatever_the_processor_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    assert devices._multiplies_bf16()
+    use_portable_instructions()
+    assert not devices._multiplies_bf16()

@@ -63,8 +63,8 @@ def test_what_was_run_on_other_values_is_outdated_by_each_of_them(first_miniatur
         'cmd: ran with "true"',
         "tokenize.max_length: ran with 7",
         f"{first}: ran on 00000000",
-        "is not a dependency in the run's record",
-        "data/tokens: is not a output in the run's record",
+        "is not among the dependencies in the run's record",
+        "data/tokens: is not among the outputs in the run's record",
     ):
         assert any(part in problem for problem in problems), (part, problems)
 

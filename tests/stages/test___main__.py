@@ -1,5 +1,8 @@
+import os
 import subprocess
 import sys
+
+import pytest
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -29,3 +32,16 @@ def test_a_size_of_memory_that_is_none_is_refused() -> None:
     assert done.returncode == 1
     assert done.stderr == "error: --memory: not a size of memory: 'lots'\nfix: write it as 512MB or 4GB\n"
     assert call("--memory").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+    ids=["unset", "count", "policy"],
+)
+def test_threads_sleep_early_unless_the_user_has_said_how_they_wait(own: dict[str, str], expected: str) -> None:
+    # Before torch is loaded, which is when it is read.
+    code = "import os, sys, tunegate.stages.__main__; print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
+    unset = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run([sys.executable, "-c", code], env=unset | own, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [expected, "False"]

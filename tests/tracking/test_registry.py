@@ -61,10 +61,3 @@ def test_an_older_record_moves_no_version_back_in_time(client: Any) -> None:
         register(client, one)
     assert candidate(client).tags[registry.LINEAGE] == "a" * 64
     assert candidate(client).tags[registry.RECORDED_AT] == record(3).recorded_at
-
-
-def test_a_name_that_the_store_refuses_is_an_error(client: Any) -> None:
-    from mlflow.exceptions import MlflowException
-
-    with pytest.raises(MlflowException, match="name"):
-        register(client, record(1).model_copy(update={"name": "help/desk"}))

@@ -70,7 +70,7 @@ def recipe_of(snapshot: Snapshot) -> str:
 
 
 def read_noise(snapshot: Snapshot) -> NoiseFile:
-    """The noise read_noise at a commit. Raises InputError for a damaged file."""
+    """The noise recorded at a commit. Raises InputError for a damaged file."""
     if snapshot.text(FILE) is None:
         return NoiseFile(recipes=[])
     return parse(NoiseFile, snapshot.json(FILE), place=snapshot.place(FILE), remedy=_REMEDY)

@@ -1,6 +1,7 @@
 """Which devices and precisions this machine has, and how a model is put there, according to torch."""
 
 import functools
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,9 @@ from tunegate.errors import MachineError
 
 _AMPERE = (8, 0)
 """Compute capability from which a GPU of NVIDIA computes in bf16."""
+
+PORTABLE = {"MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+"""Settings of MKL, torch and oneDNN with which all x86 processors with AVX2 give the same bits (docs/benchmarks.md)."""
 
 _PRODUCTS = {
     "mm": 1,
@@ -24,6 +28,11 @@ _PRODUCTS = {
 
 _ALIGNED = 64
 """Bytes: a line of the processor's cache, which is how torch allocates."""
+
+
+def use_portable_instructions() -> None:
+    """Have this process, and those that it starts, compute with `PORTABLE`. To be called before torch is imported."""
+    os.environ.update(PORTABLE)
 
 
 def has_device(device: str) -> bool:
@@ -118,9 +127,14 @@ def placed(model: Any, device: str) -> Any:
 
 
 def _multiplies_bf16() -> bool:
-    """Whether oneDNN has a matrix product in bf16 for this CPU; True where torch does not say."""
+    """Whether oneDNN has a matrix product in bf16 for this CPU; True where torch does not say.
+
+    torch asks the processor, whatever oneDNN is limited to.
+    """
     import torch
 
+    if os.environ.items() >= PORTABLE.items():
+        return False
     ask = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return ask is None or bool(ask())
 

@@ -43,6 +43,9 @@ class Train(Closed):
     """Device class the model is trained on. Named here, not detected, so that it is part of the stage's key."""
     precision: Precision = "bf16"
     """Precision of the forward and backward pass; trained weights and the optimizer stay in fp32."""
+    instructions: Literal["native", "portable"] = "native"
+    """native: the fastest instructions of the processor. portable: those that give the same bits on every make of x86
+    processor with AVX2; three times slower, on the device cpu only."""
     adapter: Adapter = "lora"
     """LoRA (arXiv 2106.09685), rsLoRA (2312.03732), DoRA (2402.09353), QLoRA (2305.14314: base in NF4), every weight,
     or only the head of `classify`."""
@@ -123,6 +126,8 @@ class Train(Closed):
             raise ValueError("without tokens_per_batch: technique fewshot takes `shots` rows at once")
         if self.adapter == "head" and self.activation_checkpointing:
             raise ValueError("activation_checkpointing false with adapter head, which keeps no activations")
+        if self.instructions == "portable" and self.device != "cpu":
+            raise ValueError(f"instructions native: device is {self.device}")
         if not self.target_modules:
             raise ValueError("target_modules with one name at least, or all-linear")
         if self.tokens_per_batch is not None and self.tokens_per_batch > self.tokens_per_step:

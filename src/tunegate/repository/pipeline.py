@@ -95,7 +95,7 @@ class Pipeline:
             *_changed("cmd", {"": entry.raw["cmd"]}, {"": stage.cmd}),
             *_changed("", entry.params, stage.params),
             *self._outdated_deps(stage, entry, lock),
-            *_unlike("output", entry.outs, stage.outs),
+            *_unlike("outputs", entry.outs, stage.outs),
         ]
 
     def edited(self, stage: Stage, entry: Entry) -> list[str]:
@@ -132,7 +132,7 @@ class Pipeline:
         return str(item.fs.relpath(item.fs_path, self._repo.root_dir))
 
     def _outdated_deps(self, stage: Stage, entry: Entry, lock: Lock) -> Iterator[str]:
-        yield from _unlike("dependency", entry.deps, stage.deps)
+        yield from _unlike("dependencies", entry.deps, stage.deps)
         for dep in self._loaded[stage.name].deps:
             if dep.def_path in stage.deps and dep.def_path in entry.deps:
                 here, source = self._now(dep, stage.deps[dep.def_path], lock)
@@ -280,8 +280,10 @@ def _inside(item: Any) -> bool:
 
 
 def _unlike(what: str, locked: Mapping[str, Any], defined: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"{path}: is not a {what} in the run's record" for path in defined if path not in locked)
-    yield from (f"{path}: was a {what} of the run, and is not in dvc.yaml" for path in locked if path not in defined)
+    yield from (f"{path}: is not among the {what} in the run's record" for path in defined if path not in locked)
+    yield from (
+        f"{path}: was among the {what} of the run, and is not in dvc.yaml" for path in locked if path not in defined
+    )
 
 
 def _changed(key: str, ran: Any, here: Any) -> Iterator[str]:

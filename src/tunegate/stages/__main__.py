@@ -16,6 +16,12 @@ from types import ModuleType
 import tunegate.stages
 from tunegate.errors import UsageError, exit_code_of
 
+# torch's threads wait for each other after every operation. Beside other work, each spins while the one that it waits
+# for has no processor; after so few rounds it sleeps, which costs nothing on a quiet machine (docs/training-speed.md).
+# It is read when torch is loaded.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 
 def main() -> None:
     """Run the stage that the command line names and leave the process with a documented exit code."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tunegate.files import atomic_folder, write_json, write_text
+from tunegate.models.devices import use_portable_instructions
 from tunegate.params import Params, load_params
 from tunegate.repository.lineage import FILE
 from tunegate.tables import read_parquet
@@ -16,6 +17,8 @@ from tunegate.training.parallel.launcher import launch, needed
 def main(params: str, tokens: str, base: str, rewards: str, key: str, adapter: str, trajectory: str, cost: str) -> None:
     """Write the adapter's folder, the trajectory and what they cost."""
     settings = load_params(Path(params))
+    if settings.train.instructions == "portable":
+        use_portable_instructions()
     if needed(settings.compute):
         paths = (params, tokens, base, rewards, key, adapter, trajectory, cost)
         launch("train", paths, settings.compute, settings.train.device)

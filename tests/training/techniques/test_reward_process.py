@@ -10,7 +10,7 @@ CODE = """
 import os, time
 
 def length(answer, row):
-    print("words of the function")
+    print("words of the function", flush=True)
     return len(answer)
 
 def more(answer, row):

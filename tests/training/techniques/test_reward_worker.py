@@ -12,9 +12,8 @@ from tunegate.training.techniques import reward_worker
 def replies(*requests: dict[str, Any]) -> tuple[int, list[dict[str, Any]]]:
     """Exit code and replies of a worker that gets these and then the end of its input."""
     lines = "".join(json.dumps(request) + "\n" for request in requests)
-    done = subprocess.run(
-        [sys.executable, "-P", "-s", reward_worker.__file__], input=lines, capture_output=True, text=True, check=False
-    )
+    command, text = [sys.executable, "-P", "-s", reward_worker.__file__], {"text": True, "input": lines}
+    done = subprocess.run(command, capture_output=True, check=False, timeout=30, **text)
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
 
