@@ -38,6 +38,7 @@ def verdict(policy: dict[str, Any] | None = None, **changes: Any) -> Verdict:
         protected=[],
         ungoverned=False,
         shallow=False,
+        unchanged=False,
         rescored=False,
         test_set=TEST_SET,
         metrics=[METRIC],
@@ -55,6 +56,15 @@ def verdict(policy: dict[str, Any] | None = None, **changes: Any) -> Verdict:
 def test_all_good_is_a_pass_with_exit_code_0() -> None:
     assert (verdict().outcome, verdict().exit_code) == ("pass", 0)
     assert verdict().headline == "Pass: accuracy got better"
+
+
+def test_a_model_that_is_the_baseline_passes_whatever_could_be_said_of_the_test_set() -> None:
+    worn_out = TEST_SET.model_copy(update={"rows": 3, "uses": 99})
+    same = verdict(unchanged=True, test_set=worn_out, exact=[Match("row-1", "row-9", 1.0)])
+    assert (same.outcome, same.unchanged, same.reasons) == ("pass", True, [])
+    assert same.headline.startswith("Unchanged: pass")
+    edited = verdict(unchanged=True, protected=["policy/gate.yaml is edited by this change"])
+    assert (edited.exit_code, edited.reasons[0].level) == (4, "approval")
 
 
 def test_one_refused_metric_outweighs_everything() -> None:

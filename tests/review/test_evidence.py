@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from miniature import Miniature, answers, predictions
 
+from tunegate.cli.gate import as_text
 from tunegate.errors import InputError, MachineError
-from tunegate.files import read_yaml, write_yaml
+from tunegate.files import read_yaml, write_text, write_yaml
 from tunegate.gate.policy import FILE
 from tunegate.gate.verdict import Verdict
 from tunegate.repository.lock import dump_lock, parse_lock
@@ -62,6 +63,22 @@ def test_a_worse_model_is_refused_and_the_same_commits_give_the_same_verdict(pro
     verdict = judge(proposed, base="main")
     assert verdict.outcome == "refused"
     assert verdict == judge(proposed, base="main", head="change").model_copy(update={"revisions": verdict.revisions})
+
+
+def test_a_change_that_touches_no_stage_is_unchanged_and_passes_in_three_lines(miniature: Miniature) -> None:
+    # Fewer rows than the policy wants, all wrong: nothing that statistics could pass.
+    miniature.predict(predictions(answers(40, 0.0)))
+    miniature.commit("A poor model")
+    miniature.git("checkout", "-qb", "typo")
+    write_text(miniature.root / "README.md", "# Help desk\n")
+    miniature.commit("A typo", repro=False)
+    verdict = judge(miniature, base="main")
+    assert (verdict.outcome, verdict.unchanged, verdict.reasons, verdict.slices) == ("pass", True, [], [])
+    assert len(as_text(verdict).splitlines()) == 3
+    miniature.change(train__seed=99)
+    miniature.commit("The same answers by another model")
+    other = judge(miniature, base="main")
+    assert (other.outcome == "pass", other.unchanged) == (False, False)
 
 
 def test_a_first_model_is_judged_by_the_floors(miniature: Miniature) -> None:
@@ -152,7 +169,10 @@ def test_every_model_measured_on_the_test_set_is_a_use(proposed: Miniature) -> N
     edit_policy(proposed, test_set_budget=3)
     proposed.git("checkout", "-q", "-B", "main")
     proposed.commit("A small budget")
-    assert any("used 4 times" in reason.text for reason in judge(proposed, base="main").reasons)
+    proposed.git("checkout", "-qb", "again")
+    proposed.predict(predictions(answers(200, 0.9, seed=5)))
+    proposed.commit("Try 5")
+    assert any("used 5 times" in reason.text for reason in judge(proposed, base="main").reasons)
 
 
 def test_a_test_row_among_the_training_rows_is_refused_with_its_id(proposed: Miniature) -> None:

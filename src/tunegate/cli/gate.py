@@ -41,13 +41,16 @@ def as_text(verdict: Verdict) -> str:
     """The verdict for a terminal."""
     revisions = verdict.revisions
     head = revisions.head if " " in revisions.head else revisions.head[:12]
+    compared = [("candidate", head), ("baseline", revisions.merge_base[:12])]
+    if verdict.unchanged and not verdict.reasons:
+        return f"{textwrap.fill(verdict.headline, _WIDTH)}\n{table(compared)}"
     return "\n".join(
         [
             textwrap.fill(verdict.headline, _WIDTH),
             "",
             *(_reason(reason.level, reason.text) for reason in verdict.reasons),
             "",
-            table([("candidate", head), ("baseline", revisions.merge_base[:12]), *_facts(verdict)]),
+            table([*compared, *_facts(verdict)]),
         ]
     )
 

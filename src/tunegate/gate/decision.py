@@ -43,19 +43,27 @@ class _SliceEstimate:
 
 
 def decide_metrics(
-    paired: Paired, policy: Policy, *, seeds: Mapping[str, float] | None = None, resamples: int | None = None
+    paired: Paired,
+    policy: Policy,
+    *,
+    unchanged: bool = False,
+    seeds: Mapping[str, float] | None = None,
+    resamples: int | None = None,
 ) -> list[MetricResult]:
     """One result per metric of the policy, in its order; each with its own alpha, cluster and least number of rows.
 
-    `seeds`: the standard deviation of each metric between training seeds, where recorded. `resamples`: for simulations,
-    which may take fewer than a policy can. Raises InputError for a metric that the test rows cannot have.
+    `unchanged`: the candidate is the baseline, and every metric passes. `seeds`: the standard deviation of each metric
+    between training seeds, where recorded. `resamples`: for simulations, which may take fewer than a policy can. Raises
+    InputError for a metric that the test rows cannot have.
     """
     estimated = _estimates(paired, policy, resamples or policy.resamples)
     floors = any(metric.floor is not None for metric in policy.metrics.values() if metric.role != "info")
     results = []
     for name, metric in policy.metrics.items():
         own = policy.of(name)
-        decision = _decide_metric(name, metric, estimated[name], own, floors=floors)
+        decision = _Decision("pass", "unchanged")
+        if not unchanged:
+            decision = _decide_metric(name, metric, estimated[name], own, floors=floors)
         results.append(_metric_result(name, metric, estimated[name], own, decision, (seeds or {}).get(name)))
     return results
 

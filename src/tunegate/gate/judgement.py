@@ -40,6 +40,8 @@ class Findings:
     """Whether the base has no policy, so that the change's own is used."""
     shallow: bool
     """Whether the clone lacks history."""
+    unchanged: bool
+    """Whether the candidate is the baseline."""
     rescored: bool
     test_set: TestSet
     metrics: Sequence[MetricResult]
@@ -64,6 +66,7 @@ def judge(findings: Findings) -> Verdict:
         headline=_headline(outcome, reasons, findings),
         reasons=reasons,
         revisions=findings.revisions,
+        unchanged=findings.unchanged,
         rescored=findings.rescored,
         approvals=sorted(set(findings.approvals)),
         policy_sha256=findings.policy_sha256,
@@ -88,19 +91,26 @@ def _outcome(reasons: Sequence[Reason], approvals: Sequence[str]) -> Outcome:
 
 
 def _reasons(findings: Findings) -> Iterator[Reason]:
-    yield from _metric_reasons(findings)
-    yield from _slice_reasons(findings)
+    if not findings.unchanged:
+        yield from _model_reasons(findings)
     for guard in findings.guards:
-        yield Reason(level="note" if guard.outcome == "pass" else guard.outcome, text=guard.sentence)
-    yield from _contamination_reasons(findings)
+        if not (findings.unchanged and guard.outcome == "pass"):
+            yield Reason(level="note" if guard.outcome == "pass" else guard.outcome, text=guard.sentence)
     if findings.ungoverned:
         # Whatever the policy says: otherwise the change itself could waive the approval.
         yield Reason(level="approval", text=f"{FILE} is new: the base has no policy, so the change's own is used")
     for sentence in findings.protected:
         yield Reason(level=_OF_ACTION[findings.policy.protected_change], text=sentence)
-    yield from _test_set_reasons(findings)
     if findings.approvals:
         yield Reason(level="note", text=f"approved by {', '.join(sorted(set(findings.approvals)))}")
+
+
+def _model_reasons(findings: Findings) -> Iterator[Reason]:
+    """What there is to say of a model that is not the baseline's."""
+    yield from _metric_reasons(findings)
+    yield from _slice_reasons(findings)
+    yield from _contamination_reasons(findings)
+    yield from _test_set_reasons(findings)
 
 
 def _metric_reasons(findings: Findings) -> Iterator[Reason]:
@@ -163,6 +173,9 @@ def _headline(outcome: Outcome, reasons: Sequence[Reason], findings: Findings) -
         primary = next(metric for metric in findings.metrics if metric.role == "primary")
         warnings = sum(reason.level == "warning" for reason in reasons)
         suffix = "" if not warnings else f", with {warnings} warning{'s' if warnings > 1 else ''}"
+        if findings.unchanged:
+            equal = f"the same weights and the same answers to {findings.test_set.rows} test rows"
+            return f"Unchanged: pass{suffix}; the model is the baseline's, with {equal}"
         return f"Pass{suffix}: {primary.sentence}"
     heaviest = reasons[0]
     if outcome == "refused":

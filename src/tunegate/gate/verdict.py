@@ -131,6 +131,8 @@ class Verdict(Closed):
     reasons: list[Reason]
     """Why, the heaviest first."""
     revisions: Revisions
+    unchanged: bool = False
+    """Whether the model is the baseline's: the same weights, lineage key and predictions. It passes without a test."""
     rescored: bool
     """Whether the baseline model was scored again, on the candidate's test set."""
     approvals: list[str]

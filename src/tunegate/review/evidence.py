@@ -14,7 +14,7 @@ from typing import Any
 from tunegate.data.diff.compare import compare_snapshots
 from tunegate.errors import InputError
 from tunegate.evaluation.examples import sha256_of_test_set
-from tunegate.evaluation.rescoring import PREDICTIONS, PREPARED, rescored, rows_of_test, settings_of
+from tunegate.evaluation.rescoring import ADAPTER, PREDICTIONS, PREPARED, rescored, rows_of_test, settings_of
 from tunegate.experiments.noise import find_noise
 from tunegate.files import parse_yaml, text_at
 from tunegate.gate.data_guards import decide_data
@@ -65,6 +65,7 @@ def _evidence(
     score_again = baseline is not None and (changed or bool(_scoring_differences(candidate, baseline)))
     if baseline and score_again:
         before = rescored(baseline, rows_of_test(candidate), settings_of(candidate))
+    unchanged = baseline is not None and not score_again and _is_same_model(candidate, baseline)
     paired = paired_of(table, before, cluster=policy.cluster, ignore_case=settings_of(candidate).ignore_case)
     test_set = _test_set(candidate, table, paired, target, policy, changed=changed)
     noise = find_noise([s for s in (candidate, baseline) if s], test_set.sha256)
@@ -79,10 +80,11 @@ def _evidence(
         protected=list(_protected_changes(candidate, merge_base, target, changed=changed)),
         ungoverned=target.text(FILE) is None,
         shallow=candidate.repository.shallow,
+        unchanged=unchanged,
         rescored=score_again,
         test_set=test_set,
-        metrics=decide_metrics(paired, policy, seeds=noise.deviations() if noise else None),
-        slices=decide_slices(paired, policy),
+        metrics=decide_metrics(paired, policy, unchanged=unchanged, seeds=noise.deviations() if noise else None),
+        slices=[] if unchanged else decide_slices(paired, policy),
         guards=[*guards, *decide_data(policy.data, data)],
         exact=exact,
         near=near,
@@ -130,6 +132,11 @@ def _predictions(snapshot: Snapshot) -> Any:
     if not snapshot.lock:
         raise InputError("nothing was run", place=snapshot.place("dvc.lock"), remedy="`dvc repro`, then commit")
     return read_parquet(snapshot.output(PREDICTIONS))
+
+
+def _is_same_model(candidate: Snapshot, baseline: Snapshot) -> bool:
+    """Whether both lock the same weights, with the lineage key beside them, and the same predictions."""
+    return all(candidate.locked(path) == baseline.locked(path) for path in (ADAPTER, PREDICTIONS))
 
 
 def _scoring_differences(candidate: Snapshot, baseline: Snapshot) -> list[str]:
