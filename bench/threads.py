@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 WAITS: dict[str, dict[str, str]] = {
-    "as shipped": {},
+    "libgomp's default": {},
     "active": {"OMP_WAIT_POLICY": "active"},
     "passive": {"OMP_WAIT_POLICY": "passive"},
     **{f"spin {count}": {"GOMP_SPINCOUNT": str(count)} for count in (10_000, 3_000, 1_000, 100)},

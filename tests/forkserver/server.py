@@ -64,8 +64,13 @@ def remember_yaml() -> None:
     """Have each process parse a YAML text once: DVC parses params.yaml twice a stage, in pure Python."""
     from dvc.utils.serialize import _yaml
 
-    parse = functools.lru_cache(_yaml.parse_yaml)
-    _yaml.parse_yaml = lambda *arguments, **options: copy.deepcopy(parse(*arguments, **options))
+    parse, remembered = _yaml.parse_yaml, functools.lru_cache(_yaml.parse_yaml)
+
+    def parse_once(text: str, path: str, typ: str = "safe") -> Any:
+        # What is to be written again has comments and anchors, which a copy would change.
+        return copy.deepcopy(remembered(text, path)) if typ == "safe" else parse(text, path, typ)
+
+    _yaml.parse_yaml = parse_once
 
 
 def serve(client: socket.socket, log: str) -> None:

@@ -1,4 +1,7 @@
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,7 +9,7 @@ from accelerate.state import AcceleratorState
 from train_stage import ROWS, STAGE, set_params
 
 from tunegate.errors import InputError
-from tunegate.files import read_json, sha256_of_tree
+from tunegate.files import read_json, sha256_of_tree, write_text
 from tunegate.models.base_identity import require_base
 from tunegate.models.cost import TrainCost, read_cost
 from tunegate.models.folders import read_record
@@ -42,3 +45,14 @@ def test_a_run_that_is_refused_leaves_what_was_there(trained: Path) -> None:
     with pytest.raises(InputError, match="did you mean 'q_proj'"):
         train.main(*STAGE[1:])
     assert sha256_of_tree(Path("adapter")) == before
+
+
+def test_portable_instructions_are_chosen_before_torch_is_loaded(trained: Path, tmp_path: Path) -> None:
+    set_params({}, instructions="portable")
+    # A torch that tells what it was loaded with, and goes no further.
+    write_text(tmp_path / "fake/torch.py", "import os, sys; sys.exit(os.environ['MKL_CBWR'])")
+    environment = {name: value for name, value in os.environ.items() if name != "TUNEGATE_TEST_FORKSERVER"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path / "fake"), environment.get("PYTHONPATH", "")])
+    command = [sys.executable, "-m", "tunegate.stages", *STAGE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.stderr.strip(), done.returncode) == ("COMPATIBLE", 1)

@@ -14,6 +14,7 @@ import typer
 from tunegate.cli.runs import table
 from tunegate.errors import RefusedError
 from tunegate.files import to_json, write_text
+from tunegate.models.devices import use_portable_instructions
 from tunegate.params import load_params
 from tunegate.reporting.pages import costs_of, render_preflight
 from tunegate.text import visible
@@ -42,11 +43,14 @@ def preflight(
     Exits with 3 where training is refused. It takes a minute on a CPU for a small model: the model is loaded, two small
     batches are measured, and one is overfit. Nothing is kept of it.
     """
+    settings = load_params(params)
+    if settings.train.instructions == "portable":
+        use_portable_instructions()
     from tunegate.preflight.run import preflight as run
     from tunegate.preflight.run import read_inputs
 
     with _progress() as say:
-        result = run(read_inputs(load_params(params), prepared, tokens, base), say)
+        result = run(read_inputs(settings, prepared, tokens, base), say)
     if html:
         write_text(html, render_preflight(result))
     typer.echo(to_json(_plain(result)) if as_json else as_text(result), nl=not as_json)

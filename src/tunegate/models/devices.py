@@ -1,9 +1,11 @@
 """Which devices and precisions this machine has, and how a model is put there, according to torch."""
 
-import functools
 import os
+import platform
+import threading
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tunegate.errors import MachineError
@@ -11,8 +13,15 @@ from tunegate.errors import MachineError
 _AMPERE = (8, 0)
 """Compute capability from which a GPU of NVIDIA computes in bf16."""
 
-PORTABLE = {"MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
-"""Settings of MKL, torch and oneDNN with which all x86 processors with AVX2 give the same bits (docs/benchmarks.md)."""
+PORTABLE = {
+    "MKL_CBWR": "COMPATIBLE",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+"""Settings of MKL, torch and oneDNN with which all x86 processors with AVX2 give the same bits (docs/benchmarks.md).
+How many threads share a sum decides its order, too."""
 
 _PRODUCTS = {
     "mm": 1,
@@ -31,7 +40,14 @@ _ALIGNED = 64
 
 
 def use_portable_instructions() -> None:
-    """Have this process, and those that it starts, compute with `PORTABLE`. To be called before torch is imported."""
+    """Have this process, and those that it starts, compute with `PORTABLE`. To be called before torch is imported.
+
+    Raises MachineError on a processor that has not all of the instructions.
+    """
+    flags = Path("/proc/cpuinfo")
+    if platform.machine() not in ("x86_64", "AMD64") or (flags.is_file() and " avx2 " not in flags.read_text()):
+        problem = "train.instructions is portable, and this is no x86 processor with AVX2"
+        raise MachineError(problem, place="params.yaml", remedy="set it to native, or run on another machine")
     os.environ.update(PORTABLE)
 
 
@@ -66,14 +82,24 @@ def require_precision(device: str, precision: str, capability: tuple[int, int] |
         raise MachineError(problem, place="params.yaml: train.precision", remedy="set it to fp32, or use a newer GPU")
 
 
-@functools.cache
-def multiply_bf16_in_fp32() -> Any:
+def multiply_bf16_in_fp32() -> None:
     """From now on, this process multiplies bf16 matrices on the CPU in fp32 and rounds the product to bf16.
 
-    That is what processors with instructions for bf16 do (products and sums in fp32, one rounding), so results differ
-    by the order of sums only. Without such instructions (AVX-512 or AMX) torch falls back to loops that take up to a
-    hundred times as long. Returns the registration, which ends with its last reference; the cache keeps it.
+    That is what processors with instructions for bf16 do (products and sums in fp32, one rounding), so products differ
+    by the order of sums only, and attention is a little more exact. Without such instructions (AVX-512 or AMX) torch
+    falls back to loops that take up to a hundred times as long. Grouped products and forms with `out=` stay torch's.
     """
+    with _LOCK:
+        if not _REGISTERED:
+            _REGISTERED.append(_register())
+
+
+_LOCK = threading.Lock()
+_REGISTERED: list[Any] = []
+"""What torch forgets with the last reference to it."""
+
+
+def _register() -> Any:
     import torch
 
     library: Any = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]

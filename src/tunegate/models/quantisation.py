@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from tunegate.models.devices import require_device
+from tunegate.models.devices import require_device, require_precision
 
 
 def load_nf4(folder: Path, *, device: str, precision: str) -> Any:
@@ -19,6 +19,7 @@ def load_nf4(folder: Path, *, device: str, precision: str) -> Any:
     from transformers.utils import logging as verbosity
 
     require_device(device)
+    require_precision(device, precision)
     silence()
     verbosity.disable_progress_bar()
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32

@@ -45,7 +45,7 @@ class Train(Closed):
     """Precision of the forward and backward pass; trained weights and the optimizer stay in fp32."""
     instructions: Literal["native", "portable"] = "native"
     """native: the fastest instructions of the processor. portable: those that give the same bits on every make of x86
-    processor with AVX2; three times slower, on the device cpu only."""
+    processor with AVX2, in one thread; several times slower, on the device cpu only."""
     adapter: Adapter = "lora"
     """LoRA (arXiv 2106.09685), rsLoRA (2312.03732), DoRA (2402.09353), QLoRA (2305.14314: base in NF4), every weight,
     or only the head of `classify`."""

@@ -242,9 +242,11 @@ def _name_of(requirement: str) -> str:
 def _requires(name: str) -> list[str]:
     """The requirements of an installed distribution as its metadata has them; none where it is not installed."""
     try:
-        return _fields(importlib.metadata.distribution(name), "Requires-Dist")
+        distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
         return []
+    fields = _fields(distribution, "Requires-Dist")
+    return (distribution.requires or []) if fields is None else fields
 
 
 @functools.cache
@@ -255,19 +257,22 @@ def _owners() -> dict[str, set[str]]:
     """
     owners: dict[str, set[str]] = {}
     for distribution in importlib.metadata.distributions():
-        names = (distribution.read_text("top_level.txt") or "").split() or _TOP.findall(
-            distribution.read_text("RECORD") or ""
-        )
-        for name in _fields(distribution, "Name"):
-            for top in set(names):
+        tops = (distribution.read_text("top_level.txt") or "").split()
+        tops = tops or _TOP.findall(distribution.read_text("RECORD") or "")
+        tops = tops or [path.parts[0].partition(".")[0] for path in distribution.files or ()]
+        for name in _fields(distribution, "Name") or [distribution.name]:
+            for top in set(tops):
                 owners.setdefault(top, set()).add(normalised(name))
     return owners
 
 
-def _fields(distribution: importlib.metadata.Distribution, name: str) -> list[str]:
-    """The values of a field in a distribution's metadata, whose head ends at the first empty line."""
-    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    return re.findall(rf"^{name}:[ \t]*(\S.*)$", text.replace("\r\n", "\n").partition("\n\n")[0], re.MULTILINE)
+def _fields(distribution: importlib.metadata.Distribution, name: str) -> list[str] | None:
+    """The values of a field in a wheel's metadata, whose head ends at the first empty line; None without a METADATA."""
+    text = distribution.read_text("METADATA")
+    if text is None:
+        return None
+    head = text.replace("\r\n", "\n").partition("\n\n")[0]
+    return re.findall(rf"^{name}:[ \t]*(\S.*)$", head, re.MULTILINE | re.IGNORECASE)
 
 
 def _here(name: str, written: str) -> str:
