@@ -145,7 +145,7 @@ def test_a_missing_column_is_named_with_the_nearest(raw: Path, refusal: Refusal)
     error = refusal(CSV | {"row": {"text": "{questions}", "label": "{desk}"}})
     assert error.place == "data/raw/mine.csv:2"
     assert error.problem == "no column 'questions'; did you mean 'question'?"
-    assert error.remedy == "data/sources.yaml: mine.row needs it; the columns here are question, desk"
+    assert all(part in error.remedy for part in ("mine.row", "question, desk"))
 
 
 def test_columns_that_say_nothing_are_listed(raw: Path, refusal: Refusal) -> None:
@@ -245,7 +245,7 @@ def test_a_column_of_another_type_in_the_next_file_is_refused(raw: Path, refusal
     write_parquet(raw / "b.parquet", pa.table({"id": [8.0], "text": ["b?"], "label": ["x"]}))
     error = refusal({"name": "all", "path": "data/raw/*.parquet"})
     assert error.place == "data/raw/b.parquet:1"
-    assert error.problem == "column 'id' holds a fraction (got 8.0), but a whole number at data/raw/a.parquet:1"
+    assert all(part in error.problem for part in ("'id'", "8.0", "data/raw/a.parquet:1"))
 
 
 def test_a_file_without_the_columns_of_its_siblings_is_refused(raw: Path, refusal: Refusal) -> None:
@@ -266,7 +266,7 @@ def test_a_time_without_a_zone_is_refused_and_one_with_a_zone_is_told_in_utc(
     write_parquet(raw / "t.parquet", pa.table({"text": ["a?"], "label": ["x"], "at": [at]}))
     error = refusal(source)
     assert error.place == "data/raw/t.parquet:1"
-    assert error.problem == "column 'at' holds a time without a time zone (got 2026-01-02 00:30:00)"
+    assert all(part in error.problem for part in ("'at'", "time zone", "2026-01-02 00:30:00"))
     assert "with its zone" in error.remedy
 
 

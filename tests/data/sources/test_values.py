@@ -45,7 +45,8 @@ def test_a_regex_that_finds_nothing_where_a_value_must_be_shows_what_it_saw() ->
     batch_columns = columns({"url": "/desks/roof/7"}, {"url": "/7"})
     error = fault(lambda: batch_columns.required("label", value("{url}", regex="desks/([a-z]+)/")))
     assert error.place == "a.jsonl:2"
-    assert error.problem == "empty label: the row has no answer: 'desks/([a-z]+)/' finds nothing in '/7'"
+    assert error.problem.startswith("empty label")
+    assert error.problem.endswith("'/7'")
     assert "mine.row" in error.remedy
 
 
