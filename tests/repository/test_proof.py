@@ -82,7 +82,7 @@ def test_a_dependency_taken_out_of_dvc_yaml_makes_the_entry_stale_though_dvc_see
     by_stage = proofs_of(miniature.root)["train"]
     assert (by_stage.state, by_stage.problems) == (
         "stale",
-        ("data/tokens: was among the dependencies of the run, and is not in dvc.yaml",),
+        ("data/tokens: is in the run's record, and not in dvc.yaml",),
     )
 
 

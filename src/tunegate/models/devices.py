@@ -46,7 +46,7 @@ def use_portable_instructions() -> None:
     """
     flags = Path("/proc/cpuinfo")
     if platform.machine() not in ("x86_64", "AMD64") or (flags.is_file() and " avx2 " not in flags.read_text()):
-        problem = "train.instructions is portable, and this is no x86 processor with AVX2"
+        problem = "train.instructions is portable, and this processor is not an x86 with AVX2"
         raise MachineError(problem, place="params.yaml", remedy="set it to native, or run on another machine")
     os.environ.update(PORTABLE)
 

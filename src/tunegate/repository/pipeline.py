@@ -281,9 +281,7 @@ def _inside(item: Any) -> bool:
 
 def _unlike(what: str, locked: Mapping[str, Any], defined: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{path}: is not among the {what} in the run's record" for path in defined if path not in locked)
-    yield from (
-        f"{path}: was among the {what} of the run, and is not in dvc.yaml" for path in locked if path not in defined
-    )
+    yield from (f"{path}: is in the run's record, and not in dvc.yaml" for path in locked if path not in defined)
 
 
 def _changed(key: str, ran: Any, here: Any) -> Iterator[str]:
