@@ -20,7 +20,7 @@ PORTABLE = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-"""Settings of MKL, torch and oneDNN with which all x86 processors with AVX2 give the same bits (docs/benchmarks.md).
+"""Settings of MKL, torch and oneDNN with which all x86 processors with AVX2 give the same bits (docs/training.md).
 How many threads share a sum decides its order, too."""
 
 _PRODUCTS = {
