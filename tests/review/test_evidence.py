@@ -75,6 +75,11 @@ def test_a_change_that_touches_no_stage_is_unchanged_and_passes_in_three_lines(m
     verdict = judge(miniature, base="main")
     assert (verdict.outcome, verdict.unchanged, verdict.reasons, verdict.slices) == ("pass", True, [], [])
     assert len(as_text(verdict).splitlines()) == 3
+    write_text(miniature.root / "inputs/package/model.gguf", "another export")
+    miniature.commit("The same answers, and another package")
+    other = judge(miniature, base="main")
+    assert (other.outcome == "pass", other.unchanged) == (False, False)
+    miniature.git("reset", "-q", "--hard", "HEAD~1")
     miniature.change(train__seed=99)
     miniature.commit("The same answers by another model")
     other = judge(miniature, base="main")

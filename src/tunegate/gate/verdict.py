@@ -132,7 +132,7 @@ class Verdict(Closed):
     """Why, the heaviest first."""
     revisions: Revisions
     unchanged: bool = False
-    """Whether the model is the baseline's: the same weights, lineage key and predictions. It passes without a test."""
+    """Whether the model is the baseline's: the same rows, weights, package and predictions. It passes untested."""
     rescored: bool
     """Whether the baseline model was scored again, on the candidate's test set."""
     approvals: list[str]

@@ -30,7 +30,7 @@ from tunegate.repository.lock import Entry
 from tunegate.repository.outputs import open_outputs
 from tunegate.repository.revisions import open_repository
 from tunegate.repository.snapshot import Snapshot
-from tunegate.review.measurements import METRICS, contaminated, measurements, uses_of_test_set
+from tunegate.review.measurements import METRICS, PACKAGE, contaminated, measurements, uses_of_test_set
 from tunegate.tables import read_parquet
 
 
@@ -135,8 +135,12 @@ def _predictions(snapshot: Snapshot) -> Any:
 
 
 def _is_same_model(candidate: Snapshot, baseline: Snapshot) -> bool:
-    """Whether both lock the same weights, with the lineage key beside them, and the same predictions."""
-    return all(candidate.locked(path) == baseline.locked(path) for path in (ADAPTER, PREDICTIONS))
+    """Whether both lock the same rows, weights (with the lineage key beside them), package and predictions.
+
+    A package that was exported otherwise is another model to those who call it.
+    """
+    decisive = ("models/base", PREPARED, ADAPTER, PACKAGE, PREDICTIONS)
+    return all(candidate.locked(path) == baseline.locked(path) for path in decisive)
 
 
 def _scoring_differences(candidate: Snapshot, baseline: Snapshot) -> list[str]:
