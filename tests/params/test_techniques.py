@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tunegate.errors import InputError
-from tunegate.params import Closed, Fewshot, Multitask, Reinforce, Semisupervised, parse
+from tunegate.params import Closed, Fewshot, Multitask, Reinforce, Semisupervised, Train, parse
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,9 @@ def test_a_value_at_the_bound_is_taken_and_one_past_it_is_not(
     with pytest.raises(InputError) as caught:
         parse(section, {key: outside}, place="params.yaml", remedy="")
     assert caught.value.place == f"params.yaml: {key}"
+
+
+def test_portable_instructions_are_for_a_cpu() -> None:
+    with pytest.raises(InputError, match="instructions must be native") as caught:
+        parse(Train, {"instructions": "portable", "device": "cuda"}, place="params.yaml: train", remedy="")
+    assert "cuda" in caught.value.problem

@@ -127,7 +127,7 @@ class Train(Closed):
         if self.adapter == "head" and self.activation_checkpointing:
             raise ValueError("activation_checkpointing false with adapter head, which keeps no activations")
         if self.instructions == "portable" and self.device != "cpu":
-            raise ValueError(f"instructions native: device is {self.device}")
+            raise ValueError(f"instructions must be native with device {self.device}, or device must be cpu")
         if not self.target_modules:
             raise ValueError("target_modules with one name at least, or all-linear")
         if self.tokens_per_batch is not None and self.tokens_per_batch > self.tokens_per_step:
